@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Names of kernel and systemd objects, derived from who owns a VM and its id; never accepted from outside. */
+#pragma once
+
+#include <sys/types.h>
+
+#include "shared/rules/limits.h"
+
+/* "<uid>-<vm id>": the one key of a VM on the host. Two users' VMs never share one, whatever ids they choose. */
+#define BN_DERIVE_KEY_SIZE (10 + 1 + BN_ID_LENGTH + 1)
+/* `vm` must be an id (bn_names_is_id()). */
+void bn_derive_key(uid_t uid, const char *vm, char ret[static BN_DERIVE_KEY_SIZE]);
+
+/* "banger-vm-<key>.scope" */
+#define BN_DERIVE_SCOPE_SIZE (sizeof("banger-vm-.scope") + BN_DERIVE_KEY_SIZE)
+void bn_derive_scope(uid_t uid, const char *vm, char ret[static BN_DERIVE_SCOPE_SIZE]);

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "shared/rules/names.h"
+
+#include <string.h>
+
+#include "shared/rules/limits.h"
+
+static bool
+is_lower_alnum(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+}
+
+/* Length where every character is of `set`, else 0. */
+static size_t
+span_all(const char *s, const char *set)
+{
+	size_t n = s ? strspn(s, set) : 0;
+
+	return n > 0 && s[n] == '\0' ? n : 0;
+}
+
+bool
+bn_names_is_id(const char *s)
+{
+	return span_all(s, "0123456789abcdef") == BN_ID_LENGTH;
+}
+
+bool
+bn_names_is_id_prefix(const char *s)
+{
+	size_t n = span_all(s, "0123456789abcdef");
+
+	return n >= 1 && n <= BN_ID_LENGTH;
+}
+
+bool
+bn_names_is_operation(const char *s)
+{
+	return s && (s[0] == '\0' || bn_names_is_id(s));
+}
+
+bool
+bn_names_is_vm(const char *s)
+{
+	size_t n = span_all(s, "abcdefghijklmnopqrstuvwxyz0123456789-");
+
+	return n >= 1 && n <= BN_VM_NAME_MAX && s[0] != '-' && s[n - 1] != '-';
+}
+
+bool
+bn_names_is_object(const char *s)
+{
+	size_t n = span_all(s, "abcdefghijklmnopqrstuvwxyz0123456789-._:");
+
+	return n >= 1 && n <= BN_OBJECT_NAME_MAX && is_lower_alnum(s[0]) &&
+	       is_lower_alnum(s[n - 1]) && !strstr(s, "..");
+}
+
+bool
+bn_names_is_user(const char *s)
+{
+	size_t n = span_all(s, "abcdefghijklmnopqrstuvwxyz0123456789_-.");
+
+	return n >= 1 && n <= 32 && (s[0] == '_' || (s[0] >= 'a' && s[0] <= 'z'));
+}

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "test.h"
+
+#include "shared/rules/derive.h"
+#include "shared/rules/names.h"
+
+#define ID "0123456789abcdef0123456789abcdef"
+
+static void
+test_id_when_not_32_hex_then_refused(void)
+{
+	check(bn_names_is_id(ID));
+	check(!bn_names_is_id(ID "0"));
+	check(!bn_names_is_id("0123456789abcdef0123456789abcde"));
+	check(!bn_names_is_id("0123456789ABCDEF0123456789abcdef"));
+	check(!bn_names_is_id("../3456789abcdef0123456789abcdef"));
+	check(!bn_names_is_id(""));
+	check(!bn_names_is_id(NULL));
+	check(bn_names_is_operation(""));
+	check(bn_names_is_operation(ID));
+	check(!bn_names_is_operation("x"));
+	check(bn_names_is_id_prefix("0"));
+	check(!bn_names_is_id_prefix(""));
+	check(!bn_names_is_id_prefix(ID "0"));
+}
+
+static void
+test_vm_name_when_not_a_label_then_refused(void)
+{
+	char longest[65];
+
+	memset(longest, 'a', sizeof(longest));
+	longest[64] = '\0';
+	check(!bn_names_is_vm(longest));
+	longest[63] = '\0';
+	check(bn_names_is_vm(longest));
+	check(bn_names_is_vm("a"));
+	check(bn_names_is_vm("web-1"));
+	check(!bn_names_is_vm("-web"));
+	check(!bn_names_is_vm("web-"));
+	check(!bn_names_is_vm("Web"));
+	check(!bn_names_is_vm("a.b"));
+	check(!bn_names_is_vm("a\nb"));
+	check(!bn_names_is_vm("%n%s"));
+	check(!bn_names_is_vm("\xc3\xa4"));
+	check(!bn_names_is_vm(""));
+}
+
+static void
+test_object_name_when_it_could_be_a_path_then_refused(void)
+{
+	check(bn_names_is_object("debian:bookworm"));
+	check(bn_names_is_object("linux-6.1.0-31-cloud-amd64"));
+	check(!bn_names_is_object(".."));
+	check(!bn_names_is_object("a..b"));
+	check(!bn_names_is_object("a/b"));
+	check(!bn_names_is_object(".a"));
+	check(!bn_names_is_object("a:"));
+	check(bn_names_is_user("root"));
+	check(!bn_names_is_user("0root"));
+	check(!bn_names_is_user("ro ot"));
+}
+
+static void
+test_key_when_uids_differ_then_keys_differ(void)
+{
+	char key[BN_DERIVE_KEY_SIZE], scope[BN_DERIVE_SCOPE_SIZE];
+
+	bn_derive_key(4294967295U, ID, key);
+	check_str(key, "4294967295-" ID);
+	bn_derive_scope(1000, ID, scope);
+	check_str(scope, "banger-vm-1000-" ID ".scope");
+}
+
+TEST_MAIN(TEST(test_id_when_not_32_hex_then_refused),
+	  TEST(test_vm_name_when_not_a_label_then_refused),
+	  TEST(test_object_name_when_it_could_be_a_path_then_refused),
+	  TEST(test_key_when_uids_differ_then_keys_differ))
