@@ -58,6 +58,8 @@ run_one(GTask *task, Run *run)
 	g_autoptr(GTask) step =
 		g_task_new(NULL, g_task_get_cancellable(task), on_ran, g_object_ref(task));
 
+	/* A step that was done although somebody cancelled meanwhile was done, and must be undone. */
+	g_task_set_check_cancellable(step, false);
 	if (run->ops->progress)
 		run->ops->progress(kind, run->next, run->plan.n, run->data);
 	run->ops->run(kind, step, run->data);
