@@ -27,10 +27,20 @@
 void
 jail_copy_text(const char *text, size_t size, KernelText *ret)
 {
-	_cleanup_free_ char *clean =
-		bn_str_escape(text, strnlen(text, size), sizeof(ret->text) - 4);
+	_cleanup_free_ char *clean = bn_str_escape(text, strnlen(text, size), sizeof(ret->text) - 4);
 
-	(void)snprintf(ret->text, sizeof(ret->text), "%s", clean ? clean : "");
+	(void) snprintf(ret->text, sizeof(ret->text), "%s", clean ? clean : "");
+}
+
+void
+jail_describe_error(const char *text, size_t size, int error, KernelText *ret)
+{
+	/* Room for the reason behind it: a step's name is short, a hostile one is cut. */
+	_cleanup_free_ char *clean = bn_str_escape(text, strnlen(text, size), 120);
+	/* What is no errno is not one of ours. */
+	const char *reason = error < 0 && error > -4096 ? strerror(-error) : "no reason given";
+
+	(void) snprintf(ret->text, sizeof(ret->text), "%s: %s", clean && clean[0] ? clean : "jail", reason);
 }
 
 static int
@@ -143,7 +153,7 @@ command(const KernelJail *jail, BnJailCommandVerb verb, int signo, int *ret_fds,
 		r = check_sockets(fds, n, n_fds);
 	} else {
 		*ret_error = answer.error;
-		jail_copy_text(answer.text, sizeof(answer.text), reterr);
+		jail_describe_error(answer.text, sizeof(answer.text), answer.error, reterr);
 		r = -EREMOTEIO;
 	}
 	if (r < 0)
@@ -232,9 +242,10 @@ jail_process(void *ctx, const KernelJail *jail, int *ret_pidfd)
 int
 jail_signal(void *ctx, const KernelJail *jail, int signo, KernelText *reterr)
 {
-	int error = 0;
+	int error = 0, r = command(jail, BN_JAIL_SIGNAL, signo, NULL, 0, &error, reterr);
 
-	return command(jail, BN_JAIL_SIGNAL, signo, NULL, 0, &error, reterr);
+	/* The VMM ended, its jail is about to. */
+	return r == -EREMOTEIO && (error == -ESRCH || error == -ENOTCONN) ? -ENOENT : r;
 }
 
 /* In the child of a threaded process: system calls only, and never libc's setresuid(), which

@@ -37,7 +37,9 @@ int jail_signal(void *setup, const KernelJail *jail, int signo, KernelText *rete
 int jail_end(void *setup, const char *key, uid_t jail_uid);
 /* Sets time limits and the passing of credentials on a connection to a jail or to the launcher. */
 int jail_prepare_socket(int sock, unsigned limit_s);
+/* Somebody else's text, bounded and escaped; and with an errno's meaning behind it. */
 void jail_copy_text(const char *text, size_t size, KernelText *ret);
+void jail_describe_error(const char *text, size_t size, int error, KernelText *ret);
 
 int jail_files_ended(void *setup, const char *key, char ret[static KERNEL_ENDED_SIZE]);
 int jail_files_remove(void *setup, const char *key);

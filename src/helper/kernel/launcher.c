@@ -188,6 +188,7 @@ ask(const KernelRealSetup *setup, const BnJailRequest *request, const int *fds, 
 	ssize_t size;
 	int r;
 
+	memset(ret, 0, sizeof(*ret));
 	r = launcher_connect(setup, &sock);
 	if (r >= 0)
 		r = bn_fd_send(sock, request, sizeof(*request), fds, n_fds);
@@ -204,6 +205,7 @@ ask(const KernelRealSetup *setup, const BnJailRequest *request, const int *fds, 
 		r = -EBADMSG;
 	if (r < 0 || ret->error < 0)
 		bn_fd_close_many(ret_fds, n);
+	ret->text[sizeof(ret->text) - 1] = '\0';
 	return r;
 }
 
@@ -236,8 +238,9 @@ launcher_launch(void *ctx, const KernelLaunch *launch, KernelJail *ret, KernelTe
 	(void)snprintf(request.key, sizeof(request.key), "%s", launch->key);
 	r = ask(ctx, &request, launch->fds, launch->n_fds, &reply, fds, BN_ELEMENTSOF(fds));
 	if (r >= 0 && reply.error < 0) {
-		jail_copy_text(reply.text, sizeof(reply.text), reterr);
-		return reply.error;
+		jail_describe_error(reply.text, sizeof(reply.text), reply.error, reterr);
+		/* The step that looks for the VMM's program and at who may write it. */
+		return strcmp(reply.text, "check programs") == 0 ? -ENOEXEC : reply.error;
 	}
 	if (r >= 0)
 		r = jail_prepare_socket(fds[1], LAUNCHER_LIMIT_S);

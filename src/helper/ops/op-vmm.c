@@ -111,9 +111,15 @@ undo_launchp(LaunchUndo *undo)
 static int
 fail_launch(OpCall *call, int r, const char *what, const KernelText *detail)
 {
-	OpError error = r == -ENOEXEC ? OP_ERROR_VMM_UNAVAILABLE : OP_ERROR_FAILED;
+	const char *why = detail->text[0] ? detail->text : strerror(-r);
 
-	(void)op_fail(call, error, "%s: %s", what, detail->text[0] ? detail->text : strerror(-r));
+	if (r == -ENOEXEC)
+		(void) op_fail(call, OP_ERROR_VMM_UNAVAILABLE,
+			       "the program of VMM %s is missing, or somebody but root may write it or a "
+			       "directory above it (%s)",
+			       call->args.launch_vmm.vmm, why);
+	else
+		(void) op_fail(call, OP_ERROR_FAILED, "%s: %s", what, why);
 	return r;
 }
 
