@@ -29,7 +29,11 @@ static int _printf_(3, 4) begin(FakeKernel *f, const char *key, const char *form
 		(void)pthread_cond_wait(&f->changed, &f->lock);
 		f->waiting--;
 	}
-	return ++f->calls == f->fail_at ? f->fail_with : 0;
+	f->calls++;
+	if (f->fail_at > 0 && f->calls >= f->fail_at &&
+	    f->calls < f->fail_at + BN_MAX(f->fail_for, 1U))
+		return f->fail_with;
+	return 0;
 }
 
 static int

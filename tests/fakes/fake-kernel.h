@@ -29,9 +29,10 @@ typedef struct FakeKernel {
 	char log[16384];
 	FakeJail jails[FAKE_JAILS_MAX];
 	size_t n;
-	unsigned calls;   /* so far */
-	unsigned fail_at; /* the number of the call that fails; 0: none does */
-	int fail_with;    /* negative errno */
+	unsigned calls;    /* so far */
+	unsigned fail_at;  /* the number of the first call that fails; 0: none does */
+	unsigned fail_for; /* how many fail from there on; 0 means 1 */
+	int fail_with;     /* negative errno */
 	bool kvm_usable;
 	bool has_verdict;
 	KernelVerdict verdict;

@@ -107,16 +107,17 @@ test_undo_when_it_fails_too_then_the_ledger_keeps_the_vm(void)
 	RigCall *launch;
 
 	rig_init(&rig);
+	rig.kernel.fail_at = 2;  /* scope … */
+	rig.kernel.fail_for = 2; /* … and the end of the jail */
 	launch = rig_launch(&rig, ALICE, 'a');
-	rig.hold_questions = true;
-	rig_settle(&rig);
-	/* scope, then everything: the seam's lines are launch, scope, end, remove. */
-	rig.kernel.fail_at = 2;
-	rig_decide(launch, AUTHORITY_YES);
-	rig.hold_questions = false;
 	rig_settle(&rig);
 	check_str(rig_result(launch), "Failed");
-	check_int(fake_kernel_count(&rig.kernel), 0);
+	check_int(fake_kernel_count(&rig.kernel), 1);
+	rig_check_true(&rig);
+	launch = rig_launch(&rig, ALICE, 'a');
+	rig_settle(&rig);
+	check_str(rig_result(launch), "AlreadyExists");
+	check_clean_after_release();
 	rig_done(&rig);
 }
 
