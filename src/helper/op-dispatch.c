@@ -226,8 +226,8 @@ fail_unauthorized(OpCall *call, bool administration)
 		(void)op_fail(
 			call, OP_ERROR_NOT_AUTHORIZED,
 			"%s: not authorized by polkit action %s; an administrator can allow it: "
-			"by \"usermod -aG banger \"$(id -nu %u)\"\" (takes effect at the next "
-			"login), or by a rule in /etc/polkit-1/rules.d",
+			"usermod -aG banger $(id -nu %u) (from the next login on), or a rule in "
+			"/etc/polkit-1/rules.d",
 			op_names[call->id].method, action, call->caller.uid);
 }
 
