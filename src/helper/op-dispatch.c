@@ -73,10 +73,11 @@ answer(Pending *p)
 	bool vanished = p->early == EARLY_VANISHED, failed = p->call.failure.error != OP_ERROR_NONE;
 
 	unlink_pending(d, p);
+	/* Before the message goes, which the call's strings are borrowed from. */
+	audit_call(&p->call, &p->stamps);
 	transport->answer(transport->ctx, p->message, p->call.id,
 			  vanished || failed ? NULL : &p->call.reply,
 			  !vanished && failed ? &p->call.failure : NULL);
-	audit_call(&p->call, &p->stamps);
 	pending_free(p);
 	transport->changed(transport->ctx);
 }

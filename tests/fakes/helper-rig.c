@@ -55,6 +55,8 @@ on_answer(void *ctx, void *message, OpId id, const OpReply *reply, const OpFailu
 
 	check(!call->is_answered);
 	check_int(call->id, id);
+	free(call->borrowed);
+	call->borrowed = NULL;
 	call->is_answered = true;
 	call->order = ++call->rig->n_answers;
 	call->error = failure ? failure->error : OP_ERROR_NONE;
@@ -172,21 +174,22 @@ rig_submit(Rig *rig, OpId id, const OpArgs *args, uid_t uid, const char *sender)
 	return call;
 }
 
-/* Kept for the life of the program: calls borrow it. */
+/* Of the next call, and freed with it: what the arguments borrow ends with the message. */
 static const char *
-vm_id(char c)
+vm_id(Rig *rig, char c)
 {
-	static char ids[256][BN_ID_LENGTH + 1];
-	char *id = ids[(unsigned char)c];
+	char *id = calloc(1, BN_ID_LENGTH + 1);
 
+	check(id && rig->n_calls < RIG_CALLS_MAX);
 	memset(id, c, BN_ID_LENGTH);
+	rig->calls[rig->n_calls].borrowed = id;
 	return id;
 }
 
 RigCall *
 rig_launch(Rig *rig, uid_t uid, char vm)
 {
-	OpArgs args = { .launch_vmm = { .vm = vm_id(vm),
+	OpArgs args = { .launch_vmm = { .vm = vm_id(rig, vm),
 					.operation = "",
 					.vmm = "qemu-q35",
 					.vcpus = 1,
@@ -206,12 +209,12 @@ rig_call(Rig *rig, OpId id, uid_t uid, char vm)
 	OpArgs args = {};
 
 	if (id == OP_OPEN_VMM)
-		args.open_vmm = (OpOpenVmmArgs){ .vm = vm_id(vm), .operation = "" };
+		args.open_vmm = (OpOpenVmmArgs){ .vm = vm_id(rig, vm), .operation = "" };
 	else if (id == OP_SIGNAL_VMM)
 		args.signal_vmm =
-			(OpSignalVmmArgs){ .vm = vm_id(vm), .operation = "", .signal = 15 };
+			(OpSignalVmmArgs){ .vm = vm_id(rig, vm), .operation = "", .signal = 15 };
 	else if (id == OP_RELEASE_VM)
-		args.release_vm = (OpReleaseVmArgs){ .vm = vm_id(vm), .operation = "" };
+		args.release_vm = (OpReleaseVmArgs){ .vm = vm_id(rig, vm), .operation = "" };
 	return rig_submit(rig, id, &args, uid, NULL);
 }
 

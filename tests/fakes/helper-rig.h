@@ -22,6 +22,7 @@ typedef struct RigCall {
 	void *data;
 	char action[64], vm[64], object[64];
 	struct Rig *rig;
+	char *borrowed; /* the VM's id: lives as long as a message would */
 } RigCall;
 
 typedef struct Rig {

@@ -79,6 +79,7 @@ test_quota_when_at_its_limit_then_only_the_next_is_refused(void)
 	rig_settle(&rig);
 	check_str(rig_result(&rig.calls[5]), "ok");
 	rig_call(&rig, OP_RELEASE_VM, ALICE, '0');
+	rig_settle(&rig);
 	rig_launch(&rig, ALICE, '4');
 	rig_settle(&rig);
 	check_str(rig_result(&rig.calls[7]), "ok");

@@ -27,9 +27,10 @@
 void
 jail_copy_text(const char *text, size_t size, KernelText *ret)
 {
-	_cleanup_free_ char *clean = bn_str_escape(text, strnlen(text, size), sizeof(ret->text) - 4);
+	_cleanup_free_ char *clean =
+		bn_str_escape(text, strnlen(text, size), sizeof(ret->text) - 4);
 
-	(void) snprintf(ret->text, sizeof(ret->text), "%s", clean ? clean : "");
+	(void)snprintf(ret->text, sizeof(ret->text), "%s", clean ? clean : "");
 }
 
 void
@@ -40,7 +41,8 @@ jail_describe_error(const char *text, size_t size, int error, KernelText *ret)
 	/* What is no errno is not one of ours. */
 	const char *reason = error < 0 && error > -4096 ? strerror(-error) : "no reason given";
 
-	(void) snprintf(ret->text, sizeof(ret->text), "%s: %s", clean && clean[0] ? clean : "jail", reason);
+	(void)snprintf(ret->text, sizeof(ret->text), "%s: %s", clean && clean[0] ? clean : "jail",
+		       reason);
 }
 
 static int

@@ -114,12 +114,13 @@ fail_launch(OpCall *call, int r, const char *what, const KernelText *detail)
 	const char *why = detail->text[0] ? detail->text : strerror(-r);
 
 	if (r == -ENOEXEC)
-		(void) op_fail(call, OP_ERROR_VMM_UNAVAILABLE,
-			       "the program of VMM %s is missing, or somebody but root may write it or a "
-			       "directory above it (%s)",
-			       call->args.launch_vmm.vmm, why);
+		(void)op_fail(
+			call, OP_ERROR_VMM_UNAVAILABLE,
+			"the program of VMM %s is missing, or somebody but root may write it or a "
+			"directory above it (%s)",
+			call->args.launch_vmm.vmm, why);
 	else
-		(void) op_fail(call, OP_ERROR_FAILED, "%s: %s", what, why);
+		(void)op_fail(call, OP_ERROR_FAILED, "%s: %s", what, why);
 	return r;
 }
 
