@@ -13,8 +13,8 @@
 /* For the bus itself to say who a connection is. */
 #define BUS_LIMIT_US (5 * 1000000ULL)
 
-/* The way out that loses no call: a message sent before the name was given back reaches us before the
- * bus's answer to that; one sent later starts the next helper. */
+/* The way out that loses no call: a message sent before the name was given back reaches us before
+ * the bus's answer to that; one sent later starts the next helper. */
 typedef enum State {
 	STATE_SERVING,
 	STATE_LEAVING, /* asked to give the name back */
@@ -235,8 +235,8 @@ op_wire_on_call(OpId id, sd_bus_message *m, void *userdata)
 	return 1;
 }
 
-/* One match for everybody who leaves the bus, there before the first call: one per caller would have to be
- * added in time, for every call. */
+/* One match for everybody who leaves the bus, there before the first call: one per caller would
+ * have to be added in time, for every call. */
 static int
 on_name_owner_changed(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The helper on its bus: messages become calls of the dispatcher, its answers become messages; the name is
- * taken, and given back when nobody needs it. */
+/* The helper on its bus: messages become calls of the dispatcher, its answers become messages; the
+ * name is taken, and given back when nobody needs it. */
 #pragma once
 
 #include <systemd/sd-bus.h>

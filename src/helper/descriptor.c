@@ -19,9 +19,10 @@
 
 #define ALL_SEALS (F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW)
 
-/* Filesystems whose every answer comes from this host's kernel. Never FUSE, NFS, 9p, CIFS: their server,
- * which may be the caller, could park us. A user can lay an overlay over a FUSE mount of its own in a user namespace, so
- * one counts only where it stands in our mount table: by name, never by magic. */
+/* Filesystems whose every answer comes from this host's kernel. Never FUSE, NFS, 9p, CIFS: their
+ * server, which may be the caller, could park us. A user can lay an overlay over a FUSE mount of
+ * its own in a user namespace, so one counts only where it stands in our mount table: by name,
+ * never by magic. */
 static const struct {
 	const char *name;
 	uint64_t magic;
@@ -48,9 +49,9 @@ is_local_name(const char *name)
 	return false;
 }
 
-/* Type of the filesystem the file is on, from our mount table: false where it is not there. The mount's id
- * finds overlays, whose files may show another device than their mount; the device finds what was opened
- * in another mount namespace than ours. */
+/* Type of the filesystem the file is on, from our mount table: false where it is not there. The
+ * mount's id finds overlays, whose files may show another device than their mount; the device finds
+ * what was opened in another mount namespace than ours. */
 static bool
 find_mounted(const struct statx *st, char *ret_type, size_t size)
 {
@@ -83,8 +84,8 @@ check_filesystem(int fd, const struct statx *st, const char **reterr)
 
 	if (find_mounted(st, type, sizeof(type)))
 		return is_local_name(type) ? 0 : refuse(reterr, not_local);
-	/* Memfds, Btrfs subvolumes, mounts of other namespaces. FUSE answers this without its server where the mount is
-	 * of another user's making. */
+	/* Memfds, Btrfs subvolumes, mounts of other namespaces. FUSE answers this without its
+	 * server where the mount is of another user's making. */
 	if (fstatfs(fd, &fs) < 0)
 		return refuse(reterr, not_local);
 	for (size_t i = 0; i < BN_ELEMENTSOF(local_filesystems); i++)
@@ -96,8 +97,8 @@ check_filesystem(int fd, const struct statx *st, const char **reterr)
 static int
 check_regular(int fd, struct statx *ret_st, int *ret_flags, const char **reterr)
 {
-	/* What an image or a disk may have been opened with. O_APPEND would send every write of the guest
-	 * to the end; O_PATH has no content at all. */
+	/* What an image or a disk may have been opened with. O_APPEND would send every write of the
+	 * guest to the end; O_PATH has no content at all. */
 	const int allowed = O_ACCMODE | O_NONBLOCK | O_DIRECT | O_SYNC | O_DSYNC | O_NOATIME |
 			    O_LARGEFILE | 0100000;
 	int flags = fcntl(fd, F_GETFL);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* /etc/banger/helper.conf: what an administrator limits. An unknown group or key is refused by name. */
+/* /etc/banger/helper.conf: what an administrator limits. An unknown group or key is refused by
+ * name. */
 #pragma once
 
 #include <stddef.h>

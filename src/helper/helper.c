@@ -52,8 +52,8 @@ fail(int r, const char *what)
 	return r;
 }
 
-/* One helper at a time has the ledger. A predecessor that gave its name back may still finish something: its
- * successor waits here for its end. */
+/* One helper at a time has the ledger. A predecessor that gave its name back may still finish
+ * something: its successor waits here for its end. */
 static int
 lock_run_dir(const char *path, int *ret_lock)
 {

@@ -22,7 +22,7 @@ struct Ledger {
 	int directory;
 	LedgerEntry *entries;
 	size_t n, allocated;
-	uid_t next_uid; /* uids are handed out in turn: a late message to a dead jail meets nobody */
+	uid_t next_uid; /* in turn: a late message to a dead jail meets nobody */
 	uid_t reserved[64];
 	size_t n_reserved;
 };
@@ -169,7 +169,8 @@ pick_uid(Ledger *ledger, uid_t *ret)
 	return -ENOSPC;
 }
 
-/* Two entries with one jail uid would let one VM reach into the other: the later read is damaged. */
+/* Two entries with one jail uid would let one VM reach into the other: the later read is
+ * damaged. */
 static int
 load_file(Ledger *ledger, const char *name, unsigned *damaged)
 {

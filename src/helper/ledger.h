@@ -30,8 +30,8 @@ typedef struct LedgerEntry {
 
 typedef struct Ledger Ledger;
 
-/* Reads the directory, which must exist and belong to us alone. A file that is not an entry is removed and
- * counted in *ret_damaged; what it stood for is then unknown to the ledger. */
+/* Reads the directory, which must exist and belong to us alone. A file that is not an entry is
+ * removed and counted in *ret_damaged; what it stood for is then unknown to the ledger. */
 int ledger_open(const char *path, Ledger **ret, unsigned *ret_damaged);
 Ledger *ledger_free(Ledger *ledger);
 

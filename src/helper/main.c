@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* banger-helper: options, what must be true of the process, and the real kernel under the operations. */
+/* banger-helper: options, what must be true of the process, and the real kernel under the
+ * operations. */
 #include <errno.h>
 #include <getopt.h>
 #include <signal.h>
@@ -25,7 +26,8 @@ static void
 print_help(void)
 {
 	printf("Usage: banger-helper [OPTION]\n"
-	       "Carries out banger's privileged steps, each authorized by polkit. Started by the system bus.\n\n"
+	       "Carries out banger's privileged steps, each authorized by polkit.\n"
+	       "Started by the system bus.\n\n"
 	       "  --list-ops  print every method and its polkit action\n"
 	       "  --version   print the version\n"
 	       "  --help      print this\n");

@@ -176,8 +176,9 @@ is_in_the_way(const Pending *before, const Pending *p)
 	return p->call.key[0] && strcmp(before->call.key, p->call.key) == 0;
 }
 
-/* A call about a whole user and one about a VM of that user never run at once. The former takes no place in the
- * queue before it runs: anybody may ask to be authorized for it and leave the question open. */
+/* A call about a whole user and one about a VM of that user never run at once. The former takes no
+ * place in the queue before it runs: anybody may ask to be authorized for it and leave the question
+ * open. */
 static bool
 is_excluded_by(const Pending *running, const Pending *p)
 {
@@ -248,7 +249,7 @@ on_authority(void *data, AuthorityAnswer what)
 	if (what == AUTHORITY_CHALLENGE)
 		(void)op_fail(
 			&p->call, OP_ERROR_INTERACTION_REQUIRED,
-			"%s: polkit action %s wants to ask a person, which this call does not allow",
+			"%s: polkit action %s wants to ask a person, and this call forbids it",
 			op_names[p->call.id].method, action);
 	else if (what == AUTHORITY_UNAVAILABLE)
 		(void)op_fail(

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* THE table: one row per method. Every row is authorized by its own polkit action (op_names), so there is
- * no column for that; every claim compares the ledger's owner with the caller, so there is none for that either. */
+/* THE table: one row per method. Every row is authorized by its own polkit action (op_names), so
+ * there is no column for that; every claim compares the ledger's owner with the caller, so there is
+ * none for that either. */
 #include "helper/op.h"
 #include "helper/ops/ops.h"
 

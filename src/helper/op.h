@@ -2,8 +2,8 @@
 /* The contract of an operation: what it is given at each stage, and what it may do there.
  *
  *   check        main thread; pure: looks at the arguments, fills call->work
- *   descriptors  worker; looks at the descriptors the caller passed, which may block on a filesystem
- *                (then only this user's calls wait)
+ *   descriptors  worker; looks at the descriptors the caller passed, which may block on
+ *                a filesystem (then only this user's calls wait)
  *   (authorize)  the dispatcher asks about exactly this call
  *   claim        main thread; the ledger: is it theirs, is there room; copies what run needs
  *   run          worker; the kernel seam, nothing else; leaves nothing behind when it fails
@@ -80,7 +80,8 @@ typedef union OpWork {
 	OpEntriesWork entries;
 } OpWork;
 
-/* One call. What was checked here is what polkit is asked about and what runs: there is no second copy. */
+/* One call. What was checked here is what polkit is asked about and what runs: there is no second
+ * copy. */
 typedef struct OpCall {
 	OpId id;
 	OpArgs args; /* borrowed from the message; see op-wire.h */
@@ -124,7 +125,8 @@ extern const OpImpl op_table[_OP_MAX];
 
 /* Records why a call fails; returns the negative errno that goes with `error`. */
 int op_fail(OpCall *call, OpError error, const char *format, ...) _printf_(3, 4);
-/* The usual failure of something that ought to work: OP_ERROR_FAILED, "what: strerror". Returns `r`. */
+/* The usual failure of something that ought to work: OP_ERROR_FAILED, "what: strerror". Returns
+ * `r`. */
 int op_fail_errno(OpCall *call, int r, const char *what);
 /* OP_ERROR_INVALID_ARGUMENT: "argument: what". */
 int op_fail_argument(OpCall *call, const char *argument, const char *what);

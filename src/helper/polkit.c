@@ -228,7 +228,8 @@ attempt(Ticket *ticket)
 	r = make_call(ticket, &m);
 	if (r < 0)
 		return r;
-	/* The slot of the attempt before: its callback is running right now, and has its own reference. */
+	/* The slot of the attempt before: its callback is running right now, and has its own
+	 * reference. */
 	ticket->slot = sd_bus_slot_unref(ticket->slot);
 	return sd_bus_call_async(ticket->polkit->bus, &ticket->slot, m, on_answer, ticket, limit);
 }

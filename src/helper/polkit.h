@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Asking polkit, asynchronously: the Authority of the dispatcher on a system bus.
  *
- * Fails closed: no polkit, an error, no answer in time mean AUTHORITY_UNAVAILABLE. Nothing is remembered: every
- * question is asked. */
+ * Fails closed: no polkit, an error, no answer in time mean AUTHORITY_UNAVAILABLE. Nothing is
+ * remembered: every question is asked. */
 #pragma once
 
 #include <systemd/sd-bus.h>

@@ -81,8 +81,8 @@ note_stranger(void *data, const char *key)
 	strcpy(keys[strangers->n++], key);
 }
 
-/* Only files: a jail whose uid nobody knows is left alone, with its files, to be seen by an administrator; that
- * takes a ledger that was tampered with, since an entry is removed last. */
+/* Only files: a jail whose uid nobody knows is left alone, with its files, to be seen by an
+ * administrator; that takes a ledger that was tampered with, since an entry is removed last. */
 static int
 remove_strangers(const Ledger *ledger, const Kernel *kernel, Reconciled *result)
 {

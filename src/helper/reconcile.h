@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Makes the ledger and what really runs agree, once at start: a predecessor may have died at any instruction. */
+/* Makes the ledger and what really runs agree, once at start: a predecessor may have died at any
+ * instruction. */
 #pragma once
 
 typedef struct Kernel Kernel;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The real helper on a private bus, with the recording kernel in place of Linux. Never installed; a program of its
- * own rather than an option of the installed one, which so has no door to the fake. */
+/* The real helper on a private bus, with the recording kernel in place of Linux. Never installed; a
+ * program of its own rather than an option of the installed one, which so has no door to the
+ * fake. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>

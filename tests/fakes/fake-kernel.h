@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The helper's kernel seam without a kernel: it records every call as one line of text, keeps the world
- * that the calls made, fails the k-th call on demand and holds calls of one jail until told. Never linked into
- * an installed program. */
+/* The helper's kernel seam without a kernel: it records every call as one line of text, keeps the
+ * world that the calls made, fails the k-th call on demand and holds calls of one jail until told.
+ * Never linked into an installed program. */
 #pragma once
 
 #include <pthread.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A dispatcher with everything around it faked: recording kernel, scripted polkit, answers in an array, a
- * ledger in a directory of its own. One per test. */
+/* A dispatcher with everything around it faked: recording kernel, scripted polkit, answers in an
+ * array, a ledger in a directory of its own. One per test. */
 #pragma once
 
 #include "fakes/fake-kernel.h"
@@ -45,7 +45,8 @@ void rig_done(Rig *rig);
 /* A successor of the helper: same ledger directory and kernel, everything else new. */
 void rig_restart(Rig *rig);
 
-/* Submits; the returned call is answered at once or by rig_settle(). `vm` is a letter or digit of hex, repeated. */
+/* Submits; the returned call is answered at once or by rig_settle(). `vm` is a letter or digit of
+ * hex, repeated. */
 RigCall *rig_launch(Rig *rig, uid_t uid, char vm);
 RigCall *rig_call(Rig *rig, OpId id, uid_t uid, char vm);
 RigCall *rig_submit(Rig *rig, OpId id, const OpArgs *args, uid_t uid, const char *sender);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The helper's talk with a jail whose first process has been taken over: on real sockets, with real uids, in a pid
- * namespace of the test's own (ending a jail kills by uid). Needs root. */
+/* The helper's talk with a jail whose first process has been taken over: on real sockets, with real
+ * uids, in a pid namespace of the test's own (ending a jail kills by uid). Needs root. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -269,7 +269,8 @@ test_ended_when_the_jail_wrote_something_else_then_unknown(void)
 		check_str(ended, cases[i].result);
 	}
 	(void)unlink(path);
-	/* Never through a link: the directory is root's, and this is the second lock on that door. */
+	/* Never through a link: the directory is root's, and this is the second lock on that
+	 * door. */
 	check_int(symlink("/etc/hostname", path), 0);
 	char ended[KERNEL_ENDED_SIZE] = "";
 	check_int(kernel.jail_ended(kernel.ctx, KEY, ended), 0);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Talking to the first process of a jail, which has the VM's uid and is not trusted: every answer is bounded,
- * must have been sent by that uid (the kernel says so with each message), and must come in time. */
+/* Talking to the first process of a jail, which has the VM's uid and is not trusted: every answer
+ * is bounded, must have been sent by that uid (the kernel says so with each message), and must come
+ * in time. */
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
@@ -112,8 +113,8 @@ check_sockets(const int *fds, size_t n, size_t wanted)
 	return 0;
 }
 
-/* One command, one answer, from the right sender. The descriptors are the caller's to close. -ENOENT where the
- * other side is gone, -ETIMEDOUT where it does not answer. */
+/* One command, one answer, from the right sender. The descriptors are the caller's to close.
+ * -ENOENT where the other side is gone, -ETIMEDOUT where it does not answer. */
 static int
 exchange(const KernelJail *jail, BnJailCommandVerb verb, int signo, BnJailAnswer *ret,
 	 int ret_fds[static BN_FD_MESSAGE_MAX], size_t *ret_n_fds, struct ucred *ret_sender)
@@ -137,8 +138,8 @@ exchange(const KernelJail *jail, BnJailCommandVerb verb, int signo, BnJailAnswer
 	return -EBADMSG;
 }
 
-/* A command that the jail carries out: `n_fds` descriptors must come with its success. A failure of the jail's
- * own is in *ret_error, beside the -EREMOTEIO that this returns. */
+/* A command that the jail carries out: `n_fds` descriptors must come with its success. A failure of
+ * the jail's own is in *ret_error, beside the -EREMOTEIO that this returns. */
 static int
 command(const KernelJail *jail, BnJailCommandVerb verb, int signo, int *ret_fds, size_t n_fds,
 	int *ret_error, KernelText *reterr)
@@ -231,7 +232,8 @@ jail_process(void *ctx, const KernelJail *jail, int *ret_pidfd)
 	pidfd = pidfd_open(before.pid, 0);
 	if (pidfd < 0)
 		return errno == ESRCH ? -ENOENT : bn_errno();
-	/* The number might have changed hands before pidfd_open(); who answers after it lived all along. */
+	/* The number might have changed hands before pidfd_open(); who answers after it lived all
+	 * along. */
 	r = ask_who(jail, &after);
 	if (r < 0)
 		return r;
@@ -261,7 +263,8 @@ kill_all_of(uid_t uid)
 	_exit(kill(-1, SIGKILL) < 0 && errno != ESRCH ? 2 : 0);
 }
 
-/* No pid is asked of anybody: the uid is this jail's alone, so whatever has it belongs to the jail. */
+/* No pid is asked of anybody: the uid is this jail's alone, so whatever has it belongs to the
+ * jail. */
 static int
 sweep_uid(uid_t uid)
 {
@@ -305,7 +308,8 @@ jail_end(void *ctx, const char *key, uid_t jail_uid)
 
 	r = jail_find(ctx, key, jail_uid, &jail);
 	if (r >= 0) {
-		/* Asked first, it reaps the VMM and writes down how that ended. Its answer proves nothing. */
+		/* Asked first, it reaps the VMM and writes down how that ended. Its answer proves
+		 * nothing. */
 		r = set_limit(jail.control, END_LIMIT_S);
 		if (r >= 0)
 			r = command(&jail, BN_JAIL_END, 0, NULL, 0, &error, &ignored);

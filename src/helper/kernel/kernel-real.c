@@ -42,7 +42,8 @@ scope_start(void *ctx, const KernelLaunch *launch, const KernelJail *jail)
 	pid = find_pid(jail->process);
 	if (pid <= 0)
 		return -ESRCH;
-	/* The number stays this process's: it is the launcher's child, and waits for us to say GO. */
+	/* The number stays this process's: it is the launcher's child, and waits for us to say
+	 * GO. */
 	(void)snprintf(scope, sizeof(scope), "banger-vm-%s.scope", launch->key);
 	return setup->scope_start(scope, pid, launch->spec->memory_bytes + VMM_OVERHEAD);
 }

@@ -5,11 +5,11 @@
 #include "helper/kernel/kernel.h"
 
 typedef struct KernelRealSetup {
-	const char *run_dir;  /* of the helper; exists */
-	const char *jail_dir; /* where the launcher's and the jails' sockets are */
-	const char *
-		jail_program; /* absolute; spawned where systemd is not the init and nobody listens */
-	/* Has systemd put the process into a scope and returns when it is there; NULL: there is no systemd. */
+	const char *run_dir;      /* of the helper; exists */
+	const char *jail_dir;     /* where the launcher's and the jails' sockets are */
+	const char *jail_program; /* absolute; spawned where nobody listens and no systemd is */
+	/* Has systemd put the process into a scope and returns when it is there; NULL: there is no
+	 * systemd. */
 	int (*scope_start)(const char *scope, pid_t pid, uint64_t memory_bytes);
 } KernelRealSetup;
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The only door from an operation to Linux.
  *
- * Every call is all-or-nothing: one that fails has left nothing behind. Every call may block, each for a
- * bounded time, and may be made from any thread. Results are untouched on failure. A jail's first process
- * runs with the VM's uid: whatever it answers is checked here, and texts come out escaped. */
+ * Every call is all-or-nothing: one that fails has left nothing behind. Every call may block, each
+ * for a bounded time, and may be made from any thread. Results are untouched on failure. A jail's
+ * first process runs with the VM's uid: whatever it answers is checked here, and texts come out
+ * escaped. */
 #pragma once
 
 #include <stdbool.h>
@@ -62,13 +63,14 @@ struct Kernel {
 	/* Runs the functional probe in a jail of that uid. */
 	int (*kvm_probe)(void *ctx, uid_t jail_uid, KernelVerdict *ret);
 
-	/* Makes a jail; the VMM does not run yet. Dropping the connection before jail_go() ends it. */
+	/* Makes a jail; the VMM does not run yet. Dropping the connection before jail_go() ends
+	 * it. */
 	int (*jail_launch)(void *ctx, const KernelLaunch *launch, KernelJail *ret,
 			   KernelText *reterr);
 	/* Puts the jail into its systemd scope; does nothing where systemd is not the init. */
 	int (*scope_start)(void *ctx, const KernelLaunch *launch, const KernelJail *jail);
-	/* Starts the VMM: -ENOEXEC where its program is missing or not to be trusted. Descriptors as in
-	 * BN_JAIL_OUT_…, the caller's to close. */
+	/* Starts the VMM: -ENOEXEC where its program is missing or not to be trusted. Descriptors
+	 * as in BN_JAIL_OUT_…, the caller's to close. */
 	int (*jail_go)(void *ctx, const KernelJail *jail, int ret_fds[static _BN_JAIL_OUT_MAX],
 		       KernelText *reterr);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Talking to banger-jail's launcher, and starting it where systemd does not: the same socket, the same
- * protocol of socket activation, the same program. */
+/* Talking to banger-jail's launcher, and starting it where systemd does not: the same socket, the
+ * same protocol of socket activation, the same program. */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>

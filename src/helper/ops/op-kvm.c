@@ -9,7 +9,8 @@
 int
 kvm_verdict(const Kernel *kernel, uid_t jail_uid, KernelVerdict *ret)
 {
-	/* Two probes at once would disturb each other's clock; the second finds the first one's verdict. */
+	/* Two probes at once would disturb each other's clock; the second finds the first one's
+	 * verdict. */
 	static pthread_mutex_t one_probe = PTHREAD_MUTEX_INITIALIZER;
 	KernelVerdict verdict = {};
 	int r;

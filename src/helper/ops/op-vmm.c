@@ -184,7 +184,8 @@ launch_vmm_settle(const OpEnv *env, OpCall *call, int result)
 
 	if (result >= 0) {
 		r = ledger_set_state(env->ledger, call->target, call->vm, LEDGER_RUNNING);
-		/* The entry stays as it was, "launching": true enough, and ReleaseVM ends what runs. */
+		/* The entry stays as it was, "launching": true enough, and ReleaseVM ends what
+		 * runs. */
 		return r < 0 ? op_fail_errno(call, r, "cannot write the ledger; release the VM")
 			     : 0;
 	}

@@ -40,5 +40,6 @@ int list_all_resources_run(const Kernel *kernel, OpCall *call);
 /* Of all that keep copies of ledger entries. */
 void entries_done(OpCall *call);
 
-/* The verdict on KVM of this boot, found out now where nobody did yet; `jail_uid` is the probe's. */
+/* The verdict on KVM of this boot, found out now where nobody did yet; `jail_uid` is the
+ * probe's. */
 int kvm_verdict(const Kernel *kernel, uid_t jail_uid, KernelVerdict *ret);

@@ -15,8 +15,8 @@ typedef struct BnConfError {
 	char text[160]; /* names group and key */
 } BnConfError;
 
-/* Reads `size` bytes of text: blank lines, lines beginning with '#', groups, keys. Space around a key,
- * a value and a line is dropped; there is no quoting, no continuation. A key that stands twice in
- * its group is an error: the second would win unseen. 0, or -EINVAL and *reterr. */
+/* Reads `size` bytes of text: blank lines, lines beginning with '#', groups, keys. Space around a
+ * key, a value and a line is dropped; there is no quoting, no continuation. A key that stands twice
+ * in its group is an error: the second would win unseen. 0, or -EINVAL and *reterr. */
 int bn_conf_parse(const char *text, size_t size, BnConfKey *on_key, void *data,
 		  BnConfError *reterr);
