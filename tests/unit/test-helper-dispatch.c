@@ -312,7 +312,7 @@ static void
 test_release_user_when_a_launch_runs_then_waits_and_takes_it_too(void)
 {
 	OpArgs args = { .release_user.uid = ALICE };
-	RigCall *release, *launch;
+	RigCall *release, *launch, *later;
 
 	rig_init(&rig);
 	rig.hold_questions = true;
@@ -323,6 +323,12 @@ test_release_user_when_a_launch_runs_then_waits_and_takes_it_too(void)
 	fake_kernel_wait_held(&rig.kernel);
 	release = rig_submit(&rig, OP_RELEASE_USER, &args, 0, NULL);
 	rig_decide(release, AUTHORITY_YES);
+	/* Begun after it and done: had it begun, it would be seen in the log. */
+	later = rig_call(&rig, OP_PROBE_KVM, BOB, 0);
+	rig_decide(later, AUTHORITY_YES);
+	while (!later->is_answered)
+		workers_dispatch(rig.workers);
+	check(!strstr(rig.kernel.log, "end "));
 	fake_kernel_let_go(&rig.kernel);
 	rig_settle(&rig);
 	check_str(rig_result(launch), "ok");
