@@ -10,8 +10,10 @@
 #include "shared/base/io-util.h"
 #include "shared/base/str-util.h"
 
-/* What the VMM may use beside the guest's memory before the scope's limit meets it. */
-#define VMM_OVERHEAD (512 * BN_MIB)
+/* What the VMM may use beside the guest's memory before the scope's limit meets it: its own, its
+ * threads' stacks, page tables, and under emulation 1 GiB of translated code. */
+#define OVERHEAD_BYTES           (512 * BN_MIB)
+#define OVERHEAD_EMULATION_BYTES (1536 * BN_MIB)
 
 /* The process behind a pidfd, 0 where it is gone. */
 static pid_t
@@ -45,7 +47,10 @@ scope_start(void *ctx, const KernelLaunch *launch, const KernelJail *jail)
 	/* The number stays this process's: it is the launcher's child, and waits for us to say
 	 * GO. */
 	(void)snprintf(scope, sizeof(scope), "banger-vm-%s.scope", launch->key);
-	return setup->scope_start(scope, pid, launch->spec->memory_bytes + VMM_OVERHEAD);
+	return setup->scope_start(
+		scope, pid,
+		launch->spec->memory_bytes +
+			(launch->spec->kvm ? OVERHEAD_BYTES : OVERHEAD_EMULATION_BYTES));
 }
 
 void
