@@ -258,16 +258,20 @@ int op_wire_on_call(OpId id, sd_bus_message *m, void *userdata);
 BUS_PRELUDE = '''#include "op-wire-bus.h"
 
 #include <string.h>
+'''
 
-static inline int
+READ_BASIC = '''static inline int
 read_basic(sd_bus_message *m, char type, void *ret)
 {
 	int r = sd_bus_message_read_basic(m, type, ret);
 
 	return r == 0 ? -EBADMSG : r < 0 ? r : 0;
 }
+'''
 
-static inline int
+# One reader and one writer per basic type; only those that the interface needs come out.
+READERS = {
+    's': '''static int
 read_s(sd_bus_message *m, size_t max, const char **ret)
 {
 	const char *s = NULL;
@@ -280,20 +284,8 @@ read_s(sd_bus_message *m, size_t max, const char **ret)
 	*ret = s;
 	return 0;
 }
-
-static inline int
-read_u(sd_bus_message *m, uint32_t *ret)
-{
-	return read_basic(m, 'u', ret);
-}
-
-static inline int
-read_t(sd_bus_message *m, uint64_t *ret)
-{
-	return read_basic(m, 't', ret);
-}
-
-static inline int
+''',
+    'b': '''static int
 read_b(sd_bus_message *m, bool *ret)
 {
 	int value = 0, r = read_basic(m, 'b', &value);
@@ -302,45 +294,47 @@ read_b(sd_bus_message *m, bool *ret)
 		*ret = value != 0;
 	return r;
 }
-
-static inline int
-read_h(sd_bus_message *m, int *ret)
-{
-	return read_basic(m, 'h', ret);
+''',
+    **{t: f'''static int
+read_{t}(sd_bus_message *m, {c}*ret)
+{{
+	return read_basic(m, '{t}', ret);
+}}
+''' for t, c in (('u', 'uint32_t '), ('t', 'uint64_t '), ('h', 'int '))},
 }
 
-static inline int
+WRITERS = {
+    's': '''static int
 append_s(sd_bus_message *m, const char *s)
 {
 	return sd_bus_message_append_basic(m, 's', s ? s : "");
 }
-
-static inline int
-append_u(sd_bus_message *m, uint32_t value)
-{
-	return sd_bus_message_append_basic(m, 'u', &value);
-}
-
-static inline int
-append_t(sd_bus_message *m, uint64_t value)
-{
-	return sd_bus_message_append_basic(m, 't', &value);
-}
-
-static inline int
+''',
+    'b': '''static int
 append_b(sd_bus_message *m, bool value)
 {
 	int b = value;
 
 	return sd_bus_message_append_basic(m, 'b', &b);
 }
-
-static inline int
-append_h(sd_bus_message *m, int fd)
-{
-	return sd_bus_message_append_basic(m, 'h', &fd);
+''',
+    **{t: f'''static int
+append_{t}(sd_bus_message *m, {c}value)
+{{
+	return sd_bus_message_append_basic(m, '{t}', &value);
+}}
+''' for t, c in (('u', 'uint32_t '), ('t', 'uint64_t '), ('h', 'int '))},
 }
-'''.splitlines()
+
+
+def prelude(methods):
+    def types(args):
+        return sorted({t for a in args for t in (a.fields or a.basic)})
+
+    ins = types(a for m in methods for a in m.ins)
+    outs = types(a for m in methods for a in m.outs)
+    parts = [BUS_PRELUDE] + ([READ_BASIC] if ins else []) + [READERS[t] for t in ins] + [WRITERS[t] for t in outs]
+    return '\n'.join(parts).splitlines()
 
 
 def try_call(call, indent='\t'):
@@ -422,7 +416,7 @@ def vtable(methods):
 
 def bus_source(interface):
     methods = interface.methods
-    lines = list(BUS_PRELUDE) + ['']
+    lines = prelude(methods) + ['']
     for m in methods:
         for arg in m.ins:
             if arg.array:

@@ -165,12 +165,34 @@ collect_fds(struct msghdr *msg, int *fds, size_t max_fds, size_t *ret_n)
 	return r;
 }
 
+int
+bn_fd_set_passcred(int sock)
+{
+	int on = 1;
+
+	return bn_ret_errno(setsockopt(sock, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)));
+}
+
+static struct ucred
+find_sender(struct msghdr *msg)
+{
+	struct ucred sender = { .pid = -1, .uid = (uid_t) -1, .gid = (gid_t) -1 };
+
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c))
+		if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_CREDENTIALS &&
+		    c->cmsg_len == CMSG_LEN(sizeof(sender)))
+			memcpy(&sender, CMSG_DATA(c), sizeof(sender));
+	return sender;
+}
+
 ssize_t
-bn_fd_receive(int sock, void *data, size_t size, int *ret_fds, size_t max_fds, size_t *ret_n_fds)
+bn_fd_receive_from(int sock, void *data, size_t size, int *ret_fds, size_t max_fds,
+		   size_t *ret_n_fds, struct ucred *ret_sender)
 {
 	union {
 		struct cmsghdr align;
-		char bytes[CMSG_SPACE(sizeof(int) * (BN_FD_MESSAGE_MAX + 1))];
+		char bytes[CMSG_SPACE(sizeof(int) * (BN_FD_MESSAGE_MAX + 1)) +
+			   CMSG_SPACE(sizeof(struct ucred))];
 	} control = {};
 	struct iovec iov = { .iov_base = data, .iov_len = size };
 	struct msghdr msg = { .msg_iov = &iov,
@@ -196,7 +218,15 @@ bn_fd_receive(int sock, void *data, size_t size, int *ret_fds, size_t max_fds, s
 		memcpy(ret_fds, fds, n_fds * sizeof(int));
 	if (ret_n_fds)
 		*ret_n_fds = n_fds;
+	if (ret_sender)
+		*ret_sender = find_sender(&msg);
 	return n;
+}
+
+ssize_t
+bn_fd_receive(int sock, void *data, size_t size, int *ret_fds, size_t max_fds, size_t *ret_n_fds)
+{
+	return bn_fd_receive_from(sock, data, size, ret_fds, max_fds, ret_n_fds, NULL);
 }
 
 int

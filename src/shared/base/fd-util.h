@@ -33,5 +33,12 @@ int bn_fd_send(int sock, const void *data, size_t size, const int *fds, size_t n
 ssize_t bn_fd_receive(int sock, void *data, size_t size, int *ret_fds, size_t max_fds,
 		      size_t *ret_n_fds);
 
+/* As bn_fd_receive(), on a socket with SO_PASSCRED (bn_fd_set_passcred()): who sent this very message,
+ * checked by the kernel when it was sent. All -1 where the kernel did not say. */
+struct ucred;
+int bn_fd_set_passcred(int sock);
+ssize_t bn_fd_receive_from(int sock, void *data, size_t size, int *ret_fds, size_t max_fds,
+			   size_t *ret_n_fds, struct ucred *ret_sender);
+
 /* Kernel-checked identity of the process that called connect() or listen() on the other end. */
 int bn_fd_peer(int sock, pid_t *ret_pid, uid_t *ret_uid, gid_t *ret_gid);
