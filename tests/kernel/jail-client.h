@@ -43,8 +43,8 @@ int control_connect(const char *key);
 void wait_end(int pidfd);
 /* The content of the exit file; static. */
 const char *exit_text(void);
-/* Nothing of a jail is left but what stands in `files`: processes, mounts, files. */
-void check_nothing_left(void);
+/* Stops the launcher; then no process, no mount and no file of a jail may be left. */
+void check_nothing_left(pid_t launcher);
 /* Reads until `text` was seen; aborts at the end of the stream. Returns all that was read; static. */
 const char *read_until(int fd, const char *text);
 /* Says one line to the fake VMM, and what it answers up to an empty line. */

@@ -57,8 +57,7 @@ clean(Running *r)
 	close_running(r);
 	check_int(unlink(BN_JAIL_RUN_DIR "/" JAIL_KEY), 0);
 	check_int(unlink(BN_JAIL_RUN_DIR "/" JAIL_KEY ".exit"), 0);
-	check_nothing_left();
-	launcher_stop(r->launcher);
+	check_nothing_left(r->launcher);
 }
 
 static void
@@ -402,8 +401,7 @@ check_program_refused(mode_t mode, bool at_launch, int error, const char *step)
 	}
 	close_running(&r);
 	check_int(umount("/usr/bin/qemu-system-x86_64"), 0);
-	check_nothing_left();
-	launcher_stop(r.launcher);
+	check_nothing_left(r.launcher);
 }
 
 static void
@@ -487,8 +485,7 @@ test_probe_when_asked_then_verdict_with_reason_and_nothing_left(void)
 	check(strstr(reply.text, "ns per instruction") || !reply.usable);
 	printf("# kvm %s: %s\n", reply.usable ? "usable" : "unusable", reply.text);
 	(void)close(connection);
-	check_nothing_left();
-	launcher_stop(launcher);
+	check_nothing_left(launcher);
 }
 
 /* As its socket unit starts it, and away again while its jail lives on. */
