@@ -123,36 +123,35 @@ run_jail(Jail *jail, BnJailReply *ret_reply, int *ret_pidfd)
 }
 
 void
-build_jail(Jail *jail, BnJailReply *ret_reply, Built *ret)
+build_jail(Jail *jail, BnJailReply *ret_reply, int ret_fds[static _BN_JAIL_REPLY_MAX])
 {
 	static const Step score[] = { { "raise oom score", raise_oom_score } };
 	const char *step = "clone";
 	int r;
 
 	memset(ret_reply, 0, sizeof(*ret_reply));
-	*ret = (Built){ -1, -1 };
+	memset(ret_fds, -1, sizeof(int) * _BN_JAIL_REPLY_MAX);
 	r = jail_run_steps(jail, score, BN_ELEMENTSOF(score), &step);
 	if (r >= 0 && !jail_is_probe(jail))
-		r = rundir_make(jail, &ret->connection, &step);
+		r = rundir_make(jail, &ret_fds[BN_JAIL_REPLY_CONTROL], &step);
 	if (r >= 0)
-		r = run_jail(jail, ret_reply, &ret->pidfd);
+		r = run_jail(jail, ret_reply, &ret_fds[BN_JAIL_REPLY_PIDFD]);
 	if (r < 0) {
 		ret_reply->error = r;
 		(void)snprintf(ret_reply->text, sizeof(ret_reply->text), "%s", step);
 	}
 	if (ret_reply->error < 0)
-		build_undo(jail, ret);
+		build_undo(jail, ret_fds);
 }
 
 void
-build_undo(const Jail *jail, Built *built)
+build_undo(const Jail *jail, int fds[static _BN_JAIL_REPLY_MAX])
 {
-	if (built->pidfd >= 0) {
-		(void)syscall(SYS_pidfd_send_signal, built->pidfd, SIGKILL, NULL, 0);
-		(void)waitid(P_PIDFD, (id_t)built->pidfd, NULL, WEXITED);
+	if (fds[BN_JAIL_REPLY_PIDFD] >= 0) {
+		(void)syscall(SYS_pidfd_send_signal, fds[BN_JAIL_REPLY_PIDFD], SIGKILL, NULL, 0);
+		(void)waitid(P_PIDFD, (id_t)fds[BN_JAIL_REPLY_PIDFD], NULL, WEXITED);
 	}
-	bn_closep(&built->pidfd);
-	bn_closep(&built->connection);
+	bn_fd_close_many(fds, _BN_JAIL_REPLY_MAX);
 	if (!jail_is_probe(jail))
 		rundir_undo(jail);
 }

@@ -4,15 +4,9 @@
 
 #include "jail/jail.h"
 
-/* What a LAUNCH gives back. */
-typedef struct Built {
-	int pidfd;
-	int connection; /* to the control socket */
-} Built;
-
 /* Blocks until the first process is ready, or has given the verdict. What was made is taken back on
- * failure. Always fills `ret_reply`; the descriptors of `ret` are the caller's, -1 where there are none. */
-void build_jail(Jail *jail, BnJailReply *ret_reply, Built *ret);
+ * failure. Always fills `ret_reply`; `ret_fds` are the caller's, -1 where there are none. */
+void build_jail(Jail *jail, BnJailReply *ret_reply, int ret_fds[static _BN_JAIL_REPLY_MAX]);
 
 /* For a jail nobody was told about: kills it and removes its files. */
-void build_undo(const Jail *jail, Built *built);
+void build_undo(const Jail *jail, int fds[static _BN_JAIL_REPLY_MAX]);

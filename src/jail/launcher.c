@@ -23,33 +23,35 @@
 /* A client that connects and says nothing keeps a process, but not for ever. */
 #define SILENCE_S 10
 
+static int
+send_reply(int connection, const BnJailReply *reply, const int *fds)
+{
+	if (reply->error < 0)
+		bn_log_error("%s: %s", reply->text, strerror(-reply->error));
+	return bn_fd_send(connection, reply, sizeof(*reply), fds,
+			  fds[BN_JAIL_REPLY_PIDFD] >= 0 ? _BN_JAIL_REPLY_MAX : 0);
+}
+
 /* In a process of its own: one request, one answer. */
 static void
 serve_request(int connection)
 {
 	struct timeval silence = { .tv_sec = SILENCE_S };
 	Jail jail = { .listener = -1, .exit_file = -1, .status = -1 };
-	Built built = { -1, -1 };
+	int fds[_BN_JAIL_REPLY_MAX] = { -1, -1 };
 	BnJailReply reply = {};
 	const char *what = "";
-	int r;
 
 	memset(jail.fds, -1, sizeof(jail.fds));
 	(void)setsockopt(connection, SOL_SOCKET, SO_RCVTIMEO, &silence, sizeof(silence));
-	r = request_receive(connection, &jail, &what);
-	if (r < 0) {
-		reply.error = r;
-		(void)snprintf(reply.text, sizeof(reply.text), "request: %s", what);
-	} else {
-		build_jail(&jail, &reply, &built);
-	}
+	reply.error = request_receive(connection, &jail, &what);
 	if (reply.error < 0)
-		bn_log_error("%s: %s", reply.text, strerror(-reply.error));
-	r = bn_fd_send(connection, &reply, sizeof(reply), (const int *)&built,
-		       built.pidfd >= 0 ? 2 : 0);
-	/* A jail that nobody knows of must not stay. */
-	if (r < 0 && built.pidfd >= 0)
-		build_undo(&jail, &built);
+		(void)snprintf(reply.text, sizeof(reply.text), "request: %s", what);
+	else
+		build_jail(&jail, &reply, fds);
+	/* A jail that nobody was told about must not stay. */
+	if (send_reply(connection, &reply, fds) < 0 && fds[BN_JAIL_REPLY_PIDFD] >= 0)
+		build_undo(&jail, fds);
 }
 
 /* True where a builder was started. */
@@ -58,6 +60,8 @@ accept_request(int listener, int signals, const sigset_t *inherited)
 {
 	_cleanup_close_ int connection = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
 	uid_t uid = (uid_t)-1;
+	static const int none[_BN_JAIL_REPLY_MAX] = { -1, -1 };
+	BnJailReply failed = { .text = "fork" };
 	pid_t pid;
 
 	if (connection < 0)
@@ -67,8 +71,10 @@ accept_request(int listener, int signals, const sigset_t *inherited)
 		return false;
 	}
 	pid = fork();
-	if (pid < 0)
-		bn_log_error("fork: %s", strerror(errno));
+	if (pid < 0) {
+		failed.error = bn_errno();
+		(void)send_reply(connection, &failed, none);
+	}
 	if (pid != 0)
 		return pid > 0;
 	(void)close(listener);

@@ -151,6 +151,12 @@ act_stderr(char **argv)
 }
 
 static void
+act_nothing(char **argv)
+{
+	fprintf(out, "nothing\n");
+}
+
+static void
 act_exit(char **argv)
 {
 	if (argv[2])
@@ -164,7 +170,7 @@ static const struct {
 } commands[] = {
 	{ "descriptors", say_descriptors }, { "status", say_status },   { "mounts", say_mounts },
 	{ "attempts", say_attempts },       { "console", act_console }, { "echo", act_echo },
-	{ "stderr", act_stderr },           { "exit", act_exit },
+	{ "stderr", act_stderr },           { "exit", act_exit },       { "nothing", act_nothing },
 };
 
 static void

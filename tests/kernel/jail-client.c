@@ -18,6 +18,7 @@
 #include "shared/rules/vmm-argv.h"
 #include "test.h"
 
+void (*launcher_before_exec)(void);
 static size_t mounts_before;
 
 static size_t
@@ -85,6 +86,8 @@ launcher_start(const char *program, const char *const *options)
 		(void)snprintf(text, sizeof(text), "%d", getpid());
 		(void)setenv("LISTEN_PID", text, 1);
 		(void)setenv("LISTEN_FDS", "1", 1);
+		if (launcher_before_exec)
+			launcher_before_exec();
 		(void)execv(program, (char **)argv);
 		_exit(127);
 	}

@@ -26,6 +26,8 @@ void world_enter(const char *vmm);
 /* Starts banger-jail the way systemd does; its pid. */
 pid_t launcher_start(const char *program, const char *const *options);
 void launcher_stop(pid_t pid);
+/* Called in the launcher's process before it is executed; NULL for nothing. */
+extern void (*launcher_before_exec)(void);
 
 /* A launch request with `n_disks` disks (all but the first writable) and its descriptors. */
 BnJailRequest request_make(unsigned n_disks, int fds[static BN_FD_MESSAGE_MAX]);
