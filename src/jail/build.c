@@ -126,7 +126,7 @@ void
 build_jail(Jail *jail, BnJailReply *ret_reply, int ret_fds[static _BN_JAIL_REPLY_MAX])
 {
 	static const Step score[] = { { "raise oom score", raise_oom_score } };
-	const char *step = "clone";
+	const char *step = "";
 	int r;
 
 	memset(ret_reply, 0, sizeof(*ret_reply));
@@ -134,8 +134,10 @@ build_jail(Jail *jail, BnJailReply *ret_reply, int ret_fds[static _BN_JAIL_REPLY
 	r = jail_run_steps(jail, score, BN_ELEMENTSOF(score), &step);
 	if (r >= 0 && !jail_is_probe(jail))
 		r = rundir_make(jail, &ret_fds[BN_JAIL_REPLY_CONTROL], &step);
-	if (r >= 0)
+	if (r >= 0) {
+		step = "clone";
 		r = run_jail(jail, ret_reply, &ret_fds[BN_JAIL_REPLY_PIDFD]);
+	}
 	if (r < 0) {
 		ret_reply->error = r;
 		(void)snprintf(ret_reply->text, sizeof(ret_reply->text), "%s", step);

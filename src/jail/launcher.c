@@ -23,15 +23,6 @@
 /* A client that connects and says nothing keeps a process, but not for ever. */
 #define SILENCE_S 10
 
-static int
-send_reply(int connection, const BnJailReply *reply, const int *fds)
-{
-	if (reply->error < 0)
-		bn_log_error("%s: %s", reply->text, strerror(-reply->error));
-	return bn_fd_send(connection, reply, sizeof(*reply), fds,
-			  fds[BN_JAIL_REPLY_PIDFD] >= 0 ? _BN_JAIL_REPLY_MAX : 0);
-}
-
 /* In a process of its own: one request, one answer. */
 static void
 serve_request(int connection)
@@ -41,6 +32,7 @@ serve_request(int connection)
 	int fds[_BN_JAIL_REPLY_MAX] = { -1, -1 };
 	BnJailReply reply = {};
 	const char *what = "";
+	int r;
 
 	memset(jail.fds, -1, sizeof(jail.fds));
 	(void)setsockopt(connection, SOL_SOCKET, SO_RCVTIMEO, &silence, sizeof(silence));
@@ -49,19 +41,21 @@ serve_request(int connection)
 		(void)snprintf(reply.text, sizeof(reply.text), "request: %s", what);
 	else
 		build_jail(&jail, &reply, fds);
+	if (reply.error < 0)
+		bn_log_error("%s: %s", reply.text, strerror(-reply.error));
+	r = bn_fd_send(connection, &reply, sizeof(reply), fds,
+		       fds[BN_JAIL_REPLY_PIDFD] >= 0 ? _BN_JAIL_REPLY_MAX : 0);
 	/* A jail that nobody was told about must not stay. */
-	if (send_reply(connection, &reply, fds) < 0 && fds[BN_JAIL_REPLY_PIDFD] >= 0)
+	if (r < 0 && fds[BN_JAIL_REPLY_PIDFD] >= 0)
 		build_undo(&jail, fds);
 }
 
 /* True where a builder was started. */
 static bool
-accept_request(int listener, int signals, const sigset_t *inherited)
+accept_request(int listener, int signals)
 {
 	_cleanup_close_ int connection = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
 	uid_t uid = (uid_t)-1;
-	static const int none[_BN_JAIL_REPLY_MAX] = { -1, -1 };
-	BnJailReply failed = { .text = "fork" };
 	pid_t pid;
 
 	if (connection < 0)
@@ -71,15 +65,14 @@ accept_request(int listener, int signals, const sigset_t *inherited)
 		return false;
 	}
 	pid = fork();
-	if (pid < 0) {
-		failed.error = bn_errno();
-		(void)send_reply(connection, &failed, none);
-	}
+	/* The client sees us hang up, as it would if we had died. */
+	if (pid < 0)
+		bn_log_error("fork: %s", strerror(errno));
 	if (pid != 0)
 		return pid > 0;
 	(void)close(listener);
 	(void)close(signals);
-	(void)sigprocmask(SIG_SETMASK, inherited, NULL);
+	/* The signals stay blocked: what asks the launcher to go lets a jail that is half built be finished. */
 	serve_request(connection);
 	_exit(0);
 }
@@ -104,7 +97,7 @@ int
 launcher_run(int listener, int idle_ms)
 {
 	_cleanup_close_ int signals = -1;
-	sigset_t set, inherited;
+	sigset_t set;
 	int builders = 0;
 	bool stop = false;
 
@@ -112,7 +105,7 @@ launcher_run(int listener, int idle_ms)
 	(void)sigaddset(&set, SIGCHLD);
 	(void)sigaddset(&set, SIGTERM);
 	(void)sigaddset(&set, SIGINT);
-	if (sigprocmask(SIG_BLOCK, &set, &inherited) < 0)
+	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
 		return bn_errno();
 	signals = signalfd(-1, &set, SFD_CLOEXEC);
 	if (signals < 0)
@@ -131,7 +124,7 @@ launcher_run(int listener, int idle_ms)
 			return bn_errno();
 		if (r > 0 && fds[0].revents)
 			builders -= read_signals(signals, &stop);
-		if (r > 0 && fds[1].revents && accept_request(listener, signals, &inherited))
+		if (r > 0 && fds[1].revents && accept_request(listener, signals))
 			builders++;
 	}
 	return 0;

@@ -104,7 +104,7 @@ open_set(Warden *w, int ret[static _BN_JAIL_OUT_MAX])
 	return BN_MIN(ret[BN_JAIL_OUT_CONSOLE], 0);
 }
 
-static void
+static int
 hand_out(Warden *w, size_t i)
 {
 	int fds[_BN_JAIL_OUT_MAX];
@@ -113,10 +113,24 @@ hand_out(Warden *w, size_t i)
 	if (r < 0) {
 		end_handed(w);
 		answer(w, i, r, "open sockets", NULL);
-		return;
+		return r;
 	}
 	answer(w, i, 0, "", fds);
 	bn_closep(&fds[BN_JAIL_OUT_CONSOLE]);
+	return 0;
+}
+
+/* Kept in *fd only where it will never make this process wait. */
+static int
+keep_nonblocking(int *fd, int from)
+{
+	int r = from < 0 ? from : bn_fd_set_nonblock(from, true);
+
+	if (r >= 0)
+		*fd = from;
+	else
+		bn_closep(&from);
+	return r;
 }
 
 /* The connection that stays ours; made before the VMM listens to it, it is the first one it takes. */
@@ -125,15 +139,13 @@ connect_console(Warden *w, int *ret_output)
 {
 	int ends[2], r;
 
-	w->console.serial = vmm_connect(&w->vmm, BN_JAIL_OUT_CONSOLE);
-	if (w->console.serial < 0)
-		return w->console.serial;
+	r = keep_nonblocking(&w->console.serial, vmm_connect(&w->vmm, BN_JAIL_OUT_CONSOLE));
+	if (r < 0)
+		return r;
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		return bn_errno();
-	w->console.error = ends[0];
 	*ret_output = ends[1];
-	r = bn_fd_set_nonblock(w->console.serial, true);
-	return r < 0 ? r : bn_fd_set_nonblock(w->console.error, true);
+	return keep_nonblocking(&w->console.error, ends[0]);
 }
 
 /* From here on bytes from the guest pass through this process, and it needs next to nothing. */
@@ -180,12 +192,12 @@ command_go(Warden *w, size_t i, const BnJailCommand *command)
 	}
 	w->started = true;
 	r = start(w, step);
-	if (r >= 0) {
-		hand_out(w, i);
-		return;
-	}
-	answer(w, i, r, step, NULL);
-	w->over = true;
+	if (r < 0)
+		answer(w, i, r, step, NULL);
+	else
+		r = hand_out(w, i);
+	if (r < 0)
+		w->over = true;
 }
 
 static void
@@ -194,7 +206,7 @@ command_open(Warden *w, size_t i, const BnJailCommand *command)
 	if (w->vmm.pid == 0)
 		answer(w, i, -ENOTCONN, "not started", NULL);
 	else
-		hand_out(w, i);
+		(void)hand_out(w, i);
 }
 
 static void
