@@ -102,7 +102,8 @@ launcher_stop(pid_t pid)
 
 	check_int(kill(pid, SIGTERM), 0);
 	check_int(waitpid(pid, &status, 0), pid);
-	check(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	/* One that was never asked for anything may not have come to handle the signal yet. */
+	check(WIFEXITED(status) ? WEXITSTATUS(status) == 0 : WTERMSIG(status) == SIGTERM);
 }
 
 static int
