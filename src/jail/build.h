@@ -4,8 +4,9 @@
 
 #include "jail/jail.h"
 
-/* Blocks until the first process is ready, or has given the verdict. What was made is taken back on
- * failure. Always fills `ret_reply`; `ret_fds` are the caller's, -1 where there are none. */
+/* Blocks until the first process is ready, or has given the verdict. What was made is taken
+ * back on failure. Always fills `ret_reply`; `ret_fds` are the caller's, -1 where there are
+ * none. */
 void build_jail(Jail *jail, BnJailReply *ret_reply, int ret_fds[static _BN_JAIL_REPLY_MAX]);
 
 /* For a jail nobody was told about: kills it and removes its files. */

@@ -15,8 +15,9 @@
 
 /* Threads of QEMU beside one per vcpu: its pool for disks grows to 64. */
 #define THREADS 96
-/* What a VMM maps beside the guest's memory: translated code (1 GiB under emulation), libraries, and a
- * stack and an arena for each thread. A bound for a VMM gone wild; the scope's is the tight one. */
+/* What a VMM maps beside the guest's memory: translated code (1 GiB under emulation),
+ * libraries, and a stack and an arena for each thread. A bound for a VMM gone wild; the scope's
+ * is the tight one. */
 #define OVERHEAD_BYTES      (4 * BN_GIB)
 #define OVERHEAD_VCPU_BYTES (128 * BN_MIB)
 
@@ -104,7 +105,8 @@ join_keyring(const Jail *jail)
 	return r < 0 && errno != ENOSYS ? bn_errno() : 0;
 }
 
-/* The VMM has the same uid: it must be able neither to trace this process nor to open its descriptors. */
+/* The VMM has the same uid: it must be able neither to trace this process nor to open its
+ * descriptors. */
 static int
 set_not_dumpable(const Jail *jail)
 {

@@ -28,7 +28,8 @@ ring_put(Console *c, const char *data, size_t n)
 	}
 }
 
-/* One read from the VMM; false where there was nothing, or it closed this end, which is then ours to close. */
+/* One read from the VMM; false where there was nothing, or it closed this end, which is then
+ * ours to close. */
 static bool
 take(Console *c, int *fd)
 {
@@ -85,7 +86,8 @@ console_prepare(const Console *c, struct pollfd ret[static _CONSOLE_POLL_MAX])
 {
 	short reader = (c->used > 0 ? POLLOUT : 0);
 
-	/* Input is read only when there is room: who types into a VMM that does not listen has to wait. */
+	/* Input is read only when there is room: who types into a VMM that does not listen has
+	 * to wait. */
 	if (c->n_input == 0)
 		reader |= POLLIN;
 	ret[CONSOLE_POLL_SERIAL] =

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The guest's console: kept while nobody reads it, up to a bound, and handed to one reader at a time. */
+/* The guest's console: kept while nobody reads it, up to a bound, and handed to one reader at a
+ * time. */
 #pragma once
 
 #include <poll.h>
@@ -26,7 +27,8 @@ void console_prepare(const Console *c, struct pollfd ret[static _CONSOLE_POLL_MA
 /* Moves what can be moved. True where the reader has gone: its end is closed then. */
 bool console_move(Console *c, const struct pollfd polled[static _CONSOLE_POLL_MAX]);
 
-/* Makes a new reader's descriptor; the one before is ended. Non-negative descriptor or negative errno. */
+/* Makes a new reader's descriptor; the one before is ended. Non-negative descriptor or negative
+ * errno. */
 int console_open(Console *c);
 
 /* After the VMM's end: takes what it still left behind and gives the reader what it will take. */

@@ -14,7 +14,8 @@
 #include "shared/base/macro.h"
 #include "shared/rules/vmm-argv.h"
 
-/* What of the host a VMM sees: its program, its libraries, its firmware. No /etc, no /sys, no shell. */
+/* What of the host a VMM sees: its program, its libraries, its firmware. No /etc, no /sys, no
+ * shell. */
 typedef struct View {
 	const char *path;
 	mode_t type;
@@ -47,7 +48,8 @@ check_trusted(int fd, mode_t type)
 	return st.st_uid == 0 && (st.st_mode & (S_IWGRP | S_IWOTH)) == 0 ? 0 : -EPERM;
 }
 
-/* Walks an absolute path without following a link; every component must be root's alone to write. */
+/* Walks an absolute path without following a link; every component must be root's alone to
+ * write. */
 static int
 check_path(const char *path, mode_t type)
 {
@@ -98,7 +100,8 @@ make_private(const Jail *jail)
 	return bn_ret_errno(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL));
 }
 
-/* The new root sits on a directory that is root's and always there; our copy of the mounts goes. */
+/* The new root sits on a directory that is root's and always there; our copy of the mounts
+ * goes. */
 static int
 mount_root(const Jail *jail)
 {
@@ -188,7 +191,8 @@ make_nodes(const Jail *jail)
 				  MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NOEXEC, NULL));
 }
 
-/* The old root comes to lie on top of the new one and is taken off: no directory is needed for it. */
+/* The old root comes to lie on top of the new one and is taken off: no directory is needed for
+ * it. */
 static int
 change_root(const Jail *jail)
 {

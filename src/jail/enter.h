@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* From a fresh clone in namespaces of its own to a process that sees the jail's root and nothing else. */
+/* From a fresh clone in namespaces of its own to a process that sees the jail's root and
+ * nothing else. */
 #pragma once
 
 #include "jail/jail.h"

@@ -18,8 +18,8 @@
 #include "shared/base/errno-util.h"
 #include "shared/base/macro.h"
 
-/* A call that is allowed; with a mask only if (argument & mask) == value. A call may stand more than
- * once. Arguments compared here are 32 bits wide for the kernel too. */
+/* A call that is allowed; with a mask only if (argument & mask) == value. A call may stand more
+ * than once. Arguments compared here are 32 bits wide for the kernel too. */
 typedef struct Rule {
 	uint16_t nr;
 	uint8_t arg;
@@ -195,7 +195,8 @@ install(const Table *tables, size_t n)
 	for (size_t i = 0; i < n; i++)
 		for (size_t j = 0; j < tables[i].n; j++)
 			emit_rule(&p, &tables[i].rules[j]);
-	/* The C library falls back to clone, whose flags are seen, only where the call is unknown. */
+	/* The C library falls back to clone, whose flags are seen, only where the call is
+	 * unknown. */
 	emit(&p, BPF_JMP | BPF_JEQ | BPF_K, SYS_clone3, 0, 1);
 	emit_return(&p, SECCOMP_RET_ERRNO | ENOSYS);
 	emit_return(&p, SECCOMP_RET_ERRNO | EPERM);

@@ -72,7 +72,8 @@ accept_request(int listener, int signals)
 		return pid > 0;
 	(void)close(listener);
 	(void)close(signals);
-	/* The signals stay blocked: what asks the launcher to go lets a jail that is half built be finished. */
+	/* The signals stay blocked: what asks the launcher to go lets a jail that is half built
+	 * be finished. */
 	serve_request(connection);
 	_exit(0);
 }

@@ -19,8 +19,8 @@
 
 /* Hardware, nested or not, needs one or two nanoseconds; an emulator behind /dev/kvm hundreds. */
 #define USABLE_NS_MAX 20.0
-/* Rounds of the loop, two instructions each. What an entry into the guest costs (up to milliseconds where KVM is
- * nested) is in both runs and falls out of their difference. */
+/* Rounds of the loop, two instructions each. What an entry into the guest costs (up to
+ * milliseconds where KVM is nested) is in both runs and falls out of their difference. */
 #define ROUNDS_WARM  1000
 #define ROUNDS_SHORT 5000
 #define ROUNDS_LONG  25000

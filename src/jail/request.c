@@ -38,22 +38,44 @@ is_key(const char key[static BN_DERIVE_KEY_SIZE])
 }
 
 static int
-check_file(int fd, bool writable, uint64_t max)
+check_file(int fd, uint64_t max, int *ret_mode)
 {
-	int flags = fcntl(fd, F_GETFL), mode;
+	int flags = fcntl(fd, F_GETFL);
 	struct stat st;
 
 	if (flags < 0 || fstat(fd, &st) < 0)
 		return bn_errno();
-	mode = flags & O_ACCMODE;
 	/* O_PATH has an access mode of "read" and reads nothing. */
 	if (!S_ISREG(st.st_mode) || (flags & O_PATH) || st.st_size <= 0 ||
 	    (uint64_t)st.st_size > max)
 		return -EINVAL;
-	/* A kernel may come from a memfd, which is always open for both: its seals say the rest. */
-	if (writable ? mode != O_RDWR : mode == O_WRONLY)
-		return -EBADF;
+	*ret_mode = flags & O_ACCMODE;
 	return 0;
+}
+
+/* The VMM gets this very descriptor, and what is behind it may be shared with other VMs. A memfd is
+ * always open for writing, too; there the seals must forbid it. */
+static int
+check_boot_file(int fd, uint64_t max)
+{
+	const int needed = F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW;
+	int mode, seals, r = check_file(fd, max, &mode);
+
+	if (r < 0 || mode == O_RDONLY)
+		return r;
+	seals = fcntl(fd, F_GET_SEALS);
+	return mode == O_RDWR && seals >= 0 && (seals & needed) == needed ? 0 : -EBADF;
+}
+
+/* What the spec calls read-only must be so by its descriptor, and the other way round. */
+static int
+check_disk(int fd, bool read_only)
+{
+	int mode, r = check_file(fd, BN_DISK_MAX, &mode);
+
+	if (r < 0)
+		return r;
+	return mode == (read_only ? O_RDONLY : O_RDWR) ? 0 : -EBADF;
 }
 
 static int
@@ -72,23 +94,16 @@ check_launch(const Jail *jail, const char **reterr_what)
 	if (jail->n_fds != BN_JAIL_FD_DISK + spec->n_disks)
 		return -EINVAL;
 	*reterr_what = "kernel";
-	r = check_file(jail->fds[BN_JAIL_FD_KERNEL], false, BN_KERNEL_MAX);
+	r = check_boot_file(jail->fds[BN_JAIL_FD_KERNEL], BN_KERNEL_MAX);
 	if (r < 0)
 		return r;
 	*reterr_what = "initramfs";
-	r = check_file(jail->fds[BN_JAIL_FD_INITRAMFS], false, BN_INITRAMFS_MAX);
+	r = check_boot_file(jail->fds[BN_JAIL_FD_INITRAMFS], BN_INITRAMFS_MAX);
 	if (r < 0)
 		return r;
 	*reterr_what = "disks";
-	for (size_t i = 0; i < spec->n_disks && r >= 0; i++) {
-		int fd = jail->fds[BN_JAIL_FD_DISK + i];
-
-		r = check_file(fd, !spec->disk_read_only[i], BN_DISK_MAX);
-		/* What the spec calls read-only must be so by its descriptor too. */
-		if (r >= 0 && spec->disk_read_only[i] &&
-		    (fcntl(fd, F_GETFL) & O_ACCMODE) != O_RDONLY)
-			r = -EBADF;
-	}
+	for (size_t i = 0; i < spec->n_disks && r >= 0; i++)
+		r = check_disk(jail->fds[BN_JAIL_FD_DISK + i], spec->disk_read_only[i]);
 	return r;
 }
 

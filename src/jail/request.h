@@ -4,6 +4,6 @@
 
 #include "jail/jail.h"
 
-/* Receives one request from `sock` into jail->request and jail->fds, which are then the caller's to
- * close. Negative errno, with what was wrong in *reterr_what (static text). */
+/* Receives one request from `sock` into jail->request and jail->fds, which are then the
+ * caller's to close. Negative errno, with what was wrong in *reterr_what (static text). */
 int request_receive(int sock, Jail *jail, const char **reterr_what);

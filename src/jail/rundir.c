@@ -22,8 +22,8 @@ make_exit_name(const Jail *jail, char ret[static EXIT_NAME_SIZE])
 	(void)snprintf(ret, EXIT_NAME_SIZE, "%s.exit", jail->request.key);
 }
 
-/* The directory, which must be root's alone, locked: looking at a socket and replacing it is one step.
- * Held for microseconds. */
+/* The directory, which must be root's alone, locked: looking at a socket and replacing it is
+ * one step. Held for microseconds. */
 static int
 lock_directory(void)
 {
@@ -99,7 +99,8 @@ listen_control(Jail *jail, int dir)
 	return bn_ret_errno(listen(jail->listener, 16));
 }
 
-/* Stands there with the worst news from the start, so that no death of the first process leaves it out. */
+/* Stands there with the worst news from the start, so that no death of the first process leaves
+ * it out. */
 static int
 make_exit_file(Jail *jail, int dir)
 {
@@ -150,7 +151,8 @@ rundir_undo(const Jail *jail)
 	char name[EXIT_NAME_SIZE];
 	struct stat st;
 
-	/* -1 as long as nothing was made; another inode where another jail of this key came since. */
+	/* -1 as long as nothing was made; another inode where another jail of this key came
+	 * since. */
 	if (dir < 0 || jail->listener_inode == 0 ||
 	    fstatat(dir, jail->request.key, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
 	    st.st_ino != jail->listener_inode)

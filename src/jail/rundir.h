@@ -4,8 +4,9 @@
 
 #include "jail/jail.h"
 
-/* Makes both, and the launching connection to the socket, the first that is in its queue. What a dead jail of this
- * key left is replaced; -EEXIST where it lives. What was made before a failure is for rundir_undo(). */
+/* Makes both, and the launching connection to the socket, the first that is in its queue. What
+ * a dead jail of this key left is replaced; -EEXIST where it lives. What was made before a
+ * failure is for rundir_undo(). */
 int rundir_make(Jail *jail, int *ret_connection, const char **reterr_step);
 
 /* Removes what rundir_make() made, and nothing that somebody has put there since. */

@@ -64,7 +64,8 @@ vmm_connect(const Vmm *vmm, unsigned which)
 	return r < 0 ? r : BN_TAKE_FD(fd);
 }
 
-/* Puts what the VMM gets at its numbers. All are put aside first: a number may be another's source. */
+/* Puts what the VMM gets at its numbers. All are put aside first: a number may be another's
+ * source. */
 static int
 place_descriptors(const Vmm *vmm, const Jail *jail, int output)
 {
@@ -171,7 +172,8 @@ vmm_start(Vmm *vmm, const Jail *jail, int output, char reterr_step[static 32])
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		return bn_errno();
 	ours = ends[0];
-	/* Out of the way of the numbers that the child fills; exec closes it, which is the good news. */
+	/* Out of the way of the numbers that the child fills; exec closes it, which is the good
+	 * news. */
 	theirs = fcntl(ends[1], F_DUPFD_CLOEXEC, FD_ASIDE);
 	bn_closep(&ends[1]);
 	pid = theirs < 0 ? -1 : fork();

@@ -7,8 +7,9 @@
 
 #include "jail/jail.h"
 
-/* One listening socket of the VMM's. Its address is an abstract one that the kernel chose, in the jail's own
- * network namespace: there is no path that anybody could put something else in the place of. */
+/* One listening socket of the VMM's. Its address is an abstract one that the kernel chose, in
+ * the jail's own network namespace: there is no path that anybody could put something else in
+ * the place of. */
 typedef struct VmmSocket {
 	int fd; /* -1 once the VMM alone holds it */
 	socklen_t size;
@@ -22,10 +23,11 @@ typedef struct Vmm {
 
 int vmm_listen(Vmm *vmm);
 
-/* A blocking connection, which waits in the queue until the VMM takes it. -EAGAIN where the queue is
- * full. A descriptor or negative errno. */
+/* A blocking connection, which waits in the queue until the VMM takes it. -EAGAIN where the
+ * queue is full. A descriptor or negative errno. */
 int vmm_connect(const Vmm *vmm, unsigned which);
 
-/* Forks and executes; `output` becomes its standard output and error. Returns when exec has succeeded, or
- * with what failed and the step in `reterr_step`. Closes our copies of the listening sockets. */
+/* Forks and executes; `output` becomes its standard output and error. Returns when exec has
+ * succeeded, or with what failed and the step in `reterr_step`. Closes our copies of the
+ * listening sockets. */
 int vmm_start(Vmm *vmm, const Jail *jail, int output, char reterr_step[static 32]);

@@ -20,7 +20,8 @@
 #include "shared/base/io-util.h"
 #include "shared/base/macro.h"
 
-/* Connections at once: the helper's, that of a successor, and room for a helper being restarted. */
+/* Connections at once: the helper's, that of a successor, and room for a helper being
+ * restarted. */
 #define CLIENTS_MAX 8
 /* The exit file is the only file this process can still write: "signal 64\n" fits. */
 #define EXIT_SIZE 32
@@ -133,7 +134,8 @@ keep_nonblocking(int *fd, int from)
 	return r;
 }
 
-/* The connection that stays ours; made before the VMM listens to it, it is the first one it takes. */
+/* The connection that stays ours; made before the VMM listens to it, it is the first one it
+ * takes. */
 static int
 connect_console(Warden *w, int *ret_output)
 {
@@ -354,8 +356,8 @@ warden_prepare(const Jail *jail)
 	memset(warden.clients, -1, sizeof(warden.clients));
 	memset(warden.handed, -1, sizeof(warden.handed));
 	warden.console.serial = warden.console.error = warden.console.reader = -1;
-	/* The kernel drops a signal to the first process of a pid namespace that has no handler for it;
-	 * one that is blocked it keeps. */
+	/* The kernel drops a signal to the first process of a pid namespace that has no handler
+	 * for it; one that is blocked it keeps. */
 	(void)sigemptyset(&set);
 	(void)sigaddset(&set, SIGCHLD);
 	for (size_t i = 0; i < BN_ELEMENTSOF(vmm_signals); i++)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Lies where the VMM's program lies, in the jail's tests only: says what it sees, does what it is told.
+/* Lies where the VMM's program lies, in the jail's tests only: says what it sees, does what it is
+ * told.
  *
- * One command per line on the control socket; each answer ends in an empty line. Static, so that it needs
- * nothing of the jail. */
+ *  * One command per line on the control socket; each answer ends in an empty line. Static, so
+ * that it needs nothing of the jail. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -119,7 +120,8 @@ act_console(char **argv)
 	static char block[1000];
 	int n = atoi(argv[1]);
 
-	/* The first kilobyte carries one letter, the next another: what is left says what was dropped. */
+	/* The first kilobyte carries one letter, the next another: what is left says what was
+	 * dropped. */
 	for (int i = 0; i < n; i++) {
 		memset(block, 'a' + i % 26, sizeof(block));
 		for (size_t done = 0; done < sizeof(block);) {

@@ -19,8 +19,9 @@ typedef struct Launched {
 	int pidfd, control;
 } Launched;
 
-/* Own mount, pid and network namespaces, /run and a /tmp of its own; where `vmm` is not NULL that program lies over the
- * VMM's. The caller goes on as the first process of that pid namespace. */
+/* Own mount, pid and network namespaces, /run and a /tmp of its own; where `vmm` is not NULL
+ * that program lies over the VMM's. The caller goes on as the first process of that pid
+ * namespace. */
 void world_enter(const char *vmm);
 
 /* Starts banger-jail the way systemd does; its pid. */
@@ -47,12 +48,14 @@ void wait_end(int pidfd);
 const char *exit_text(void);
 /* Stops the launcher; then no process, no mount and no file of a jail may be left. */
 void check_nothing_left(pid_t launcher);
-/* Reads until `text` was seen; aborts at the end of the stream. Returns all that was read; static. */
+/* Reads until `text` was seen; aborts at the end of the stream. Returns all that was read;
+ * static. */
 const char *read_until(int fd, const char *text);
 /* Says one line to the fake VMM, and what it answers up to an empty line. */
 const char *ask(int fd, const char *line);
 
-/* main() of a test program: enters the world of argv[1], the launcher, and argv[2], the fake VMM. */
+/* main() of a test program: enters the world of argv[1], the launcher, and argv[2], the fake
+ * VMM. */
 
 int run_in_world(int argc, char **argv, const Test *tests, size_t n);
 extern const char *launcher_program;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Fails every changing system call of a jail's construction and start once, on the real kernel.
  *
- * The launcher runs under a seccomp filter that asks us about each such call; a supervisor counts them over
- * all processes, refuses the k-th, and lets the others pass. The product has no hook for it. */
+ *  * The launcher runs under a seccomp filter that asks us about each such call; a supervisor
+ * counts them over all processes, refuses the k-th, and lets the others pass. The product has
+ * no hook for it. */
 #include "jail-client.h"
 
 #include <fcntl.h>
@@ -49,7 +50,8 @@ static const struct {
 	CALL(ftruncate),     CALL(write),
 };
 
-/* Failures that change nothing for anybody: a queue is looked at again, a bound on silence is missing. */
+/* Failures that change nothing for anybody: a queue is looked at again, a bound on silence is
+ * missing. */
 static const unsigned harmless[] = { SYS_accept4, SYS_setsockopt };
 
 typedef struct Shared {
@@ -92,7 +94,8 @@ install_notifier(void)
 			    &program);
 }
 
-/* Answers one question; `vmm` is the process in which the VMM's program runs, which is not ours to test. */
+/* Answers one question; `vmm` is the process in which the VMM's program runs, which is not ours
+ * to test. */
 static void
 answer_one(int listener, unsigned *n_execs, uint32_t *vmm)
 {
@@ -129,8 +132,8 @@ supervise(int listener)
 	_exit(0);
 }
 
-/* Between fork and exec. What tells the supervisor must not be a call that it is asked about: a number in shared
- * memory, and the end of a pipe. The exec that follows waits for its answer. */
+/* Between fork and exec. What tells the supervisor must not be a call that it is asked about: a
+ * number in shared memory, and the end of a pipe. The exec that follows waits for its answer. */
 static void
 become_supervised(void)
 {
@@ -233,7 +236,8 @@ attempt(char ret_text[static 200], int *ret_error, const char **ret_stage)
 	shared->armed = false;
 	if (*ret_error == 0)
 		check_str(ask(sockets[BN_JAIL_OUT_CONTROL], "nothing"), "nothing\n\n");
-	/* Answered or not, it may run: a successor finds it by its socket, or finds nobody there. */
+	/* Answered or not, it may run: a successor finds it by its socket, or finds nobody
+	 * there. */
 	control = control_connect(JAIL_KEY);
 	if (control >= 0 && bn_fd_send(control, &end, sizeof(end), NULL, 0) >= 0)
 		(void)receive(control, ignored, NULL);
@@ -289,7 +293,8 @@ test_construction_when_any_call_fails_then_named_and_nothing_left(void)
 
 	while (fail_once(k))
 		k++;
-	/* mount alone is called a dozen times: a filter that asks about nothing would pass at once. */
+	/* mount alone is called a dozen times: a filter that asks about nothing would pass at
+	 * once. */
 	check(k > 100);
 	launcher = launcher_start(launcher_program, NULL);
 	l = launch(2);

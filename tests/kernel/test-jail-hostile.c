@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -21,7 +22,8 @@ typedef struct Case {
 	size_t n_fds;
 } Case;
 
-/* One thing wrong at a time: the answer names it, nothing is left, and the next request is served. */
+/* One thing wrong at a time: the answer names it, nothing is left, and the next request is
+ * served. */
 #define check_refused(code, what, ...)                                                             \
 	do {                                                                                       \
 		Case c = { .size = sizeof(BnJailRequest), .n_fds = 4 };                            \
@@ -64,6 +66,16 @@ open_pipe(void)
 	check_int(pipe(ends), 0);
 	(void)close(ends[1]);
 	return ends[0];
+}
+
+/* One VM could write what another boots. */
+static int
+open_unsealed(void)
+{
+	int fd = memfd_create("unsealed", MFD_ALLOW_SEALING);
+
+	check(fd >= 0 && write(fd, "kernel", 6) == 6);
+	return fd;
 }
 
 static void
@@ -135,6 +147,8 @@ test_descriptor_when_of_another_kind_then_refused(void)
 	check_refused(-EINVAL, "kernel", replace(&c, 0, open("/run/disk-a", O_PATH)));
 	check_refused(-EINVAL, "kernel", replace(&c, 0, bn_fd_memfd_new("empty", "", 0)));
 	check_refused(-EBADF, "kernel", replace(&c, 0, open("/run/disk-a", O_WRONLY)));
+	check_refused(-EBADF, "kernel", replace(&c, 0, open("/run/disk-a", O_RDWR)));
+	check_refused(-EBADF, "kernel", replace(&c, 0, open_unsealed()));
 	check_refused(-EINVAL, "initramfs", replace(&c, 1, open_pipe()));
 	check_refused(-EBADF, "disks", replace(&c, 2, open("/run/disk-a", O_RDWR)));
 	check_refused(-EBADF, "disks", replace(&c, 3, open("/run/disk-b", O_RDONLY)));

@@ -8,7 +8,10 @@
  *
  *    BN_JAIL_LAUNCH  with descriptors [kernel, initramfs, disk…]. The launcher makes the jail and
  *                    answers BnJailReply with descriptors [pidfd of the first process, control
- *                    connection to it]. The VMM does not run yet.
+ *                    connection to it]. The VMM does not run yet. Every descriptor is a regular file,
+ *                    not empty; kernel and initramfs open for reading or a memfd sealed against writing
+ *                    and resizing, readable by the jail's uid (mode 0444); a disk open as the spec says:
+ *                    for reading, or for reading and writing.
  *    BN_JAIL_PROBE   no descriptors; a jail with nothing but /dev/kvm runs the functional probe;
  *                    answers BnJailReply (no descriptors) with `usable` and `text`.
  *
@@ -27,18 +30,20 @@
  *                    -ENOTCONN before GO.
  *    BN_JAIL_END     SIGKILL to the VMM; the answer comes when it has been reaped, then the jail ends.
  *
- * The three descriptors are one set: where the last copy of `console` is closed, the first process shuts the
- * other two down. It keeps copies of them to be able to end them at OPEN, so without this rule neither
- * VMM nor guest would notice the death of who used them. `console` is a stream: what the guest's serial port and the
- * VMM's own standard error said and nobody has read yet comes first (the last BN_CONSOLE_RING bytes of it).
+ * The three descriptors are one set: where the last copy of `console` is closed, the first process
+ * shuts the other two down. It keeps copies of them to be able to end them at OPEN, so without this
+ * rule neither VMM nor guest would notice the death of who used them. `console` is a stream: what the
+ * guest's serial port and the VMM's own standard error said and nobody has read yet comes first (the
+ * last BN_CONSOLE_RING bytes of it).
  *
- * A jail whose launching control connection closes before GO ends. So does, before GO, one whose first process gets
- * one of the signals above from outside; after GO it passes them to the VMM.
+ * A jail whose launching control connection closes before GO ends. So does, before GO, one whose first
+ * process gets one of the signals above from outside; after GO it passes them to the VMM.
  *
  * How the VMM ended is in BN_JAIL_RUN_DIR "/<key>.exit" ("exit N\n" or "signal N\n") when the first
- * process has ended; a jail that ended without a VMM to report about (before GO, or its first process was
- * killed) leaves "failed\n", which stands there from the start. Both files are removed by the helper: LAUNCH
- * replaces them where they are left over, and answers -EEXIST where the jail of that key lives.
+ * process has ended; a jail that ended without a VMM to report about (before GO, or its first process
+ * was killed) leaves "failed\n", which stands there from the start. Both files are removed by the
+ * helper: LAUNCH replaces them where they are left over, and answers -EEXIST where the jail of that
+ * key lives.
  *
  * The first process runs with the VM's uid, as the VMM does, and is therefore not trusted: the helper
  * bounds and checks every answer as if the guest had written it, and waits with a time limit. */

@@ -11,9 +11,10 @@ typedef struct Machine {
 	const char *bus;
 } Machine;
 
-/* auto-kernel-cmdline: the guest's kernel finds its devices by ACPI; the text it would add is only
- * understood by kernels that take devices from their command line. graphics, usb, sata, smbus: what
- * nobody uses need not be emulated. mem-merge: pages shared between VMs tell one about the other. */
+/* auto-kernel-cmdline: the guest's kernel finds its devices by ACPI; the text it would add is
+ * only understood by kernels that take devices from their command line. graphics, usb, sata,
+ * smbus: what nobody uses need not be emulated. mem-merge: pages shared between VMs tell one
+ * about the other. */
 static const Machine machines[_BN_VMM_MAX] = {
 	[BN_VMM_QEMU_MICROVM] = { "microvm,acpi=on,rtc=on,auto-kernel-cmdline=off,graphics=off,"
 				  "mem-merge=off,dump-guest-core=off",
@@ -23,7 +24,8 @@ static const Machine machines[_BN_VMM_MAX] = {
 			      "pci" },
 };
 
-/* Appends one argument; what no longer fits is remembered, so that callers need not look each time. */
+/* Appends one argument; what no longer fits is remembered, so that callers need not look each
+ * time. */
 static void add(BnVmmArgv *argv, const char *format, ...) _printf_(2, 3);
 
 static void
@@ -97,8 +99,9 @@ add_channels(BnVmmArgv *argv, const char *bus)
 	add(argv, "virtio-rng-%s,rng=rng", bus);
 }
 
-/* The locks are QEMU's own, on the open file: a disk that another VM writes is refused here at last. A
- * write that fails stops the guest instead of telling it, so that a full host disk is only a pause. */
+/* The locks are QEMU's own, on the open file: a disk that another VM writes is refused here at
+ * last. A write that fails stops the guest instead of telling it, so that a full host disk is
+ * only a pause. */
 static void
 add_disk(BnVmmArgv *argv, const char *bus, unsigned i, bool read_only)
 {
