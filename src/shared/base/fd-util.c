@@ -2,6 +2,7 @@
 #include "shared/base/fd-util.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
@@ -43,6 +44,24 @@ bn_fd_close_many(int *fds, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
 		bn_closep(&fds[i]);
+}
+
+int
+bn_fd_close_except(const int *keep, size_t n)
+{
+	/* From gap to gap: the smallest kept number from `first` on ends the range to close. */
+	for (unsigned first = 3;;) {
+		unsigned next = UINT_MAX;
+
+		for (size_t i = 0; i < n; i++)
+			if (keep[i] >= 0 && (unsigned) keep[i] >= first)
+				next = BN_MIN(next, (unsigned) keep[i]);
+		if (next > first && close_range(first, next == UINT_MAX ? next : next - 1, 0) < 0)
+			return bn_errno();
+		if (next == UINT_MAX)
+			return 0;
+		first = next + 1;
+	}
 }
 
 static int

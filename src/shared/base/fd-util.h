@@ -16,6 +16,10 @@ int bn_fd_dup(int fd);
 /* Closes `n` descriptors and sets each to -1. */
 void bn_fd_close_many(int *fds, size_t n);
 
+/* Closes every descriptor of the process above standard error that is not among the `n` of `keep`,
+ * which may hold -1 and stand in any order. */
+int bn_fd_close_except(const int *keep, size_t n);
+
 /* A sealed memfd (mode 0444, no writes, no resizing) holding what `source` holds from its start.
  * `name` is for /proc only. Returns a descriptor or negative errno. */
 int bn_fd_memfd_copy(const char *name, int source);
