@@ -100,7 +100,7 @@ check_regular(int fd, struct statx *ret_st, int *ret_flags, const char **reterr)
 	/* What an image or a disk may have been opened with. O_APPEND would send every write of the
 	 * guest to the end; O_PATH has no content at all. */
 	const int allowed = O_ACCMODE | O_NONBLOCK | O_DIRECT | O_SYNC | O_DSYNC | O_NOATIME |
-			    O_LARGEFILE | 0100000;
+			    O_LARGEFILE | 0100000 | O_NOFOLLOW;
 	int flags = fcntl(fd, F_GETFL);
 
 	if (flags < 0)

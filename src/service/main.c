@@ -70,7 +70,7 @@ fill_ports(Daemon *daemon, GDBusConnection *system, GError **error)
 			    temporary, vm_directory, g_strerror(errno));
 		return false;
 	}
-	ports->images = banger_image_directory_new(images, temporary, error);
+	ports->images = banger_image_directory_new(images, error);
 	if (!ports->images)
 		return false;
 	banger_image_directory_clean(BANGER_IMAGE_DIRECTORY(ports->images));

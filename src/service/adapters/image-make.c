@@ -177,7 +177,7 @@ start_writer(GTask *task, Make *make, int input, int output)
 }
 
 static void
-start_builder(GTask *task, Make *make, BangerImageDirectory *self, int output)
+start_builder(GTask *task, Make *make, int output)
 {
 	BootMmdebstrap spec = builder_spec(make->request);
 	g_autoptr(BangerChild) child = NULL;
@@ -190,8 +190,10 @@ start_builder(GTask *task, Make *make, BangerImageDirectory *self, int output)
 	for (size_t i = 1; argv.args[i]; i++)
 		banger_child_add(child, argv.args[i]);
 	boot_argv_clear(&argv);
-	banger_child_set_environment(child, "TMPDIR", self->temporary);
-	banger_child_set_environment(child, "HOME", self->temporary);
+	/* It works as uids of the user's range, which cannot enter a private directory of the user's; and it needs
+	 * room on a disk. */
+	banger_child_set_environment(child, "TMPDIR", "/var/tmp");
+	banger_child_set_environment(child, "HOME", "/");
 	banger_child_set_stdout(child, output);
 	banger_child_run_async(child, /* reports= */ false, BANGER_ERROR_FAILED, on_built, make,
 			       make->inner, on_builder, g_object_ref(task));
@@ -259,7 +261,7 @@ banger_image_make(BangerImageStore *store, BangerImageRequest *request,
 	}
 	input = pipe_fds[0];
 	start_writer(task, make, input, output);
-	start_builder(task, make, self, pipe_fds[1]);
+	start_builder(task, make, pipe_fds[1]);
 }
 
 BangerImageRow *

@@ -8,7 +8,6 @@ struct _BangerImageDirectory {
 	GObject parent;
 
 	char *directory;
-	char *temporary;
 
 	/* The kernel that was asked for last, in sealed memory. */
 	char *kernel;

@@ -35,7 +35,6 @@ banger_image_directory_finalize(GObject *object)
 
 	forget_kernel(self);
 	g_free(self->directory);
-	g_free(self->temporary);
 	G_OBJECT_CLASS(banger_image_directory_parent_class)->finalize(object);
 }
 
@@ -65,13 +64,12 @@ fail_errno(GError **error, const char *what)
 }
 
 BangerImageStore *
-banger_image_directory_new(const char *directory, const char *temporary, GError **error)
+banger_image_directory_new(const char *directory, GError **error)
 {
 	g_autoptr(BangerImageDirectory) self = g_object_new(BANGER_TYPE_IMAGE_DIRECTORY, NULL);
 	static const char *const kinds[] = { "image", "kernel" };
 
 	self->directory = g_strdup(directory);
-	self->temporary = g_strdup(temporary);
 	for (size_t i = 0; i < G_N_ELEMENTS(kinds); i++) {
 		g_autofree char *path = g_build_filename(directory, kinds[i], NULL);
 
@@ -199,7 +197,7 @@ open_file(BangerImageDirectory *self, const char *kind, const char *id, const ch
 	  GError **error)
 {
 	g_autofree char *path = g_build_filename(self->directory, kind, id, name, NULL);
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 
 	if (fd < 0)
 		(void)fail_errno(error, path);

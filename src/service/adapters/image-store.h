@@ -8,9 +8,8 @@
 #define BANGER_TYPE_IMAGE_DIRECTORY (banger_image_directory_get_type())
 G_DECLARE_FINAL_TYPE(BangerImageDirectory, banger_image_directory, BANGER, IMAGE_DIRECTORY, GObject)
 
-/* Makes the directory where it is missing. `temporary`: a directory for what tools need while they work. */
-BangerImageStore *banger_image_directory_new(const char *directory, const char *temporary,
-					     GError **error);
+/* Makes the directory where it is missing. */
+BangerImageStore *banger_image_directory_new(const char *directory, GError **error);
 
 /* Removes what an interrupted daemon left half made. */
 void banger_image_directory_clean(BangerImageDirectory *self);

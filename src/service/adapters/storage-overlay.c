@@ -161,7 +161,7 @@ open_disks(BangerStorage *port, const BangerVmSpec *spec, BangerDisks *ret, GErr
 		       ->open_image(self->images, spec->image, error);
 	if (base < 0)
 		return false;
-	disk = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	disk = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
 	if (disk < 0) {
 		set_errno(error, "cannot open the VM's disk", path);
 		return false;

@@ -238,6 +238,7 @@ handle_exec(BangerDBusVM *skeleton, GDBusMethodInvocation *invocation, GUnixFDLi
 {
 	g_autoptr(Exec) exec = g_new0(Exec, 1);
 	GVariant *const handles[3] = { in, out, err };
+	GCancellable *gone;
 	GError *error = NULL;
 
 	exec->skeleton = g_object_ref(skeleton);
@@ -252,8 +253,8 @@ handle_exec(BangerDBusVM *skeleton, GDBusMethodInvocation *invocation, GUnixFDLi
 		return banger_bus_refuse(invocation, error);
 	if (exec->key)
 		g_hash_table_insert(exec->table, exec->key, exec);
-	exec->cancellable = banger_caller_watch(context->bus, invocation);
-	banger_vm_wait_guest_async(context->vm, exec->cancellable, on_guest,
+	gone = exec->cancellable = banger_caller_watch(context->bus, invocation);
+	banger_vm_wait_guest_async(context->vm, gone, on_guest,
 				   g_steal_pointer(&exec));
 	return TRUE;
 }

@@ -6,16 +6,6 @@
 
 #define PRIVILEGED(self) BANGER_PRIVILEGED_GET_IFACE((self)->ports->privileged)
 
-static void
-settle_end(BangerVm *self)
-{
-	g_autoptr(GPtrArray) waiting = g_steal_pointer(&self->waiting_end);
-
-	self->waiting_end = g_ptr_array_new_with_free_func(g_object_unref);
-	for (guint i = 0; i < waiting->len; i++)
-		g_task_return_boolean(g_ptr_array_index(waiting, i), true);
-}
-
 /* Whether an end that nobody here asked for is an ordinary one. */
 static bool
 is_guests_own_end(const char *reason)
@@ -38,7 +28,6 @@ on_released(GObject *source, GAsyncResult *result, gpointer data)
 		why = g_strdup_printf("the VMM ended unasked: %s; see 'banger vm logs %s'", ended,
 				      self->spec->name);
 	banger_vm_apply(self, wanted ? BANGER_VM_EV_END : BANGER_VM_EV_DIE, why);
-	settle_end(self);
 }
 
 static void
@@ -132,14 +121,6 @@ wait_end(BangerVm *self, GTask *task)
 	g_ptr_array_add(self->waiting_end, wait);
 }
 
-/* A start that is being undone: the end comes through its failure. */
-static void
-on_ended(BangerVm *self, gpointer data)
-{
-	g_signal_handlers_disconnect_by_func(self, G_CALLBACK(on_ended), data);
-	settle_end(self);
-}
-
 void
 banger_vm_stop_async(BangerVm *self, unsigned timeout_s, const char *operation,
 		     GAsyncReadyCallback callback, void *data)
@@ -165,8 +146,9 @@ banger_vm_stop_async(BangerVm *self, unsigned timeout_s, const char *operation,
 	self->end_wanted = true;
 	wait_end(self, task);
 	if (before == BANGER_VM_STARTING) {
-		g_signal_connect(self, "ended", G_CALLBACK(on_ended), NULL);
-		g_cancellable_cancel(self->bring_up);
+		/* The end comes through the failure of the start, or of the recovery. */
+		if (self->bring_up)
+			g_cancellable_cancel(self->bring_up);
 		return;
 	}
 	/* A paused guest cannot answer. */
@@ -238,8 +220,14 @@ on_lost_released(GObject *source, GAsyncResult *result, gpointer data)
 		why = g_strdup_printf("ended while bangerd was away: %s",
 				      *ended ? ended : "unknown");
 	bn_log_notice("vm=%s: %s", self->spec->id, why);
-	self->state = BANGER_VM_STOPPING;
-	banger_vm_apply(self, BANGER_VM_EV_END, why);
+	if (self->state == BANGER_VM_STARTING) {
+		g_autoptr(GError) gone = g_error_new_literal(BANGER_ERROR,
+							     BANGER_ERROR_GUEST_UNREACHABLE, why);
+
+		banger_vm_settle_guest(self, gone);
+		banger_vm_apply(self, BANGER_VM_EV_STOP, /* error= */ NULL);
+	}
+	banger_vm_apply(self, BANGER_VM_EV_END, self->end_wanted ? NULL : why);
 	g_task_return_boolean(task, true);
 }
 
@@ -262,6 +250,11 @@ on_guest_found(GObject *source, GAsyncResult *result, gpointer data)
 	if (!BANGER_GUEST_GET_IFACE(guest)->open_finish(guest, result, &self->hello, &error)) {
 		bn_log_warning("vm=%s: its guest does not answer any more: %s", self->spec->id,
 			       error->message);
+		give_up_recovery(self, task);
+		return;
+	}
+	/* Somebody could not wait. */
+	if (self->state != BANGER_VM_STARTING) {
 		give_up_recovery(self, task);
 		return;
 	}
@@ -293,9 +286,7 @@ banger_vm_recover_async(BangerVm *self, bool lives, GAsyncReadyCallback callback
 {
 	g_autoptr(GTask) task = g_task_new(self, /* cancellable= */ NULL, callback, data);
 
-	/* Whatever it was before: it is found out anew. */
-	self->state = BANGER_VM_STARTING;
-	if (lives)
+	if (lives && self->state == BANGER_VM_STARTING)
 		PRIVILEGED(self)->open(self->ports->privileged, self->spec->id, "", on_opened,
 				       g_object_ref(task));
 	else

@@ -65,7 +65,8 @@ banger_vm_new(const BangerVmSpec *spec, const BangerPorts *ports, BangerKvmVerdi
 void
 banger_vm_restore(BangerVm *self, BangerVmState state, const char *last_error, int64_t started_us)
 {
-	self->state = state;
+	/* What was live is looked for: until it is found, it is coming up. */
+	self->state = banger_vm_state_is_live(state) ? BANGER_VM_STARTING : state;
 	self->started_us = started_us;
 	g_free(self->last_error);
 	self->last_error = g_strdup(last_error);
@@ -132,6 +133,17 @@ banger_vm_check_event(BangerVm *self, BangerVmEvent event, GError **error)
 	return false;
 }
 
+/* Answers everybody who waits for the end. */
+static void
+settle_end(BangerVm *self)
+{
+	g_autoptr(GPtrArray) waiting = g_steal_pointer(&self->waiting_end);
+
+	self->waiting_end = g_ptr_array_new_with_free_func(g_object_unref);
+	for (guint i = 0; i < waiting->len; i++)
+		g_task_return_boolean(g_ptr_array_index(waiting, i), true);
+}
+
 void
 banger_vm_apply(BangerVm *self, BangerVmEvent event, const char *error)
 {
@@ -146,8 +158,10 @@ banger_vm_apply(BangerVm *self, BangerVmEvent event, const char *error)
 	g_free(self->last_error);
 	self->last_error = g_strdup(error ? error : "");
 	g_signal_emit(self, signals[SIGNAL_CHANGED], 0);
-	if (!banger_vm_state_is_live(next))
+	if (!banger_vm_state_is_live(next)) {
+		settle_end(self);
 		g_signal_emit(self, signals[SIGNAL_ENDED], 0);
+	}
 }
 
 static void
