@@ -17,7 +17,7 @@
 #include "shared/base/fd-util.h"
 #include "shared/base/macro.h"
 
-#define DEFAULT_PATH "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+static char default_path[] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 AgentExec *
 agent_exec_new(uint16_t stream)
@@ -106,7 +106,7 @@ make_environment(const AgentUser *user, char *const *extra)
 	/* getenv() finds the first of a name, so what wins stands first. */
 	for (size_t i = 0; i < n; i++)
 		env[used++] = extra[i];
-	env[used++] = (char *) DEFAULT_PATH;
+	env[used++] = default_path;
 	if (asprintf(&env[used++], "HOME=%s", user->home) < 0 ||
 	    asprintf(&env[used++], "USER=%s", user->name) < 0 ||
 	    asprintf(&env[used++], "LOGNAME=%s", user->name) < 0 ||
@@ -192,7 +192,7 @@ spawn(AgentExec *exec, const BnExecRequest *request, const AgentUser *user, Ends
 		/* Only those behind PATH are ours. */
 		if (n)
 			free(env[i]);
-		n += env[i] == (char *) DEFAULT_PATH;
+		n += env[i] == default_path;
 	}
 	free(env);
 	if (pid < 0)

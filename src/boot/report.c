@@ -14,7 +14,7 @@ boot_report_open(int fd)
 	report_fd = fd;
 }
 
-static void
+static _printf_(2, 0) void
 report(const char *first, const char *format, va_list args)
 {
 	char line[2048];

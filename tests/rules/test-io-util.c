@@ -59,6 +59,7 @@ test_replace_file_when_there_then_new_content_and_mode(void)
 	_cleanup_free_ char *text = NULL;
 	struct stat st;
 
+	check(fd >= 0);
 	check_int(bn_io_replace_file(AT_FDCWD, path, "new", 3, 0640), 0);
 	check_int(bn_io_read_file(AT_FDCWD, path, 10, &text, NULL), 0);
 	check_str(text, "new");

@@ -74,6 +74,7 @@ close_with(BangerGuestAgent *self, const char *reason)
 	g_autoptr(BangerGuestAgent) keep = g_object_ref(self);
 	g_autoptr(GList) streams = NULL;
 
+	(void)keep;
 	if (self->closed)
 		return;
 	self->closed = g_error_new_literal(BANGER_ERROR, BANGER_ERROR_GUEST_UNREACHABLE, reason);
