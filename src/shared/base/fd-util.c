@@ -80,7 +80,7 @@ bn_fd_memfd_copy(const char *name, int source)
 	if (fd < 0)
 		return fd;
 	while (offset < st.st_size) {
-		ssize_t n = sendfile(fd, source, &offset, (size_t) (st.st_size - offset));
+		ssize_t n = sendfile(fd, source, &offset, (size_t)(st.st_size - offset));
 		if (n < 0)
 			return bn_errno();
 		if (n == 0) /* it shrank under us */
@@ -111,7 +111,7 @@ bn_fd_send(int sock, const void *data, size_t size, const int *fds, size_t n_fds
 		struct cmsghdr align;
 		char bytes[CMSG_SPACE(sizeof(int) * BN_FD_MESSAGE_MAX)];
 	} control = {};
-	struct iovec iov = { .iov_base = (void *) data, .iov_len = size };
+	struct iovec iov = { .iov_base = (void *)data, .iov_len = size };
 	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
 	ssize_t n;
 
@@ -133,7 +133,7 @@ bn_fd_send(int sock, const void *data, size_t size, const int *fds, size_t n_fds
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return bn_errno();
-	return (size_t) n == size ? 0 : -EMSGSIZE;
+	return (size_t)n == size ? 0 : -EMSGSIZE;
 }
 
 /* Collects every descriptor of a message, so that none stays open unseen. */
@@ -156,7 +156,7 @@ collect_fds(struct msghdr *msg, int *fds, size_t max_fds, size_t *ret_n)
 			if (n < max_fds) {
 				fds[n++] = fd;
 			} else {
-				(void) close(fd);
+				(void)close(fd);
 				r = -EMSGSIZE;
 			}
 		}

@@ -41,7 +41,12 @@
 #define BN_JAIL_WIRE_MAGIC 0x314a4742U /* "BGJ1" */
 
 /* Descriptors of a LAUNCH, in this order; disks follow. */
-enum { BN_JAIL_FD_KERNEL, BN_JAIL_FD_INITRAMFS, BN_JAIL_FD_DISK, _BN_JAIL_FD_MAX = BN_JAIL_FD_DISK + BN_DISKS_MAX };
+enum {
+	BN_JAIL_FD_KERNEL,
+	BN_JAIL_FD_INITRAMFS,
+	BN_JAIL_FD_DISK,
+	_BN_JAIL_FD_MAX = BN_JAIL_FD_DISK + BN_DISKS_MAX
+};
 
 /* Descriptors of an answer to GO and OPEN, in this order. */
 enum { BN_JAIL_OUT_CONTROL, BN_JAIL_OUT_AGENT, BN_JAIL_OUT_CONSOLE, _BN_JAIL_OUT_MAX };
