@@ -18,6 +18,7 @@ sys.dont_write_bytecode = True
 
 import clex  # noqa: E402
 import lint  # noqa: E402
+import tap  # noqa: E402
 
 # The two that are asked apart, because they need a program or a history.
 APART = ('commit', 'format')
@@ -165,17 +166,5 @@ def tests():
             yield f'{rule} refuses {case.name} # SKIP no clang-format {lint.CLANG_FORMAT_MAJOR}', lambda: ''
 
 
-def main():
-    failed = 0
-    for number, (name, test) in enumerate(tests(), 1):
-        trouble = test()
-        failed += bool(trouble)
-        print(f'{"not ok" if trouble else "ok"} {number} - {name}')
-        if trouble:
-            print(f'# {trouble}')
-    print(f'1..{number}')
-    return 1 if failed else 0
-
-
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(tap.run(tests()))
