@@ -61,19 +61,20 @@ class CFile:
     """One file of C, read once."""
 
     def __init__(self, text):
+        self.text = text
         self.tokens = []
         self.comments = []  # Tokens
         self.directives = []
-        self._read(text)
+        self._read()
 
-    def _read(self, text):
+    def _read(self):
         line, fresh, start = 1, True, None
-        for match in LEXEME.finditer(text):
+        for match in LEXEME.finditer(self.text):
             kind, lexeme = match.lastgroup, match.group()
             if kind == 'comment':
                 self.comments.append(Token(kind, lexeme, line, start is not None))
             elif kind == 'newline':
-                self._end_directive(text, start, match.start(), line)
+                self._end_directive(start, match.start(), line)
                 fresh, start = True, None
             elif kind not in ('space', 'splice'):
                 if lexeme == '#' and fresh:
@@ -81,12 +82,12 @@ class CFile:
                 self.tokens.append(Token(kind, lexeme, line, start is not None))
                 fresh = False
             line += lexeme.count('\n')
-        self._end_directive(text, start, len(text), line)
+        self._end_directive(start, len(self.text), line)
 
-    def _end_directive(self, text, start, end, line):
+    def _end_directive(self, start, end, line):
         if start is None:
             return
-        raw = text[start:end]
+        raw = self.text[start:end]
         match = re.match(r'#\s*(\w+)', raw)
         self.directives.append(Directive(match[1] if match else '', raw, line - raw.count('\n')))
 
@@ -103,6 +104,12 @@ class CFile:
     def code(self):
         """Tokens outside the preprocessor."""
         return [t for t in self.tokens if not t.directive]
+
+    @functools.cached_property
+    def last_column(self):
+        """Line → columns taken by its code; comments do not count."""
+        lines = LEXEME.sub(without_comment, self.text).split('\n')
+        return {number: len(line.rstrip().expandtabs(8)) for number, line in enumerate(lines, 1)}
 
     def calls(self, names):
         """Where one of `names` is followed by an opening parenthesis, macros' bodies included."""
@@ -133,6 +140,10 @@ class CFile:
         # A macro call without a semicolon may stand before it: no return type takes more than one line.
         first = max(self.code[start].line, name.line - 1)
         return Function(name.text, first, self.code[end].line, self.code[brace:end + 1])
+
+
+def without_comment(match):
+    return re.sub(r'[^\n\t]', ' ', match[0]) if match.lastgroup == 'comment' else match[0]
 
 
 def matching(tokens, i):

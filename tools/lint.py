@@ -75,6 +75,13 @@ class Source:
     def c(self):
         return clex.CFile(self.text)
 
+    @functools.cached_property
+    def python(self):
+        """The syntax tree, or None of what is in another language."""
+        if not self.path.endswith('.py') and not re.match(r'#!.*python', self.text):
+            return None
+        return ast.parse(self.text, self.path)
+
     def matches(self, pattern):
         """(line number, match) of every line that holds `pattern`."""
         for number, line in enumerate(self.lines, 1):
@@ -138,7 +145,7 @@ def is_product(path):
     return path.startswith('src/')
 
 
-def is_python(path):
+def is_script(path):
     return path.endswith('.py') or (path.startswith('tools/') and '.' not in path.rsplit('/', 1)[-1])
 
 
@@ -195,29 +202,27 @@ def indents_as_the_language_does(source):
         for number, _ in source.matches(r'^ {8}'):
             if number not in comments:
                 yield number, 'indented by spaces; C is indented by tabs'
-    elif source.path.endswith(('.py', '.build', '.xml', '.in', '.md', '.yml')) or is_python(source.path):
-        quoted = quoted_lines(source.text) if is_python(source.path) else ()
+    elif source.path.endswith(('.py', '.build', '.xml', '.in', '.md', '.yml')) or source.python:
+        quoted = quoted_lines(source.python) if source.python else ()
         for number, _ in source.matches(r'^ *\t'):
             if number not in quoted:
                 yield number, 'indented by a tab; only C is'
 
 
-def quoted_lines(text):
+def quoted_lines(module):
     """Lines inside Python strings: a generator's templates are in another language."""
-    strings = [n for n in ast.walk(ast.parse(text)) if isinstance(n, (ast.Constant, ast.JoinedStr))]
+    strings = [n for n in ast.walk(module) if isinstance(n, (ast.Constant, ast.JoinedStr))]
     return {line for n in strings for line in range(n.lineno + 1, n.end_lineno + 1)}
 
 
 @rule('line-length', lambda path: is_c(path) or path.endswith('.py'))
 def fits_the_page(source):
-    comments = set()
-    if is_c(source.path):
-        # The lines a comment has for itself.
-        comments = {n for c in source.c.comments for n in range(c.line, c.line + c.text.count('\n') + 1)}
-        comments -= {t.line for t in source.c.tokens}
     for number, line in enumerate(source.lines, 1):
-        most = COMMENT_COLUMNS if number in comments else COLUMNS if is_c(source.path) else PYTHON_COLUMNS
-        columns = len(line.expandtabs(8))
+        columns, most = len(line.expandtabs(8)), PYTHON_COLUMNS
+        if is_c(source.path):
+            # What ends the line may be a comment, and reach further.
+            code = source.c.last_column.get(number, 0)
+            columns, most = (code, COLUMNS) if code > COLUMNS else (columns, COMMENT_COLUMNS)
         if columns > most and not ends_in_string(line, most):
             yield number, f'{columns} columns, more than {most}'
 
@@ -240,7 +245,7 @@ def leaves_nothing_for_later(source):
         yield number, f'{match[0]}: do it, or write an issue'
 
 
-@rule('file-length', lambda path: is_c(path) or is_python(path))
+@rule('file-length', lambda path: is_c(path) or is_script(path))
 def file_is_short(source):
     if len(source.lines) > FILE_LINES:
         yield FILE_LINES, f'{len(source.lines)} lines, more than {FILE_LINES}'
@@ -287,7 +292,7 @@ def no_timer(source):
         yield token.line, f'{token.text}(): nothing a user waits for hangs on a clock'
 
 
-@rule('no-shell', lambda path: is_c(path) or is_python(path))
+@rule('no-shell', lambda path: is_c(path) or is_script(path))
 def no_shell(source):
     if is_c(source.path):
         for token in source.c.calls(SHELLS):
@@ -295,7 +300,7 @@ def no_shell(source):
         for token in source.c.tokens:
             if is_product(source.path) and token.kind == 'string' and re.search(r'/bin/(ba|da)?sh\b', token.text):
                 yield token.line, f'{token.text}: no shell anywhere'
-    else:
+    elif source.python:
         for number, match in source.matches(r'\b(shell=True|os\.(system|popen)\()'):
             yield number, f'{match[0]} runs a shell'
 
@@ -328,14 +333,15 @@ def is_retried(tokens, i):
     return False
 
 
-@rule('function-length', lambda path: is_c(path) or path.endswith('.py'))
+@rule('function-length', lambda path: is_c(path) or is_script(path))
 def function_is_short(source):
+    sizes = []
     if is_c(source.path):
         sizes = [(f.first, f.name, f.lines) for f in source.c.functions]
-    else:
+    elif source.python:
         functions = (ast.FunctionDef, ast.AsyncFunctionDef)
         sizes = [(n.lineno, n.name, n.end_lineno - n.lineno + 1)
-                 for n in ast.walk(ast.parse(source.text)) if isinstance(n, functions)]
+                 for n in ast.walk(source.python) if isinstance(n, functions)]
     for line, name, lines in sizes:
         if lines > FUNCTION_LINES:
             yield line, f'{name}() has {lines} lines, more than {FUNCTION_LINES}'

@@ -6,5 +6,5 @@
 int good_read(const char *path, int *ret_fd);
 
 typedef struct __attribute__((packed)) Good {
-	int x;
+	int x; /* what ends the line may be a comment, and then reach beyond the columns that code has */
 } Good;
