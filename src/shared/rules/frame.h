@@ -54,9 +54,9 @@
 #define BN_FRAME_BOOT_ID     36
 #define BN_FRAME_WINDOW      (256 * 1024)
 /* Streams open at once. */
-#define BN_FRAME_STREAMS     256
+#define BN_FRAME_STREAMS 256
 /* A whole command description. */
-#define BN_FRAME_EXEC_MAX    (256 * 1024)
+#define BN_FRAME_EXEC_MAX (256 * 1024)
 
 typedef enum BnFrameType {
 	BN_FRAME_RESET = 1,
