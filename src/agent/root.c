@@ -51,7 +51,8 @@ mount_disk(int uevents, const char **reterr_what)
 	return 0;
 }
 
-/* Shows `text` in the place of the image's file, which itself stays as it is. An image without the file goes without. */
+/* Shows `text` in the place of the image's file, which itself stays as it is. An image that has no
+ * such file goes without. */
 static void
 cover(const char *name, const char *text)
 {

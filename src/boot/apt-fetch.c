@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* banger-apt-fetch: one kernel package from a Debian mirror, by apt and its signature checks, as an ordinary user. A child
- * of bangerd.
+/* banger-apt-fetch: one kernel package from a Debian mirror, by apt and its signature checks, as an
+ * ordinary user. A child of bangerd.
  *
  * apt gets a root of its own in the output directory: its lists, its cache, its empty status. The host's apt is
  * neither read nor changed, but for the keys Debian signs with. */

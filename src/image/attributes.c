@@ -10,7 +10,8 @@
 #define VALUE_MAX 65536
 #define ACL_MAX   1024
 
-/* 34 bits of seconds since 1970 and 30 of nanoseconds: Documentation/filesystems/ext4/inodes.rst, "Inode Timestamps". */
+/* 34 bits of seconds since 1970 and 30 of nanoseconds: Documentation/filesystems/ext4/inodes.rst,
+ * "Inode Timestamps". */
 static void
 set_time(__u32 *seconds, __u32 *extra, time_t s, long ns)
 {
