@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "client/cli.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "service/base/error.h"
+#include "service/base/names.h"
+#include "shared/base/str-util.h"
+
+#define PROXY_FLAGS                                                                                \
+	(G_DBUS_PROXY_FLAGS_DO_NOT_LOAD_PROPERTIES | G_DBUS_PROXY_FLAGS_DO_NOT_CONNECT_SIGNALS |   \
+	 G_DBUS_PROXY_FLAGS_DO_NOT_AUTO_START_AT_CONSTRUCTION)
+
+bool
+cli_parse(const GOptionEntry *entries, int *argc, char ***argv, int least, int most)
+{
+	g_autoptr(GOptionContext) context = g_option_context_new(NULL);
+	g_autoptr(GError) error = NULL;
+	int n;
+
+	g_option_context_set_help_enabled(context, FALSE);
+	/* What stands behind the first other argument may be somebody else's options. */
+	g_option_context_set_strict_posix(context, most < 0);
+	if (entries)
+		g_option_context_add_main_entries(context, entries, /* domain= */ NULL);
+	if (!g_option_context_parse(context, argc, argv, &error)) {
+		(void)cli_usage("%s", error->message);
+		return false;
+	}
+	if (*argc > 1 && g_str_equal((*argv)[1], "--")) {
+		(*argv)[1] = (*argv)[0];
+		(*argv)++;
+		(*argc)--;
+	}
+	n = *argc - 1;
+	if (n < least) {
+		(void)cli_usage("something is missing behind '%s'", (*argv)[0]);
+		return false;
+	}
+	if (most >= 0 && n > most) {
+		(void)cli_usage("'%s' is one argument too many", (*argv)[most + 1]);
+		return false;
+	}
+	return true;
+}
+
+bool
+cli_connect(Cli *cli)
+{
+	g_autoptr(GError) error = NULL;
+
+	(void)banger_error_quark();
+	if (cli->manager)
+		return true;
+	cli->bus = g_bus_get_sync(G_BUS_TYPE_SESSION, /* cancellable= */ NULL, &error);
+	if (cli->bus) {
+		g_dbus_connection_set_exit_on_close(cli->bus, FALSE);
+		cli->manager = banger_dbus_manager_proxy_new_sync(
+			cli->bus, PROXY_FLAGS, BANGER_BUS_NAME, BANGER_OBJECT_PATH,
+			/* cancellable= */ NULL, &error);
+	}
+	if (!cli->manager) {
+		(void)fprintf(stderr,
+			      "banger: there is no session bus: %s\n"
+			      "banger: log in as a user with one, or try 'dbus-run-session'\n",
+			      error->message);
+		return false;
+	}
+	g_dbus_proxy_set_default_timeout(G_DBUS_PROXY(cli->manager), G_MAXINT);
+	return true;
+}
+
+BangerDBusVM *
+cli_vm(Cli *cli, const char *path, GError **error)
+{
+	BangerDBusVM *vm =
+		banger_dbus_vm_proxy_new_sync(cli->bus, PROXY_FLAGS, BANGER_BUS_NAME, path,
+					      /* cancellable= */ NULL, error);
+
+	if (vm)
+		g_dbus_proxy_set_default_timeout(G_DBUS_PROXY(vm), G_MAXINT);
+	return vm;
+}
+
+BangerDBusVM *
+cli_find_vm(Cli *cli, const char *reference, GError **error)
+{
+	g_autofree char *path = NULL;
+
+	if (!banger_dbus_manager_call_find_vm_sync(cli->manager, reference, &path,
+						   /* cancellable= */ NULL, error))
+		return NULL;
+	return cli_vm(cli, path, error);
+}
+
+/* What a user can do about each; docs/errors.md says more. */
+static const char *
+hint(const GError *error)
+{
+	static const char *const hints[_BANGER_ERROR_MAX] = {
+		[BANGER_ERROR_NOT_FOUND] =
+			"see 'banger vm list', 'banger image list', 'banger kernel list'",
+		[BANGER_ERROR_AMBIGUOUS] = "give more of the id, or the name",
+		[BANGER_ERROR_ALREADY_EXISTS] = "choose another name, or delete the old one",
+		[BANGER_ERROR_NO_SPACE] = "free some space: 'banger image list', 'banger vm list'",
+		[BANGER_ERROR_NOT_AUTHORIZED] =
+			"ask an administrator to add you to the group 'banger', or for a polkit rule",
+		[BANGER_ERROR_HELPER_UNAVAILABLE] = "'banger doctor' looks for the cause",
+		[BANGER_ERROR_VMM_UNAVAILABLE] = "'banger doctor' looks for the cause",
+		[BANGER_ERROR_KVM_UNUSABLE] = "use '--accelerator auto'",
+		[BANGER_ERROR_GUEST_UNREACHABLE] = "'banger vm logs' shows what the guest said",
+		[BANGER_ERROR_QUOTA_REACHED] = "delete what is not needed, or ask an administrator",
+	};
+
+	return error->domain == BANGER_ERROR ? hints[error->code] : NULL;
+}
+
+int
+cli_fail(const GError *error)
+{
+	g_autoptr(GError) own = g_error_copy(error);
+	g_autofree char *text = NULL;
+	const char *next;
+
+	if (g_error_matches(own, G_DBUS_ERROR, G_DBUS_ERROR_NO_REPLY) ||
+	    g_error_matches(own, G_IO_ERROR, G_IO_ERROR_CLOSED)) {
+		(void)fputs("banger: bangerd went away\n"
+			    "banger: what runs goes on; 'banger vm list' starts it again\n",
+			    stderr);
+		return CLI_FAILED;
+	}
+	(void)g_dbus_error_strip_remote_error(own);
+	text = bn_str_escape(own->message, strlen(own->message), 4096);
+	next = hint(own);
+	(void)fprintf(stderr, "banger: %s\n", text);
+	if (next)
+		(void)fprintf(stderr, "banger: %s\n", next);
+	return CLI_FAILED;
+}
+
+int
+cli_usage(const char *format, ...)
+{
+	va_list args;
+	g_autofree char *text = NULL;
+
+	va_start(args, format);
+	text = g_strdup_vprintf(format, args);
+	va_end(args);
+	(void)fprintf(stderr, "banger: %s\nbanger: see 'banger --help'\n", text);
+	return CLI_USAGE;
+}
+
+GHashTable *
+cli_list(Cli *cli, const char *interface, GError **error)
+{
+	g_autoptr(GVariant) reply = g_dbus_connection_call_sync(
+		cli->bus, BANGER_BUS_NAME, BANGER_OBJECT_PATH, "org.freedesktop.DBus.ObjectManager",
+		"GetManagedObjects", NULL, G_VARIANT_TYPE("(a{oa{sa{sv}}})"),
+		G_DBUS_CALL_FLAGS_NONE, G_MAXINT, /* cancellable= */ NULL, error);
+	g_autoptr(GVariantIter) objects = NULL;
+	GHashTable *table;
+	const char *path;
+	GVariant *interfaces;
+
+	if (!reply)
+		return NULL;
+	table = g_hash_table_new_full(g_str_hash, g_str_equal, g_free,
+				      (GDestroyNotify)g_variant_unref);
+	g_variant_get(reply, "(a{oa{sa{sv}}})", &objects);
+	while (g_variant_iter_next(objects, "{&o@a{sa{sv}}}", &path, &interfaces)) {
+		GVariant *properties = g_variant_lookup_value(interfaces, interface, NULL);
+
+		if (properties)
+			g_hash_table_insert(table, g_strdup(path), properties);
+		g_variant_unref(interfaces);
+	}
+	return table;
+}
+
+const char *
+cli_text(GVariant *properties, const char *name)
+{
+	const char *value = "";
+
+	if (!g_variant_lookup(properties, name, "&s", &value))
+		(void)g_variant_lookup(properties, name, "&o", &value);
+	return value;
+}
+
+guint64
+cli_number(GVariant *properties, const char *name)
+{
+	guint64 value = 0;
+	guint32 small = 0;
+
+	if (!g_variant_lookup(properties, name, "t", &value) &&
+	    g_variant_lookup(properties, name, "u", &small))
+		value = small;
+	return value;
+}
+
+bool
+cli_ask(Cli *cli, bool otherwise, const char *format, ...)
+{
+	g_autofree char *question = NULL;
+	char answer[16] = "";
+	va_list args;
+
+	if (cli->no_ask || !isatty(STDIN_FILENO) || !isatty(STDERR_FILENO))
+		return otherwise;
+	va_start(args, format);
+	question = g_strdup_vprintf(format, args);
+	va_end(args);
+	(void)fprintf(stderr, "%s [y/N] ", question);
+	return fgets(answer, sizeof(answer), stdin) && (*answer == 'y' || *answer == 'Y');
+}

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What every command of banger has in common. */
+#pragma once
+
+#include <gio/gio.h>
+#include <stdbool.h>
+
+#include "banger-dbus.h"
+
+/* Exit statuses of our own; in command mode it is the remote command's (product.md, section 8). */
+enum {
+	CLI_OK = 0,
+	CLI_FAILED = 1,
+	CLI_USAGE = 2,
+	CLI_OWN_FAILURE = 125, /* ours, where the status would be the remote command's */
+	CLI_INTERRUPTED = 130,
+};
+
+typedef struct Cli {
+	bool json;
+	bool quiet;
+	bool no_ask;
+	GDBusConnection *bus;
+	BangerDBusManager *manager;
+} Cli;
+
+typedef struct Command {
+	const char *noun;
+	const char *verb;      /* NULL: the noun alone is the command */
+	const char *arguments; /* for the usage line */
+	const char *summary;
+	int (*run)(Cli *cli, int argc, char **argv);
+} Command;
+
+/* The one table: dispatch, help and completion come from it. Ends with a NULL noun. */
+extern const Command commands[];
+
+/* Reads a command's options: false after it has said what is wrong. What is left in argv are the other
+ * arguments. `least` and `most` bound their number; most < 0: any. */
+bool cli_parse(const GOptionEntry *entries, int *argc, char ***argv, int least, int most);
+
+/* Connects to bangerd, which the bus starts: false after it has said what is wrong. */
+bool cli_connect(Cli *cli);
+
+BangerDBusVM *cli_vm(Cli *cli, const char *path, GError **error);
+/* The VM a reference means; NULL with the error. */
+BangerDBusVM *cli_find_vm(Cli *cli, const char *reference, GError **error);
+
+/* Says what is wrong and what to do next, on standard error. Returns CLI_FAILED. */
+int cli_fail(const GError *error);
+int cli_usage(const char *format, ...) G_GNUC_PRINTF(1, 2);
+
+/* Every object of `interface` with its properties: path → a{sv}. */
+GHashTable *cli_list(Cli *cli, const char *interface, GError **error);
+const char *cli_text(GVariant *properties, const char *name);
+guint64 cli_number(GVariant *properties, const char *name);
+
+/* Waits for a job with its progress on standard error; Ctrl-C cancels it. The result (owned), or NULL with
+ * the error. */
+GVariant *cli_wait(Cli *cli, const char *job, GError **error);
+
+/* A question on the terminal; `otherwise` where there is none. */
+bool cli_ask(Cli *cli, bool otherwise, const char *format, ...) G_GNUC_PRINTF(3, 4);
+
+/* Runs a command in a VM on this process's standard streams. Its exit status, or CLI_OWN_FAILURE. */
+typedef struct CliExec {
+	char **argv;
+	char **environment;
+	char *user;
+	char *workdir;
+} CliExec;
+
+/* $TERM, or NULL. */
+const char *cli_terminal_kind(void);
+
+int cli_exec(Cli *cli, BangerDBusVM *vm, const CliExec *exec);
+
+int cmd_vm_run(Cli *cli, int argc, char **argv);
+int cmd_vm_create(Cli *cli, int argc, char **argv);
+int cmd_vm_start(Cli *cli, int argc, char **argv);
+int cmd_vm_stop(Cli *cli, int argc, char **argv);
+int cmd_vm_restart(Cli *cli, int argc, char **argv);
+int cmd_vm_kill(Cli *cli, int argc, char **argv);
+int cmd_vm_delete(Cli *cli, int argc, char **argv);
+int cmd_vm_list(Cli *cli, int argc, char **argv);
+int cmd_vm_show(Cli *cli, int argc, char **argv);
+int cmd_vm_exec(Cli *cli, int argc, char **argv);
+int cmd_vm_shell(Cli *cli, int argc, char **argv);
+int cmd_vm_logs(Cli *cli, int argc, char **argv);
+int cmd_vm_console(Cli *cli, int argc, char **argv);
+int cmd_image_build(Cli *cli, int argc, char **argv);
+int cmd_image_import(Cli *cli, int argc, char **argv);
+int cmd_image_list(Cli *cli, int argc, char **argv);
+int cmd_image_show(Cli *cli, int argc, char **argv);
+int cmd_image_delete(Cli *cli, int argc, char **argv);
+int cmd_image_default(Cli *cli, int argc, char **argv);
+int cmd_kernel_import(Cli *cli, int argc, char **argv);
+int cmd_kernel_list(Cli *cli, int argc, char **argv);
+int cmd_kernel_show(Cli *cli, int argc, char **argv);
+int cmd_kernel_delete(Cli *cli, int argc, char **argv);
+int cmd_kernel_default(Cli *cli, int argc, char **argv);
+int cmd_doctor(Cli *cli, int argc, char **argv);
+int cmd_version(Cli *cli, int argc, char **argv);
+int cmd_completion(Cli *cli, int argc, char **argv);

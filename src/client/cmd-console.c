@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* vm logs and vm console: the guest's serial port. */
+#include <gio/gunixfdlist.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "client/cli.h"
+#include "shared/base/cleanup.h"
+#include "shared/base/io-util.h"
+#include "shared/base/str-util.h"
+
+/* Ctrl-], as telnet has it. */
+#define ESCAPE 0x1d
+
+static int
+fail(GError *error)
+{
+	int status = cli_fail(error);
+
+	g_error_free(error);
+	return status;
+}
+
+/* On a terminal a guest's bytes are made harmless, line by line; into a file they go as they are. */
+static void
+write_log(const char *data, size_t size)
+{
+	bool terminal = isatty(STDOUT_FILENO);
+
+	if (!terminal) {
+		(void)bn_io_write_all(STDOUT_FILENO, data, size);
+		return;
+	}
+	while (size > 0) {
+		const char *end = memchr(data, '\n', size);
+		size_t n = end ? (size_t)(end - data) : size;
+		size_t text = n > 0 && data[n - 1] == '\r' ? n - 1 : n;
+		g_autofree char *safe = bn_str_escape(data, text, 8192);
+
+		(void)fputs(safe, stdout);
+		if (end)
+			(void)putchar('\n');
+		data += n + (end ? 1 : 0);
+		size -= n + (end ? 1 : 0);
+	}
+	(void)fflush(stdout);
+}
+
+int
+cmd_vm_logs(Cli *cli, int argc, char **argv)
+{
+	gboolean follow = FALSE;
+	const GOptionEntry entries[] = {
+		{ "follow", 'f', 0, G_OPTION_ARG_NONE, &follow, NULL, NULL },
+		{ NULL },
+	};
+	g_autoptr(BangerDBusVM) vm = NULL;
+	g_autoptr(GUnixFDList) fds = NULL;
+	g_autoptr(GVariant) handle = NULL;
+	_cleanup_close_ int log = -1;
+	GError *error = NULL;
+	GVariantDict options;
+	char buffer[65536];
+	ssize_t n;
+
+	if (!cli_parse(entries, &argc, &argv, 1, 1))
+		return CLI_USAGE;
+	if (!cli_connect(cli))
+		return CLI_FAILED;
+	vm = cli_find_vm(cli, argv[1], &error);
+	if (!vm)
+		return fail(error);
+	g_variant_dict_init(&options, NULL);
+	g_variant_dict_insert(&options, "follow", "b", follow);
+	if (!banger_dbus_vm_call_open_log_sync(vm, g_variant_dict_end(&options), /* fds= */ NULL,
+					       &handle, &fds, /* cancellable= */ NULL, &error))
+		return fail(error);
+	log = g_unix_fd_list_get(fds, g_variant_get_handle(handle), &error);
+	if (log < 0)
+		return fail(error);
+	while ((n = read(log, buffer, sizeof(buffer))) > 0)
+		write_log(buffer, (size_t)n);
+	return CLI_OK;
+}
+
+/* Carries bytes both ways until either side ends or the escape is typed. */
+static void
+carry(int console)
+{
+	struct pollfd polls[2] = { { .fd = STDIN_FILENO, .events = POLLIN },
+				   { .fd = console, .events = POLLIN } };
+	char buffer[4096];
+
+	while (poll(polls, 2, -1) >= 0) {
+		ssize_t n;
+
+		if (polls[1].revents) {
+			n = read(console, buffer, sizeof(buffer));
+			if (n <= 0 || bn_io_write_all(STDOUT_FILENO, buffer, (size_t)n) < 0)
+				return;
+		}
+		if (polls[0].revents) {
+			n = read(STDIN_FILENO, buffer, sizeof(buffer));
+			if (n <= 0 || memchr(buffer, ESCAPE, (size_t)n))
+				return;
+			if (send(console, buffer, (size_t)n, MSG_NOSIGNAL) < 0)
+				return;
+		}
+	}
+}
+
+int
+cmd_vm_console(Cli *cli, int argc, char **argv)
+{
+	g_autoptr(BangerDBusVM) vm = NULL;
+	g_autoptr(GUnixFDList) fds = NULL;
+	g_autoptr(GVariant) handle = NULL;
+	_cleanup_close_ int console = -1;
+	GError *error = NULL;
+	struct termios saved, raw;
+	bool terminal;
+
+	if (!cli_parse(NULL, &argc, &argv, 1, 1))
+		return CLI_USAGE;
+	if (!cli_connect(cli))
+		return CLI_FAILED;
+	vm = cli_find_vm(cli, argv[1], &error);
+	if (!vm || !banger_dbus_vm_call_open_console_sync(vm, g_variant_new("a{sv}", NULL),
+							  /* fds= */ NULL, &handle, &fds,
+							  /* cancellable= */ NULL, &error))
+		return fail(error);
+	console = g_unix_fd_list_get(fds, g_variant_get_handle(handle), &error);
+	if (console < 0)
+		return fail(error);
+	terminal = tcgetattr(STDIN_FILENO, &saved) == 0;
+	if (terminal) {
+		(void)fputs("Ctrl-] leaves the console.\r\n", stderr);
+		raw = saved;
+		cfmakeraw(&raw);
+		(void)tcsetattr(STDIN_FILENO, TCSADRAIN, &raw);
+	}
+	carry(console);
+	if (terminal)
+		(void)tcsetattr(STDIN_FILENO, TCSADRAIN, &saved);
+	return CLI_OK;
+}

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* vm run, vm exec, vm shell: commands in guests. */
+#include <stdio.h>
+#include <string.h>
+
+#include "client/cli.h"
+#include "client/create.h"
+#include "service/base/error.h"
+
+typedef struct RunOptions {
+	CreateOptions create;
+	gboolean remove, detach, dry_run, yes;
+	char **environment;
+	char *user, *workdir;
+} RunOptions;
+
+static void
+run_options_clear(RunOptions *options)
+{
+	create_options_clear(&options->create);
+	g_strfreev(options->environment);
+	g_free(options->user);
+	g_free(options->workdir);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(RunOptions, run_options_clear)
+
+static int
+fail_own(GError *error)
+{
+	int status = banger_error_is_cancelled(error) ? CLI_INTERRUPTED : CLI_OWN_FAILURE;
+
+	(void)cli_fail(error);
+	g_error_free(error);
+	return status;
+}
+
+static int
+print_plan(Cli *cli, GVariant *options)
+{
+	g_auto(GStrv) plan = NULL;
+	GError *error = NULL;
+
+	if (!banger_dbus_manager_call_plan_vm_sync(cli->manager, options, &plan,
+						   /* cancellable= */ NULL, &error))
+		return fail_own(error);
+	for (char **line = plan; *line; line++)
+		(void)puts(*line);
+	return CLI_OK;
+}
+
+static void
+delete_vm(Cli *cli, BangerDBusVM *vm)
+{
+	g_autofree char *job = NULL;
+	g_autoptr(GVariant) result = NULL;
+	g_autoptr(GError) error = NULL;
+	GVariantDict options;
+
+	g_variant_dict_init(&options, NULL);
+	g_variant_dict_insert(&options, "force", "b", TRUE);
+	if (banger_dbus_vm_call_delete_sync(vm, g_variant_dict_end(&options), &job,
+					    /* cancellable= */ NULL, &error))
+		result = cli_wait(cli, job, &error);
+	/* It may have gone by itself: that is what was wanted. */
+	if (error && !g_error_matches(error, G_DBUS_ERROR, G_DBUS_ERROR_UNKNOWN_METHOD) &&
+	    !g_error_matches(error, G_DBUS_ERROR, G_DBUS_ERROR_UNKNOWN_OBJECT) &&
+	    !g_error_matches(error, G_DBUS_ERROR, G_DBUS_ERROR_NO_REPLY))
+		(void)cli_fail(error);
+}
+
+static int
+print_name(Cli *cli, const char *path)
+{
+	GError *error = NULL;
+	g_autoptr(GHashTable) vms = cli_list(cli, "org.banger.VM", &error);
+	GVariant *properties = vms ? g_hash_table_lookup(vms, path) : NULL;
+
+	if (!vms)
+		return fail_own(error);
+	if (properties)
+		(void)printf(cli->json ? "{ \"name\" : \"%s\" }\n" : "%s\n",
+			     cli_text(properties, "Name"));
+	return CLI_OK;
+}
+
+/* Starts it, then runs the command; the progress is shown until the guest is there. */
+static int
+run_in(Cli *cli, RunOptions *options, const char *path, const char *job, char **argv)
+{
+	GError *error = NULL;
+	g_autoptr(BangerDBusVM) vm = cli_vm(cli, path, &error);
+	g_autoptr(GVariant) started = vm ? cli_wait(cli, job, &error) : NULL;
+	const CliExec exec = { .argv = argv,
+			       .environment = options->environment,
+			       .user = options->user,
+			       .workdir = options->workdir };
+	int status;
+
+	if (!started)
+		return fail_own(error);
+	if (options->detach)
+		return print_name(cli, path);
+	status = cli_exec(cli, vm, &exec);
+	if (options->remove)
+		delete_vm(cli, vm);
+	return status;
+}
+
+static bool
+parse_run(RunOptions *o, int *argc, char ***argv)
+{
+	const GOptionEntry entries[] = {
+		CREATE_ENTRIES(o->create),
+		{ "rm", 0, 0, G_OPTION_ARG_NONE, &o->remove, NULL, NULL },
+		{ "detach", 'd', 0, G_OPTION_ARG_NONE, &o->detach, NULL, NULL },
+		{ "dry-run", 0, 0, G_OPTION_ARG_NONE, &o->dry_run, NULL, NULL },
+		{ "yes", 'y', 0, G_OPTION_ARG_NONE, &o->yes, NULL, NULL },
+		{ "env", 'e', 0, G_OPTION_ARG_STRING_ARRAY, &o->environment, NULL, NULL },
+		{ "user", 'u', 0, G_OPTION_ARG_STRING, &o->user, NULL, NULL },
+		{ "workdir", 'w', 0, G_OPTION_ARG_STRING, &o->workdir, NULL, NULL },
+		{ NULL },
+	};
+	char **dashes = NULL;
+
+	for (int i = 1; i < *argc && !dashes; i++)
+		if (g_str_equal((*argv)[i], "--"))
+			dashes = *argv + i;
+	if (!cli_parse(entries, argc, argv, 0, -1))
+		return false;
+	/* What is left was behind "--", or is a path. */
+	if (*argc > 1 && !dashes) {
+		(void)cli_usage("'%s': workspaces do not exist yet; put a command behind '--'",
+				(*argv)[1]);
+		return false;
+	}
+	if (o->detach && (*argc > 1 || o->remove)) {
+		(void)cli_usage("--detach goes with neither a command nor --rm");
+		return false;
+	}
+	return true;
+}
+
+int
+cmd_vm_run(Cli *cli, int argc, char **argv)
+{
+	g_auto(RunOptions) options = {};
+	g_autofree char *path = NULL, *job = NULL;
+	GError *error = NULL;
+	GVariantDict dict;
+
+	if (!parse_run(&options, &argc, &argv))
+		return CLI_USAGE;
+	g_variant_dict_init(&dict, NULL);
+	if (!create_options_fill(&options.create, &dict)) {
+		g_variant_dict_clear(&dict);
+		return CLI_USAGE;
+	}
+	if (!cli_connect(cli))
+		return CLI_OWN_FAILURE;
+	if (options.dry_run)
+		return print_plan(cli, g_variant_dict_end(&dict));
+	if (!create_prepare(cli, &options.create, options.yes, &error))
+		return fail_own(error);
+	g_variant_dict_insert(&dict, "start", "b", TRUE);
+	if (options.remove)
+		g_variant_dict_insert(&dict, "ephemeral", "b", TRUE);
+	if (!banger_dbus_manager_call_create_vm_sync(cli->manager, g_variant_dict_end(&dict), &path,
+						     &job,
+						     /* cancellable= */ NULL, &error))
+		return fail_own(error);
+	return run_in(cli, &options, path, job, argc > 1 ? argv + 1 : NULL);
+}
+
+static int
+exec_in(Cli *cli, int argc, char **argv, bool shell)
+{
+	char **environment = NULL, *user = NULL, *workdir = NULL;
+	const GOptionEntry entries[] = {
+		{ "env", 'e', 0, G_OPTION_ARG_STRING_ARRAY, &environment, NULL, NULL },
+		{ "user", 'u', 0, G_OPTION_ARG_STRING, &user, NULL, NULL },
+		{ "workdir", 'w', 0, G_OPTION_ARG_STRING, &workdir, NULL, NULL },
+		{ NULL },
+	};
+	g_autoptr(BangerDBusVM) vm = NULL;
+	GError *error = NULL;
+	char **command;
+
+	if (!cli_parse(entries, &argc, &argv, shell ? 1 : 2, -1))
+		return CLI_USAGE;
+	if (!cli_connect(cli))
+		return CLI_OWN_FAILURE;
+	vm = cli_find_vm(cli, argv[1], &error);
+	if (!vm)
+		return fail_own(error);
+	command = argv + 2;
+	if (*command && g_str_equal(*command, "--"))
+		command++;
+	return cli_exec(cli, vm,
+			&(CliExec){ .argv = shell ? NULL : command,
+				    .environment = environment,
+				    .user = user,
+				    .workdir = workdir });
+}
+
+int
+cmd_vm_exec(Cli *cli, int argc, char **argv)
+{
+	return exec_in(cli, argc, argv, /* shell= */ false);
+}
+
+int
+cmd_vm_shell(Cli *cli, int argc, char **argv)
+{
+	return exec_in(cli, argc, argv, /* shell= */ true);
+}

@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Verbs on VMs. */
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "client/cli.h"
+#include "client/create.h"
+#include "client/out.h"
+#include "shared/base/str-util.h"
+
+static int
+fail(GError *error)
+{
+	int status = cli_fail(error);
+
+	g_error_free(error);
+	return status;
+}
+
+int
+cmd_vm_create(Cli *cli, int argc, char **argv)
+{
+	g_auto(CreateOptions) options = {};
+	const GOptionEntry entries[] = { CREATE_ENTRIES(options), { NULL } };
+	g_autofree char *path = NULL, *job = NULL;
+	g_autoptr(GVariant) result = NULL;
+	g_autoptr(GHashTable) vms = NULL;
+	GError *error = NULL;
+	GVariantDict dict;
+
+	if (!cli_parse(entries, &argc, &argv, 0, 0))
+		return CLI_USAGE;
+	g_variant_dict_init(&dict, NULL);
+	if (!create_options_fill(&options, &dict)) {
+		g_variant_dict_clear(&dict);
+		return CLI_USAGE;
+	}
+	if (!cli_connect(cli))
+		return CLI_FAILED;
+	if (!banger_dbus_manager_call_create_vm_sync(cli->manager, g_variant_dict_end(&dict), &path,
+						     &job,
+						     /* cancellable= */ NULL, &error))
+		return fail(error);
+	result = cli_wait(cli, job, &error);
+	vms = result ? cli_list(cli, "org.banger.VM", &error) : NULL;
+	if (!vms)
+		return fail(error);
+	(void)printf("%s\n", cli_text(g_hash_table_lookup(vms, path), "Name"));
+	return CLI_OK;
+}
+
+/* One verb on one VM: the path of its job, or NULL with the error; "" where the call was all. */
+typedef char *(*Verb)(BangerDBusVM *vm, guint32 number, GError **error);
+
+/* All are begun before any is waited for. */
+static int
+for_each(Cli *cli, char **references, Verb verb, guint32 number)
+{
+	guint n = g_strv_length(references);
+	g_auto(GStrv) jobs = g_new0(char *, n + 1);
+	int status = CLI_OK;
+
+	if (!cli_connect(cli))
+		return CLI_FAILED;
+	for (guint i = 0; i < n; i++) {
+		GError *error = NULL;
+		g_autoptr(BangerDBusVM) vm = cli_find_vm(cli, references[i], &error);
+
+		jobs[i] = vm ? verb(vm, number, &error) : NULL;
+		if (jobs[i])
+			continue;
+		status = fail(error);
+		jobs[i] = g_strdup("");
+	}
+	for (guint i = 0; i < n; i++) {
+		GError *error = NULL;
+		g_autoptr(GVariant) result = *jobs[i] ? cli_wait(cli, jobs[i], &error) : NULL;
+
+		if (error)
+			status = fail(error);
+		else if (result && !cli->quiet)
+			(void)printf("%s\n", references[i]);
+	}
+	return status;
+}
+
+static GVariant *
+one_option(const char *key, const char *type, guint32 number)
+{
+	GVariantDict dict;
+
+	g_variant_dict_init(&dict, NULL);
+	if (key && *type == 'b')
+		g_variant_dict_insert(&dict, key, "b", number != 0);
+	else if (key)
+		g_variant_dict_insert(&dict, key, "u", number);
+	return g_variant_dict_end(&dict);
+}
+
+static char *
+verb_start(BangerDBusVM *vm, guint32 number, GError **error)
+{
+	char *job = NULL;
+
+	(void)banger_dbus_vm_call_start_sync(vm, one_option(NULL, "", 0), &job, NULL, error);
+	return job;
+}
+
+static char *
+verb_stop(BangerDBusVM *vm, guint32 timeout, GError **error)
+{
+	char *job = NULL;
+
+	(void)banger_dbus_vm_call_stop_sync(vm, one_option("timeout", "u", timeout), &job, NULL,
+					    error);
+	return job;
+}
+
+static char *
+verb_restart(BangerDBusVM *vm, guint32 timeout, GError **error)
+{
+	char *job = NULL;
+
+	(void)banger_dbus_vm_call_restart_sync(vm, one_option("timeout", "u", timeout), &job, NULL,
+					       error);
+	return job;
+}
+
+static char *
+verb_kill(BangerDBusVM *vm, guint32 signal_number, GError **error)
+{
+	return banger_dbus_vm_call_kill_sync(vm, one_option("signal", "u", signal_number), NULL,
+					     error)
+		       ? g_strdup("")
+		       : NULL;
+}
+
+static char *
+verb_delete(BangerDBusVM *vm, guint32 force, GError **error)
+{
+	char *job = NULL;
+
+	(void)banger_dbus_vm_call_delete_sync(vm, one_option("force", "b", force), &job, NULL,
+					      error);
+	return job;
+}
+
+int
+cmd_vm_start(Cli *cli, int argc, char **argv)
+{
+	if (!cli_parse(NULL, &argc, &argv, 1, -1))
+		return CLI_USAGE;
+	return for_each(cli, argv + 1, verb_start, 0);
+}
+
+static int
+stop(Cli *cli, int argc, char **argv, Verb verb)
+{
+	int timeout_s = 90;
+	const GOptionEntry entries[] = {
+		{ "timeout", 't', 0, G_OPTION_ARG_INT, &timeout_s, NULL, NULL },
+		{ NULL },
+	};
+
+	if (!cli_parse(entries, &argc, &argv, 1, -1))
+		return CLI_USAGE;
+	if (timeout_s < 0)
+		return cli_usage("--timeout %d: must not be negative", timeout_s);
+	return for_each(cli, argv + 1, verb, (guint32)timeout_s);
+}
+
+int
+cmd_vm_stop(Cli *cli, int argc, char **argv)
+{
+	return stop(cli, argc, argv, verb_stop);
+}
+
+int
+cmd_vm_restart(Cli *cli, int argc, char **argv)
+{
+	return stop(cli, argc, argv, verb_restart);
+}
+
+static guint32
+parse_signal(const char *name)
+{
+	static const struct {
+		const char *name;
+		guint32 number;
+	} signals[] = {
+		{ "HUP", SIGHUP },   { "INT", SIGINT },   { "QUIT", SIGQUIT }, { "ABRT", SIGABRT },
+		{ "KILL", SIGKILL }, { "USR1", SIGUSR1 }, { "USR2", SIGUSR2 }, { "TERM", SIGTERM },
+	};
+	uint64_t number;
+
+	if (g_str_has_prefix(name, "SIG"))
+		name += 3;
+	for (size_t i = 0; i < G_N_ELEMENTS(signals); i++)
+		if (g_str_equal(signals[i].name, name) ||
+		    (bn_str_parse_u64(name, 64, &number) >= 0 && number == signals[i].number))
+			return signals[i].number;
+	return 0;
+}
+
+int
+cmd_vm_kill(Cli *cli, int argc, char **argv)
+{
+	g_autofree char *name = NULL;
+	const GOptionEntry entries[] = {
+		{ "signal", 's', 0, G_OPTION_ARG_STRING, &name, NULL, NULL },
+		{ NULL },
+	};
+	guint32 number;
+
+	if (!cli_parse(entries, &argc, &argv, 1, -1))
+		return CLI_USAGE;
+	number = parse_signal(name ? name : "KILL");
+	if (number == 0)
+		return cli_usage(
+			"--signal %s: must be HUP, INT, QUIT, ABRT, KILL, USR1, USR2 or TERM",
+			name);
+	return for_each(cli, argv + 1, verb_kill, number);
+}
+
+int
+cmd_vm_delete(Cli *cli, int argc, char **argv)
+{
+	gboolean force = FALSE;
+	const GOptionEntry entries[] = {
+		{ "force", 'f', 0, G_OPTION_ARG_NONE, &force, NULL, NULL },
+		{ NULL },
+	};
+	g_autofree char *names = NULL;
+
+	if (!cli_parse(entries, &argc, &argv, 1, -1))
+		return CLI_USAGE;
+	names = g_strjoinv(", ", argv + 1);
+	if (!force && !cli_ask(cli, /* otherwise= */ false, "Destroy %s and their disks?", names)) {
+		(void)fputs("banger: nothing was deleted; -f deletes without asking\n", stderr);
+		return CLI_FAILED;
+	}
+	return for_each(cli, argv + 1, verb_delete, (guint32)force);
+}
+
+static const char *
+name_at(GHashTable *table, const char *path)
+{
+	GVariant *properties = table ? g_hash_table_lookup(table, path) : NULL;
+
+	return properties ? cli_text(properties, "Name") : "?";
+}
+
+int
+cmd_vm_list(Cli *cli, int argc, char **argv)
+{
+	static const char *const columns[] = { "name", "state",   "image", "vcpus", "memory",
+					       "id",   "created", "error", NULL };
+	g_autoptr(OutTable) table = out_table_new(columns);
+	g_autoptr(GHashTable) vms = NULL, images = NULL;
+	GError *error = NULL;
+	GHashTableIter iter;
+	gpointer vm;
+
+	if (!cli_parse(NULL, &argc, &argv, 0, 0))
+		return CLI_USAGE;
+	if (!cli_connect(cli))
+		return CLI_FAILED;
+	vms = cli_list(cli, "org.banger.VM", &error);
+	images = vms ? cli_list(cli, "org.banger.Image", &error) : NULL;
+	if (!images)
+		return fail(error);
+	g_hash_table_iter_init(&iter, vms);
+	while (g_hash_table_iter_next(&iter, NULL, &vm)) {
+		g_autofree char *vcpus =
+			g_strdup_printf("%" G_GUINT64_FORMAT, cli_number(vm, "Vcpus"));
+		g_autofree char *memory = out_size(cli_number(vm, "Memory"));
+		g_autofree char *created = out_time((gint64)cli_number(vm, "Created"));
+
+		out_table_add(table, cli_text(vm, "Name"), cli_text(vm, "State"),
+			      name_at(images, cli_text(vm, "Image")), vcpus, memory,
+			      cli_text(vm, "Id"), created, cli_text(vm, "LastError"), NULL);
+	}
+	out_table_print(table, cli->json);
+	return CLI_OK;
+}
+
+int
+cmd_vm_show(Cli *cli, int argc, char **argv)
+{
+	static const char *const columns[] = {
+		"name",   "id",      "state",   "error",   "image",       "kernel",
+		"vcpus",  "memory",  "disk",    "vmm",     "accelerator", "accelerator-reason",
+		"driver", "boot-id", "created", "started", NULL,
+	};
+	g_autoptr(OutTable) table = out_table_new(columns);
+	g_autoptr(GHashTable) vms = NULL, images = NULL, kernels = NULL;
+	g_autoptr(BangerDBusVM) proxy = NULL;
+	g_autofree char *vcpus = NULL, *memory = NULL, *disk = NULL, *created = NULL,
+			*started = NULL;
+	GError *error = NULL;
+	GVariant *vm;
+
+	if (!cli_parse(NULL, &argc, &argv, 1, 1))
+		return CLI_USAGE;
+	if (!cli_connect(cli))
+		return CLI_FAILED;
+	proxy = cli_find_vm(cli, argv[1], &error);
+	vms = proxy ? cli_list(cli, "org.banger.VM", &error) : NULL;
+	images = vms ? cli_list(cli, "org.banger.Image", &error) : NULL;
+	kernels = images ? cli_list(cli, "org.banger.Kernel", &error) : NULL;
+	if (!kernels)
+		return fail(error);
+	vm = g_hash_table_lookup(vms, g_dbus_proxy_get_object_path(G_DBUS_PROXY(proxy)));
+	vcpus = g_strdup_printf("%" G_GUINT64_FORMAT, cli_number(vm, "Vcpus"));
+	memory = out_size(cli_number(vm, "Memory"));
+	disk = out_size(cli_number(vm, "Disk"));
+	created = out_time((gint64)cli_number(vm, "Created"));
+	started = out_time((gint64)cli_number(vm, "Started"));
+	out_table_add(table, cli_text(vm, "Name"), cli_text(vm, "Id"), cli_text(vm, "State"),
+		      cli_text(vm, "LastError"), name_at(images, cli_text(vm, "Image")),
+		      name_at(kernels, cli_text(vm, "Kernel")), vcpus, memory, disk,
+		      cli_text(vm, "Vmm"), cli_text(vm, "Accelerator"),
+		      cli_text(vm, "AcceleratorReason"), cli_text(vm, "Driver"),
+		      cli_text(vm, "BootId"), created, started, NULL);
+	out_table_print_one(table, cli->json);
+	return CLI_OK;
+}

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "client/create.h"
+
+#include <gio/gunixfdlist.h>
+#include <stdio.h>
+
+#include "service/base/error.h"
+#include "shared/base/str-util.h"
+
+void
+create_options_clear(CreateOptions *options)
+{
+	g_free(options->name);
+	g_free(options->image);
+	g_free(options->kernel);
+	g_free(options->memory);
+	g_free(options->disk);
+	g_free(options->vmm);
+	g_free(options->accelerator);
+	g_free(options->init);
+}
+
+static bool
+fill_size(GVariantDict *dict, const char *key, const char *text)
+{
+	uint64_t bytes;
+
+	if (!text)
+		return true;
+	if (bn_str_parse_size(text, &bytes) < 0) {
+		(void)cli_usage("--%s %s: must be a size like 512M, 4G or 4GiB", key, text);
+		return false;
+	}
+	g_variant_dict_insert(dict, key, "t", bytes);
+	return true;
+}
+
+bool
+create_options_fill(const CreateOptions *options, GVariantDict *dict)
+{
+	const struct {
+		const char *key, *value;
+	} texts[] = {
+		{ "name", options->name },     { "image", options->image },
+		{ "kernel", options->kernel }, { "vmm", options->vmm },
+		{ "init", options->init },     { "accelerator", options->accelerator },
+	};
+
+	for (size_t i = 0; i < G_N_ELEMENTS(texts); i++)
+		if (texts[i].value)
+			g_variant_dict_insert(dict, texts[i].key, "s", texts[i].value);
+	if (options->vcpus)
+		g_variant_dict_insert(dict, "vcpus", "u", (guint32)options->vcpus);
+	return fill_size(dict, "memory", options->memory) && fill_size(dict, "disk", options->disk);
+}
+
+/* Whether there is a default; only "there is none" counts as no. */
+static bool
+has_default(gboolean found, GError **own, GError **error, bool *ret)
+{
+	*ret = found;
+	if (found || banger_error_is_not_found(*own)) {
+		g_clear_error(own);
+		return true;
+	}
+	g_propagate_error(error, g_steal_pointer(own));
+	return false;
+}
+
+static bool
+wait_for(Cli *cli, const char *job, GError **error)
+{
+	g_autoptr(GVariant) result = cli_wait(cli, job, error);
+
+	return result != NULL;
+}
+
+static bool
+make_missing(Cli *cli, bool image, bool kernel, GError **error)
+{
+	g_autofree char *image_job = NULL, *kernel_job = NULL;
+	GVariantDict options;
+
+	if (!kernel) {
+		g_variant_dict_init(&options, NULL);
+		g_variant_dict_insert(&options, "fetch", "s", "");
+		g_variant_dict_insert(&options, "default", "b", TRUE);
+		if (!banger_dbus_manager_call_import_kernel_sync(
+			    cli->manager, g_variant_dict_end(&options), /* fds= */ NULL,
+			    &kernel_job,
+			    /* out_fds= */ NULL, /* cancellable= */ NULL, error) ||
+		    !wait_for(cli, kernel_job, error))
+			return false;
+	}
+	if (image)
+		return true;
+	g_variant_dict_init(&options, NULL);
+	g_variant_dict_insert(&options, "default", "b", TRUE);
+	return banger_dbus_manager_call_build_image_sync(cli->manager, g_variant_dict_end(&options),
+							 &image_job, /* cancellable= */ NULL,
+							 error) &&
+	       wait_for(cli, image_job, error);
+}
+
+bool
+create_prepare(Cli *cli, const CreateOptions *options, bool yes, GError **error)
+{
+	g_autofree char *image_path = NULL, *kernel_path = NULL;
+	GError *own = NULL;
+	bool image = true, kernel = true;
+
+	if (!options->image && !has_default(banger_dbus_manager_call_find_image_sync(
+						    cli->manager, "", &image_path, NULL, &own),
+					    &own, error, &image))
+		return false;
+	if (!options->kernel && !has_default(banger_dbus_manager_call_find_kernel_sync(
+						     cli->manager, "", &kernel_path, NULL, &own),
+					     &own, error, &kernel))
+		return false;
+	if (image && kernel)
+		return true;
+	if (!cli->quiet)
+		(void)fprintf(
+			stderr, "There is no default %s yet. This will %s%s%s, once.\n",
+			image    ? "kernel"
+			: kernel ? "image"
+				 : "image or kernel",
+			kernel ? "" : "fetch Debian's cloud kernel (about 27 MB)",
+			image || kernel ? "" : " and ",
+			image ? ""
+			      : "build a Debian image (about 100 MB to fetch, 300 MB of disk)");
+	if (!yes && !cli_ask(cli, /* otherwise= */ true, "Do it?")) {
+		g_set_error(error, BANGER_ERROR, BANGER_ERROR_CANCELLED, "nothing was done");
+		return false;
+	}
+	return make_missing(cli, image, kernel, error);
+}

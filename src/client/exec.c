@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A command in a guest on this process's standard streams. */
+#include <errno.h>
+#include <gio/gunixfdlist.h>
+#include <glib-unix.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "client/cli.h"
+#include "service/base/error.h"
+#include "shared/base/cleanup.h"
+#include "shared/base/fd-util.h"
+#include "shared/base/io-util.h"
+
+/* This process runs one command at a time, so any number will do. */
+#define TOKEN 1
+
+typedef struct Exec {
+	Cli *cli;
+	BangerDBusVM *vm;
+	GMainLoop *loop;
+	int near[3]; /* our ends: stdin, stdout, stderr */
+	GSource *input;
+	GSource *feed; /* waits until our end of stdin takes more */
+	GSource *output[3];
+	char pending[65536]; /* read from standard input, not yet taken */
+	size_t pending_start, pending_size;
+	bool tty;
+	bool answered;
+	unsigned interrupts;
+	guint32 status, signal_number;
+	GError *error;
+} Exec;
+
+/* Restored on every way out, also by a signal that ends us. */
+static struct termios saved_terminal;
+static volatile sig_atomic_t terminal_is_raw;
+
+static void
+restore_terminal(void)
+{
+	if (terminal_is_raw)
+		(void)tcsetattr(STDIN_FILENO, TCSADRAIN, &saved_terminal);
+	terminal_is_raw = 0;
+}
+
+static void
+make_raw(void)
+{
+	struct termios raw;
+
+	if (tcgetattr(STDIN_FILENO, &saved_terminal) < 0)
+		return;
+	raw = saved_terminal;
+	cfmakeraw(&raw);
+	terminal_is_raw = 1;
+	(void)atexit(restore_terminal);
+	(void)tcsetattr(STDIN_FILENO, TCSADRAIN, &raw);
+}
+
+static void
+drop(GSource **source)
+{
+	if (*source)
+		g_source_destroy(*source);
+	g_clear_pointer(source, g_source_unref);
+}
+
+static void
+watch(GSource **source, int fd, GIOCondition condition, GUnixFDSourceFunc callback, Exec *exec)
+{
+	if (*source)
+		return;
+	*source = g_unix_fd_source_new(fd, condition);
+	g_source_set_callback(*source, G_SOURCE_FUNC(callback), exec, NULL);
+	(void)g_source_attach(*source, NULL);
+}
+
+/* It is over when the answer is there and both outputs have been read to their end. */
+static void
+end_if_done(Exec *exec)
+{
+	if (exec->answered && (exec->error || (!exec->output[1] && !exec->output[2])))
+		g_main_loop_quit(exec->loop);
+}
+
+static gboolean on_input(int fd, GIOCondition condition, gpointer data);
+
+static gboolean
+on_feed(int fd, GIOCondition condition, gpointer data)
+{
+	Exec *exec = data;
+	ssize_t n = send(fd, exec->pending + exec->pending_start, exec->pending_size,
+			 MSG_DONTWAIT | MSG_NOSIGNAL);
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return G_SOURCE_CONTINUE;
+	if (n < 0) {
+		/* It wants no more input; that is its business. */
+		bn_closep(&exec->near[0]);
+		drop(&exec->feed);
+		return G_SOURCE_REMOVE;
+	}
+	exec->pending_start += (size_t)n;
+	exec->pending_size -= (size_t)n;
+	if (exec->pending_size > 0)
+		return G_SOURCE_CONTINUE;
+	watch(&exec->input, STDIN_FILENO, G_IO_IN | G_IO_HUP | G_IO_ERR, on_input, exec);
+	drop(&exec->feed);
+	return G_SOURCE_REMOVE;
+}
+
+static gboolean
+on_input(int fd, GIOCondition condition, gpointer data)
+{
+	Exec *exec = data;
+	ssize_t n = read(fd, exec->pending, sizeof(exec->pending));
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return G_SOURCE_CONTINUE;
+	if (n <= 0) {
+		bn_closep(&exec->near[0]);
+	} else if (exec->near[0] >= 0) {
+		exec->pending_start = 0;
+		exec->pending_size = (size_t)n;
+		watch(&exec->feed, exec->near[0], G_IO_OUT, on_feed, exec);
+	}
+	drop(&exec->input);
+	return G_SOURCE_REMOVE;
+}
+
+static gboolean
+on_output(int fd, GIOCondition condition, gpointer data)
+{
+	Exec *exec = data;
+	int which = fd == exec->near[1] ? 1 : 2;
+	char buffer[65536];
+	ssize_t n = recv(fd, buffer, sizeof(buffer), MSG_DONTWAIT);
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return G_SOURCE_CONTINUE;
+	/* Our own standard streams block, which is what holds the sender back. Where nobody reads them any more, the
+	 * command is told by our end closing. */
+	if (n > 0 && bn_io_write_all(which, buffer, (size_t)n) >= 0)
+		return G_SOURCE_CONTINUE;
+	drop(&exec->output[which]);
+	bn_closep(&exec->near[which]);
+	end_if_done(exec);
+	return G_SOURCE_REMOVE;
+}
+
+static void
+on_answer(GObject *source, GAsyncResult *result, gpointer data)
+{
+	Exec *exec = data;
+
+	(void)banger_dbus_vm_call_exec_finish(exec->vm, &exec->status, &exec->signal_number,
+					      /* fds= */ NULL, result, &exec->error);
+	exec->answered = true;
+	end_if_done(exec);
+}
+
+static void
+on_vanished(GDBusConnection *bus, gboolean remote, GError *error, gpointer data)
+{
+	Exec *exec = data;
+
+	if (!exec->error)
+		exec->error = g_error_new_literal(G_IO_ERROR, G_IO_ERROR_CLOSED, "the bus is gone");
+	exec->answered = true;
+	end_if_done(exec);
+}
+
+static void
+send_signal(Exec *exec, guint32 signal_number)
+{
+	banger_dbus_vm_call_signal_exec(exec->vm, TOKEN, signal_number, /* cancellable= */ NULL,
+					NULL, NULL);
+}
+
+static gboolean
+on_interrupt(gpointer data)
+{
+	Exec *exec = data;
+
+	/* Once it is the command's affair; twice, ours. */
+	if (++exec->interrupts > 1) {
+		g_clear_error(&exec->error);
+		exec->error =
+			g_error_new_literal(BANGER_ERROR, BANGER_ERROR_CANCELLED, "interrupted");
+		exec->answered = true;
+		end_if_done(exec);
+	} else {
+		send_signal(exec, SIGINT);
+	}
+	return G_SOURCE_CONTINUE;
+}
+
+static gboolean
+on_terminate(gpointer data)
+{
+	send_signal(data, SIGTERM);
+	return G_SOURCE_CONTINUE;
+}
+
+static gboolean
+on_hangup(gpointer data)
+{
+	send_signal(data, SIGHUP);
+	return G_SOURCE_CONTINUE;
+}
+
+static void
+get_size(guint32 *rows, guint32 *columns)
+{
+	struct winsize size;
+
+	*rows = 24;
+	*columns = 80;
+	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_row > 0 && size.ws_col > 0) {
+		*rows = size.ws_row;
+		*columns = size.ws_col;
+	}
+}
+
+static gboolean
+on_resize(gpointer data)
+{
+	Exec *exec = data;
+	guint32 rows, columns;
+
+	get_size(&rows, &columns);
+	banger_dbus_vm_call_resize_exec(exec->vm, TOKEN, rows, columns, /* cancellable= */ NULL,
+					NULL, NULL);
+	return G_SOURCE_CONTINUE;
+}
+
+static GVariant *
+make_options(const Exec *exec, const CliExec *spec)
+{
+	GVariantDict options;
+	guint32 rows, columns;
+
+	g_variant_dict_init(&options, NULL);
+	g_variant_dict_insert(&options, "token", "u", TOKEN);
+	if (spec->environment)
+		g_variant_dict_insert_value(
+			&options, "environment",
+			g_variant_new_strv((const char *const *)spec->environment, -1));
+	if (spec->user)
+		g_variant_dict_insert(&options, "user", "s", spec->user);
+	if (spec->workdir)
+		g_variant_dict_insert(&options, "workdir", "s", spec->workdir);
+	if (exec->tty) {
+		const char *term = cli_terminal_kind();
+
+		get_size(&rows, &columns);
+		g_variant_dict_insert(&options, "tty", "b", TRUE);
+		g_variant_dict_insert(&options, "rows", "u", rows);
+		g_variant_dict_insert(&options, "columns", "u", columns);
+		if (term)
+			g_variant_dict_insert(&options, "term", "s", term);
+	}
+	return g_variant_dict_end(&options);
+}
+
+static bool
+call(Exec *exec, const CliExec *spec)
+{
+	g_autoptr(GUnixFDList) fds = g_unix_fd_list_new();
+	const char *const none[] = { NULL };
+
+	for (int i = 0; i < 3; i++) {
+		_cleanup_close_ int far = -1;
+		int pair[2];
+
+		if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+			return false;
+		exec->near[i] = pair[0];
+		far = pair[1];
+		/* One way only: the end of the other side is then the end of the stream. */
+		(void)shutdown(pair[0], i == 0 ? SHUT_RD : SHUT_WR);
+		if (g_unix_fd_list_append(fds, far, NULL) < 0)
+			return false;
+	}
+	banger_dbus_vm_call_exec(exec->vm, spec->argv ? (const char *const *)spec->argv : none,
+				 make_options(exec, spec), g_variant_new_handle(0),
+				 g_variant_new_handle(1), g_variant_new_handle(2), fds,
+				 /* cancellable= */ NULL, on_answer, exec);
+	return true;
+}
+
+static int
+conclude(Exec *exec)
+{
+	if (exec->error && g_error_matches(exec->error, BANGER_ERROR, BANGER_ERROR_CANCELLED))
+		return CLI_INTERRUPTED;
+	if (exec->error) {
+		(void)cli_fail(exec->error);
+		return CLI_OWN_FAILURE;
+	}
+	return exec->signal_number ? 128 + (int)exec->signal_number : (int)exec->status;
+}
+
+int
+cli_exec(Cli *cli, BangerDBusVM *vm, const CliExec *spec)
+{
+	static Exec exec;
+	guint sources[4];
+	gulong closed;
+	int status;
+
+	exec = (Exec){ .cli = cli,
+		       .vm = vm,
+		       .near = { -1, -1, -1 },
+		       .tty = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO),
+		       .loop = g_main_loop_new(NULL, FALSE) };
+	(void)signal(SIGPIPE, SIG_IGN);
+	if (!call(&exec, spec)) {
+		(void)fprintf(stderr, "banger: %s\n", g_strerror(errno));
+		return CLI_OWN_FAILURE;
+	}
+	if (exec.tty)
+		make_raw();
+	watch(&exec.input, STDIN_FILENO, G_IO_IN | G_IO_HUP | G_IO_ERR, on_input, &exec);
+	for (int i = 1; i < 3; i++)
+		watch(&exec.output[i], exec.near[i], G_IO_IN | G_IO_HUP, on_output, &exec);
+	sources[0] = g_unix_signal_add(SIGINT, on_interrupt, &exec);
+	sources[1] = g_unix_signal_add(SIGTERM, on_terminate, &exec);
+	sources[2] = g_unix_signal_add(SIGHUP, on_hangup, &exec);
+	sources[3] = g_unix_signal_add(SIGWINCH, on_resize, &exec);
+	closed = g_signal_connect(cli->bus, "closed", G_CALLBACK(on_vanished), &exec);
+	g_main_loop_run(exec.loop);
+	restore_terminal();
+	g_signal_handler_disconnect(cli->bus, closed);
+	for (size_t i = 0; i < G_N_ELEMENTS(sources); i++)
+		(void)g_source_remove(sources[i]);
+	drop(&exec.input);
+	drop(&exec.feed);
+	for (int i = 0; i < 3; i++) {
+		drop(&exec.output[i]);
+		bn_closep(&exec.near[i]);
+	}
+	g_main_loop_unref(exec.loop);
+	status = conclude(&exec);
+	g_clear_error(&exec.error);
+	return status;
+}

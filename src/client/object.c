@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "client/object.h"
+
+#include <stdio.h>
+
+#include "service/base/names.h"
+
+static int
+fail(GError *error)
+{
+	int status = cli_fail(error);
+
+	g_error_free(error);
+	return status;
+}
+
+int
+object_finish(Cli *cli, const char *job, GError *error)
+{
+	g_autoptr(GVariant) result = job ? cli_wait(cli, job, &error) : NULL;
+	g_autoptr(GHashTable) images = NULL, kernels = NULL;
+	GVariant *made;
+	const char *path = "";
+
+	if (!result)
+		return fail(error);
+	if (!g_variant_lookup(result, "image", "&o", &path))
+		(void)g_variant_lookup(result, "kernel", "&o", &path);
+	images = cli_list(cli, "org.banger.Image", &error);
+	kernels = images ? cli_list(cli, "org.banger.Kernel", &error) : NULL;
+	if (!kernels)
+		return fail(error);
+	made = g_hash_table_lookup(images, path);
+	if (!made)
+		made = g_hash_table_lookup(kernels, path);
+	if (made)
+		(void)printf("%s\n", cli_text(made, "Name"));
+	return CLI_OK;
+}
+
+/* The path of the default one, "" where there is none. */
+static char *
+default_path(Cli *cli, const ObjectKind *kind)
+{
+	char *path = NULL;
+
+	return kind->find(cli->manager, "", &path, NULL, NULL) ? path : g_strdup("");
+}
+
+int
+object_list(Cli *cli, const ObjectKind *kind, int argc, char **argv)
+{
+	g_autoptr(OutTable) table = out_table_new(kind->columns);
+	g_autoptr(GHashTable) objects = NULL;
+	g_autofree char *chosen = NULL;
+	GError *error = NULL;
+	GHashTableIter iter;
+	gpointer path, properties;
+
+	if (!cli_parse(NULL, &argc, &argv, 0, 0))
+		return CLI_USAGE;
+	if (!cli_connect(cli))
+		return CLI_FAILED;
+	objects = cli_list(cli, kind->interface, &error);
+	if (!objects)
+		return fail(error);
+	chosen = default_path(cli, kind);
+	g_hash_table_iter_init(&iter, objects);
+	while (g_hash_table_iter_next(&iter, &path, &properties))
+		kind->add_row(table, properties, g_str_equal(path, chosen));
+	out_table_print(table, cli->json);
+	return CLI_OK;
+}
+
+int
+object_show(Cli *cli, const ObjectKind *kind, int argc, char **argv)
+{
+	g_autoptr(OutTable) table = out_table_new(kind->columns);
+	g_autoptr(GHashTable) objects = NULL;
+	g_autofree char *path = NULL, *chosen = NULL;
+	GError *error = NULL;
+
+	if (!cli_parse(NULL, &argc, &argv, 1, 1))
+		return CLI_USAGE;
+	if (!cli_connect(cli))
+		return CLI_FAILED;
+	if (!kind->find(cli->manager, argv[1], &path, NULL, &error))
+		return fail(error);
+	objects = cli_list(cli, kind->interface, &error);
+	if (!objects)
+		return fail(error);
+	chosen = default_path(cli, kind);
+	kind->add_row(table, g_hash_table_lookup(objects, path), g_str_equal(path, chosen));
+	out_table_print_one(table, cli->json);
+	return CLI_OK;
+}
+
+/* Both interfaces have these two methods with the same signature. */
+static bool
+call(Cli *cli, const ObjectKind *kind, const char *reference, const char *method, GError **error)
+{
+	g_autofree char *path = NULL;
+	g_autoptr(GVariant) reply = NULL;
+
+	if (!kind->find(cli->manager, reference, &path, NULL, error))
+		return false;
+	reply = g_dbus_connection_call_sync(cli->bus, BANGER_BUS_NAME, path, kind->interface,
+					    method, g_variant_new("(a{sv})", NULL), NULL,
+					    G_DBUS_CALL_FLAGS_NONE, G_MAXINT, NULL, error);
+	return reply != NULL;
+}
+
+int
+object_delete(Cli *cli, const ObjectKind *kind, int argc, char **argv)
+{
+	int status = CLI_OK;
+
+	if (!cli_parse(NULL, &argc, &argv, 1, -1))
+		return CLI_USAGE;
+	if (!cli_connect(cli))
+		return CLI_FAILED;
+	for (char **reference = argv + 1; *reference; reference++) {
+		GError *error = NULL;
+
+		if (!call(cli, kind, *reference, "Delete", &error))
+			status = fail(error);
+		else if (!cli->quiet)
+			(void)printf("%s\n", *reference);
+	}
+	return status;
+}
+
+int
+object_make_default(Cli *cli, const ObjectKind *kind, int argc, char **argv)
+{
+	GError *error = NULL;
+
+	if (!cli_parse(NULL, &argc, &argv, 1, 1))
+		return CLI_USAGE;
+	if (!cli_connect(cli))
+		return CLI_FAILED;
+	return call(cli, kind, argv[1], "MakeDefault", &error) ? CLI_OK : fail(error);
+}
