@@ -70,17 +70,6 @@ print_help(void)
 }
 
 static int
-open_tree_option(const char *path, int *ret)
-{
-	int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-
-	if (fd < 0)
-		return stack_fail(-errno, "%s", path);
-	*ret = fd;
-	return 0;
-}
-
-static int
 add_bind(Stack *stack, char *text, bool read_only)
 {
 	char *colon = strchr(text, ':');
@@ -89,11 +78,11 @@ add_bind(Stack *stack, char *text, bool read_only)
 	if (!colon || colon[1] != '/' || stack->n_binds == BN_ELEMENTSOF(stack->binds))
 		return stack_fail(-EINVAL, "--bind %s", text);
 	*colon = '\0';
+	bind->source = text;
 	bind->target = colon + 1;
 	bind->read_only = read_only;
 	stack->n_binds++;
-	bind->fd = open(text, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	return bind->fd < 0 ? stack_fail(-errno, "%s", text) : 0;
+	return 0;
 }
 
 static int
@@ -121,7 +110,8 @@ parse_option(Stack *stack, int c)
 {
 	switch (c) {
 	case 's':
-		return open_tree_option(optarg, &stack->stage);
+		stack->stage = optarg;
+		return 0;
 	case 'u':
 		stack->user = optarg;
 		return 0;
@@ -131,7 +121,8 @@ parse_option(Stack *stack, int c)
 	case 'S':
 		return add_session(stack, optarg);
 	case 'h':
-		return open_tree_option(optarg, &stack->home);
+		stack->home = optarg;
+		return 0;
 	case 'k':
 		stack->home_writable = true;
 		return 0;
@@ -357,7 +348,7 @@ block_signals(void)
 int
 main(int argc, char **argv)
 {
-	Stack stack = { .user = stack_users[0].name, .stage = -1, .home = -1 };
+	Stack stack = { .user = stack_users[0].name };
 	Outer outer = {};
 	int r = parse_options(argc, argv, &stack);
 	int signals, status;

@@ -30,7 +30,7 @@ enum {
 };
 
 typedef struct StackBind {
-	int fd;             /* O_PATH, opened before the world changed */
+	const char *source; /* in the caller's world */
 	const char *target; /* absolute, in the new root; made where it is missing */
 	bool read_only;
 } StackBind;
@@ -49,8 +49,8 @@ typedef struct Stack {
 	const char *user;   /* "root" or one of stack_users */
 	const char *term;
 	const char *lang;
-	int stage;          /* O_PATH on a tree to be copied over /, or -1 */
-	int home;           /* O_PATH on the user's home, or -1 for an empty one */
+	const char *stage;  /* a tree to be copied over /, or NULL */
+	const char *home;   /* what dev finds at home, or NULL for an empty one */
 	bool home_writable; /* what is written to it stays; else it is covered by the tmpfs */
 	char *resolv_conf;  /* content, or NULL */
 	StackBind binds[STACK_LIST_MAX];

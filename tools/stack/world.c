@@ -22,6 +22,13 @@
 #define BASE "/tmp"
 #define ROOT BASE "/root"
 
+/* Directories of the caller's world, opened before it is covered; a descriptor from before the new mount namespace
+ * could not be bound. */
+typedef struct Sources {
+	int stage, home;
+	int binds[STACK_LIST_MAX];
+} Sources;
+
 typedef struct Mount {
 	const char *source, *target, *type;
 	unsigned long flags;
@@ -65,6 +72,29 @@ make_path(const char *path)
 		part[i] = '\0';
 		if (mkdir(part, 0755) < 0 && errno != EEXIST)
 			return stack_fail(bn_errno(), "mkdir %s", part);
+	}
+	return 0;
+}
+
+static int
+open_source(const char *path)
+{
+	int fd = path ? open(path, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
+
+	return path && fd < 0 ? stack_fail(bn_errno(), "%s", path) : fd;
+}
+
+static int
+open_sources(const Stack *stack, Sources *ret)
+{
+	ret->stage = open_source(stack->stage);
+	ret->home = open_source(stack->home);
+	if ((stack->stage && ret->stage < 0) || (stack->home && ret->home < 0))
+		return -ENOENT;
+	for (size_t i = 0; i < stack->n_binds; i++) {
+		ret->binds[i] = open_source(stack->binds[i].source);
+		if (ret->binds[i] < 0)
+			return -ENOENT;
 	}
 	return 0;
 }
@@ -139,7 +169,7 @@ copy_stage(int stage)
 }
 
 static int
-bind_tree(const StackBind *bind)
+bind_tree(int source, const StackBind *bind)
 {
 	struct mount_attr attr = { .attr_set = MOUNT_ATTR_RDONLY };
 	_cleanup_close_ int tree = -1;
@@ -151,7 +181,7 @@ bind_tree(const StackBind *bind)
 	r = make_path(target);
 	if (r < 0)
 		return r;
-	tree = open_tree(bind->fd, "",
+	tree = open_tree(source, "",
 			 OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | AT_RECURSIVE);
 	if (tree < 0)
 		return stack_fail(bn_errno(), "bind %s", bind->target);
@@ -185,19 +215,19 @@ cover_home(int home, const char *target)
 }
 
 static int
-mount_home(const Stack *stack)
+mount_home(const Stack *stack, int home)
 {
 	char target[64], inside[32];
 	int r;
 
-	if (stack->home < 0)
+	if (home < 0)
 		return 0;
 	(void)snprintf(inside, sizeof(inside), "/home/%s", stack_users[0].name);
 	(void)snprintf(target, sizeof(target), ROOT "%s", inside);
 	if (stack->home_writable)
-		return bind_tree(&(StackBind){ .fd = stack->home, .target = inside });
+		return bind_tree(home, &(StackBind){ .target = inside });
 	r = make_path(target);
-	return r < 0 ? r : cover_home(stack->home, target);
+	return r < 0 ? r : cover_home(home, target);
 }
 
 static int
@@ -227,16 +257,20 @@ raise_loopback(void)
 int
 stack_world_enter(const Stack *stack)
 {
-	int r = make_overlay();
+	Sources sources;
+	int r = open_sources(stack, &sources);
 
+	/* The descriptors are close-on-exec and few: they go when this process's children run programs. */
 	if (r >= 0)
-		r = copy_stage(stack->stage);
+		r = make_overlay();
+	if (r >= 0)
+		r = copy_stage(sources.stage);
 	if (r >= 0)
 		r = mount_kernel_filesystems();
 	if (r >= 0)
-		r = mount_home(stack);
+		r = mount_home(stack, sources.home);
 	for (size_t i = 0; r >= 0 && i < stack->n_binds; i++)
-		r = bind_tree(&stack->binds[i]);
+		r = bind_tree(sources.binds[i], &stack->binds[i]);
 	if (r >= 0)
 		r = enter_root();
 	if (r >= 0 && !stack->host_net)
