@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include "shared/base/cleanup.h"
 #include "shared/base/fd-util.h"
@@ -79,6 +80,33 @@ test_peer_when_socketpair_then_own_identity(void)
 	bn_fd_close_many(pair, 2);
 }
 
+static void
+test_close_except_when_some_are_kept_then_all_others_are_closed(void)
+{
+	int keep[] = { 40, -1, 3, 41, 60 };
+	pid_t pid = fork();
+	int status;
+
+	check(pid >= 0);
+	if (pid == 0) {
+		for (int fd = 3; fd < 70; fd++)
+			if (dup2(2, fd) != fd)
+				_exit(2);
+		if (bn_fd_close_except(keep, 5) < 0)
+			_exit(3);
+		for (int fd = 0; fd < 100; fd++) {
+			bool kept = fd < 3 || fd == 3 || fd == 40 || fd == 41 || fd == 60;
+
+			if ((fcntl(fd, F_GETFD) >= 0) != kept)
+				_exit(fd);
+		}
+		_exit(bn_fd_close_except(NULL, 0) == 0 && count_fds() == 3 ? 0 : 4);
+	}
+	check_int(waitpid(pid, &status, 0), pid);
+	check_int(status, 0);
+}
+
 TEST_MAIN(TEST(test_memfd_when_made_then_sealed_and_readable_by_all),
 	  TEST(test_receive_when_too_many_fds_then_refused_and_none_leaks),
-	  TEST(test_peer_when_socketpair_then_own_identity))
+	  TEST(test_peer_when_socketpair_then_own_identity),
+	  TEST(test_close_except_when_some_are_kept_then_all_others_are_closed))

@@ -25,22 +25,22 @@ static inline void
 bn_closep(int *fd)
 {
 	if (*fd >= 0)
-		(void) close(*fd);
+		(void)close(*fd);
 	*fd = -1;
 }
 
 static inline void
 bn_freep(void *p)
 {
-	free(*(void **) p);
-	*(void **) p = NULL;
+	free(*(void **)p);
+	*(void **)p = NULL;
 }
 
 static inline void
 bn_fclosep(FILE **f)
 {
 	if (*f)
-		(void) fclose(*f);
+		(void)fclose(*f);
 	*f = NULL;
 }
 
@@ -48,7 +48,7 @@ static inline void
 bn_closedirp(DIR **d)
 {
 	if (*d)
-		(void) closedir(*d);
+		(void)closedir(*d);
 	*d = NULL;
 }
 

@@ -16,7 +16,7 @@
 #define BN_DEFINE_ENUM_TABLE(prefix, Type, table)                                                  \
 	const char *prefix##_to_string(Type v)                                                     \
 	{                                                                                          \
-		if ((int) v < 0 || (size_t) v >= BN_ELEMENTSOF(table))                             \
+		if ((int)v < 0 || (size_t)v >= BN_ELEMENTSOF(table))                               \
 			return NULL;                                                               \
 		return (table)[v];                                                                 \
 	}                                                                                          \
@@ -24,7 +24,7 @@
 	{                                                                                          \
 		for (size_t i = 0; s && i < BN_ELEMENTSOF(table); i++)                             \
 			if ((table)[i] && strcmp((table)[i], s) == 0)                              \
-				return (Type) i;                                                   \
-		return (Type) -EINVAL;                                                             \
+				return (Type)i;                                                    \
+		return (Type)-EINVAL;                                                              \
 	}                                                                                          \
 	struct _bn_enum_table_##prefix##_needs_semicolon

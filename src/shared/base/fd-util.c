@@ -2,6 +2,7 @@
 #include "shared/base/fd-util.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
@@ -45,6 +46,24 @@ bn_fd_close_many(int *fds, size_t n)
 		bn_closep(&fds[i]);
 }
 
+int
+bn_fd_close_except(const int *keep, size_t n)
+{
+	/* From gap to gap: the smallest kept number from `first` on ends the range to close. */
+	for (unsigned first = 3;;) {
+		unsigned next = UINT_MAX;
+
+		for (size_t i = 0; i < n; i++)
+			if (keep[i] >= 0 && (unsigned) keep[i] >= first)
+				next = BN_MIN(next, (unsigned) keep[i]);
+		if (next > first && close_range(first, next == UINT_MAX ? next : next - 1, 0) < 0)
+			return bn_errno();
+		if (next == UINT_MAX)
+			return 0;
+		first = next + 1;
+	}
+}
+
 static int
 memfd_open(const char *name)
 {
@@ -80,7 +99,7 @@ bn_fd_memfd_copy(const char *name, int source)
 	if (fd < 0)
 		return fd;
 	while (offset < st.st_size) {
-		ssize_t n = sendfile(fd, source, &offset, (size_t) (st.st_size - offset));
+		ssize_t n = sendfile(fd, source, &offset, (size_t)(st.st_size - offset));
 		if (n < 0)
 			return bn_errno();
 		if (n == 0) /* it shrank under us */
@@ -111,7 +130,7 @@ bn_fd_send(int sock, const void *data, size_t size, const int *fds, size_t n_fds
 		struct cmsghdr align;
 		char bytes[CMSG_SPACE(sizeof(int) * BN_FD_MESSAGE_MAX)];
 	} control = {};
-	struct iovec iov = { .iov_base = (void *) data, .iov_len = size };
+	struct iovec iov = { .iov_base = (void *)data, .iov_len = size };
 	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
 	ssize_t n;
 
@@ -133,7 +152,7 @@ bn_fd_send(int sock, const void *data, size_t size, const int *fds, size_t n_fds
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return bn_errno();
-	return (size_t) n == size ? 0 : -EMSGSIZE;
+	return (size_t)n == size ? 0 : -EMSGSIZE;
 }
 
 /* Collects every descriptor of a message, so that none stays open unseen. */
@@ -156,7 +175,7 @@ collect_fds(struct msghdr *msg, int *fds, size_t max_fds, size_t *ret_n)
 			if (n < max_fds) {
 				fds[n++] = fd;
 			} else {
-				(void) close(fd);
+				(void)close(fd);
 				r = -EMSGSIZE;
 			}
 		}
@@ -165,12 +184,34 @@ collect_fds(struct msghdr *msg, int *fds, size_t max_fds, size_t *ret_n)
 	return r;
 }
 
+int
+bn_fd_set_passcred(int sock)
+{
+	int on = 1;
+
+	return bn_ret_errno(setsockopt(sock, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)));
+}
+
+static struct ucred
+find_sender(struct msghdr *msg)
+{
+	struct ucred sender = { .pid = -1, .uid = (uid_t) -1, .gid = (gid_t) -1 };
+
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c))
+		if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_CREDENTIALS &&
+		    c->cmsg_len == CMSG_LEN(sizeof(sender)))
+			memcpy(&sender, CMSG_DATA(c), sizeof(sender));
+	return sender;
+}
+
 ssize_t
-bn_fd_receive(int sock, void *data, size_t size, int *ret_fds, size_t max_fds, size_t *ret_n_fds)
+bn_fd_receive_from(int sock, void *data, size_t size, int *ret_fds, size_t max_fds,
+		   size_t *ret_n_fds, struct ucred *ret_sender)
 {
 	union {
 		struct cmsghdr align;
-		char bytes[CMSG_SPACE(sizeof(int) * (BN_FD_MESSAGE_MAX + 1))];
+		char bytes[CMSG_SPACE(sizeof(int) * (BN_FD_MESSAGE_MAX + 1)) +
+			   CMSG_SPACE(sizeof(struct ucred))];
 	} control = {};
 	struct iovec iov = { .iov_base = data, .iov_len = size };
 	struct msghdr msg = { .msg_iov = &iov,
@@ -196,7 +237,15 @@ bn_fd_receive(int sock, void *data, size_t size, int *ret_fds, size_t max_fds, s
 		memcpy(ret_fds, fds, n_fds * sizeof(int));
 	if (ret_n_fds)
 		*ret_n_fds = n_fds;
+	if (ret_sender)
+		*ret_sender = find_sender(&msg);
 	return n;
+}
+
+ssize_t
+bn_fd_receive(int sock, void *data, size_t size, int *ret_fds, size_t max_fds, size_t *ret_n_fds)
+{
+	return bn_fd_receive_from(sock, data, size, ret_fds, max_fds, ret_n_fds, NULL);
 }
 
 int

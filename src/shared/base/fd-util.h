@@ -16,6 +16,10 @@ int bn_fd_dup(int fd);
 /* Closes `n` descriptors and sets each to -1. */
 void bn_fd_close_many(int *fds, size_t n);
 
+/* Closes every descriptor of the process above standard error that is not among the `n` of `keep`,
+ * which may hold -1 and stand in any order. */
+int bn_fd_close_except(const int *keep, size_t n);
+
 /* A sealed memfd (mode 0444, no writes, no resizing) holding what `source` holds from its start.
  * `name` is for /proc only. Returns a descriptor or negative errno. */
 int bn_fd_memfd_copy(const char *name, int source);
@@ -32,6 +36,13 @@ int bn_fd_send(int sock, const void *data, size_t size, const int *fds, size_t n
  * Returns the number of bytes (0: the peer is gone) or negative errno. */
 ssize_t bn_fd_receive(int sock, void *data, size_t size, int *ret_fds, size_t max_fds,
 		      size_t *ret_n_fds);
+
+/* As bn_fd_receive(), on a socket with SO_PASSCRED (bn_fd_set_passcred()): who sent this very message,
+ * checked by the kernel when it was sent. All -1 where the kernel did not say. */
+struct ucred;
+int bn_fd_set_passcred(int sock);
+ssize_t bn_fd_receive_from(int sock, void *data, size_t size, int *ret_fds, size_t max_fds,
+			   size_t *ret_n_fds, struct ucred *ret_sender);
 
 /* Kernel-checked identity of the process that called connect() or listen() on the other end. */
 int bn_fd_peer(int sock, pid_t *ret_pid, uid_t *ret_uid, gid_t *ret_gid);

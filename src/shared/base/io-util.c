@@ -24,7 +24,7 @@ bn_io_write_all(int fd, const void *data, size_t size)
 		if (n < 0)
 			return bn_errno();
 		p += n;
-		size -= (size_t) n;
+		size -= (size_t)n;
 	}
 	return 0;
 }
@@ -44,9 +44,9 @@ bn_io_read_all(int fd, void *data, size_t size)
 			return bn_errno();
 		if (n == 0)
 			break;
-		done += (size_t) n;
+		done += (size_t)n;
 	}
-	return (ssize_t) done;
+	return (ssize_t)done;
 }
 
 int
@@ -63,13 +63,13 @@ bn_io_read_file(int dirfd, const char *path, size_t max, char **ret, size_t *ret
 		return -ENOMEM;
 	n = bn_io_read_all(fd, buf, max + 1);
 	if (n < 0)
-		return (int) n;
-	if ((size_t) n > max)
+		return (int)n;
+	if ((size_t)n > max)
 		return -EFBIG;
 	buf[n] = '\0';
 	*ret = BN_TAKE_PTR(buf);
 	if (ret_size)
-		*ret_size = (size_t) n;
+		*ret_size = (size_t)n;
 	return 0;
 }
 
@@ -77,7 +77,8 @@ static int
 sync_parent(int dirfd, const char *path)
 {
 	const char *slash = strrchr(path, '/');
-	_cleanup_free_ char *parent = slash ? strndup(path, (size_t) (slash - path) + 1) : strdup(".");
+	_cleanup_free_ char *parent =
+		slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
 	_cleanup_close_ int fd = -1;
 
 	if (!parent)
@@ -112,14 +113,14 @@ bn_io_replace_file(int dirfd, const char *path, const void *data, size_t size, m
 	int r;
 
 	/* One writer per file is the rule here, so a fixed name suffices; a leftover is of a crash. */
-	if (snprintf(temporary, sizeof(temporary), "%s.new", path) >= (int) sizeof(temporary))
+	if (snprintf(temporary, sizeof(temporary), "%s.new", path) >= (int)sizeof(temporary))
 		return -ENAMETOOLONG;
-	(void) unlinkat(dirfd, temporary, 0);
+	(void)unlinkat(dirfd, temporary, 0);
 	r = write_new(dirfd, temporary, data, size, mode);
 	if (r >= 0 && renameat(dirfd, temporary, dirfd, path) < 0)
 		r = bn_errno();
 	if (r < 0) {
-		(void) unlinkat(dirfd, temporary, 0);
+		(void)unlinkat(dirfd, temporary, 0);
 		return r;
 	}
 	return sync_parent(dirfd, path);

@@ -15,8 +15,8 @@ parse_digits(const char *s, uint64_t *ret)
 	int n = 0;
 
 	for (; s[n] >= '0' && s[n] <= '9'; n++)
-		if (__builtin_mul_overflow(value, (uint64_t) 10, &value) ||
-		    __builtin_add_overflow(value, (uint64_t) (s[n] - '0'), &value))
+		if (__builtin_mul_overflow(value, (uint64_t)10, &value) ||
+		    __builtin_add_overflow(value, (uint64_t)(s[n] - '0'), &value))
 			return -ERANGE;
 	if (n > 1 && s[0] == '0')
 		return -EINVAL;
@@ -100,7 +100,7 @@ bn_str_is_utf8(const char *s, size_t size)
 	uint32_t c;
 
 	for (size_t i = 0; i < size;) {
-		size_t n = utf8_sequence((const unsigned char *) s + i, size - i, &c);
+		size_t n = utf8_sequence((const unsigned char *)s + i, size - i, &c);
 
 		if (n == 0)
 			return false;
@@ -120,7 +120,7 @@ bn_str_escape(const char *s, size_t size, size_t max)
 		return NULL;
 	for (size_t i = 0; i < size;) {
 		uint32_t c = 0;
-		size_t n = utf8_sequence((const unsigned char *) s + i, size - i, &c);
+		size_t n = utf8_sequence((const unsigned char *)s + i, size - i, &c);
 		bool plain = n > 0 && c >= 0x20 && c != '\\' && (c < 0x7f || c > 0x9f);
 		size_t need = plain ? n : 4;
 
@@ -133,7 +133,7 @@ bn_str_escape(const char *s, size_t size, size_t max)
 			memcpy(out + used, s + i, n);
 			i += n;
 		} else {
-			unsigned char b = (unsigned char) s[i++];
+			unsigned char b = (unsigned char)s[i++];
 
 			memcpy(out + used, "\\x", 2);
 			out[used + 2] = hex[b >> 4];

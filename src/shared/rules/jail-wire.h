@@ -8,7 +8,10 @@
  *
  *    BN_JAIL_LAUNCH  with descriptors [kernel, initramfs, disk…]. The launcher makes the jail and
  *                    answers BnJailReply with descriptors [pidfd of the first process, control
- *                    connection to it]. The VMM does not run yet.
+ *                    connection to it]. The VMM does not run yet. Every descriptor is a regular file,
+ *                    not empty; kernel and initramfs open for reading or a memfd sealed against writing
+ *                    and resizing, readable by the jail's uid (mode 0444); a disk open as the spec says:
+ *                    for reading, or for reading and writing.
  *    BN_JAIL_PROBE   no descriptors; a jail with nothing but /dev/kvm runs the functional probe;
  *                    answers BnJailReply (no descriptors) with `usable` and `text`.
  *
@@ -20,14 +23,27 @@
  *
  *    BN_JAIL_GO      the first process starts the VMM; answers with descriptors [control, agent,
  *                    console] once exec has succeeded, or with the errno of what failed, and then the
- *                    jail ends.
+ *                    jail ends. -EALREADY where it runs.
  *    BN_JAIL_OPEN    a fresh set of [control, agent, console]: what was handed out before is dead or dies
- *                    now. The VMM's sockets serve one client at a time.
- *    BN_JAIL_SIGNAL  `signo` to the VMM.
+ *                    now. The VMM's sockets serve one client at a time. -ENOTCONN before GO.
+ *    BN_JAIL_SIGNAL  `signo` to the VMM: TERM KILL INT HUP QUIT USR1 USR2 ABRT, else -EINVAL.
+ *                    -ENOTCONN before GO.
  *    BN_JAIL_END     SIGKILL to the VMM; the answer comes when it has been reaped, then the jail ends.
  *
- * How the VMM ended is written into BN_JAIL_RUN_DIR "/<key>.exit" ("exit N\n" or "signal N\n") before the first
- * process ends. Both files are removed by the helper. A jail that dies before GO leaves "failed\n".
+ * The three descriptors are one set: where the last copy of `console` is closed, the first process
+ * shuts the other two down. It keeps copies of them to be able to end them at OPEN, so without this
+ * rule neither VMM nor guest would notice the death of who used them. `console` is a stream: what the
+ * guest's serial port and the VMM's own standard error said and nobody has read yet comes first (the
+ * last BN_CONSOLE_RING bytes of it).
+ *
+ * A jail whose launching control connection closes before GO ends. So does, before GO, one whose first
+ * process gets one of the signals above from outside; after GO it passes them to the VMM.
+ *
+ * How the VMM ended is in BN_JAIL_RUN_DIR "/<key>.exit" ("exit N\n" or "signal N\n") when the first
+ * process has ended; a jail that ended without a VMM to report about (before GO, or its first process
+ * was killed) leaves "failed\n", which stands there from the start. Both files are removed by the
+ * helper: LAUNCH replaces them where they are left over, and answers -EEXIST where the jail of that
+ * key lives.
  *
  * The first process runs with the VM's uid, as the VMM does, and is therefore not trusted: the helper
  * bounds and checks every answer as if the guest had written it, and waits with a time limit. */
@@ -41,7 +57,15 @@
 #define BN_JAIL_WIRE_MAGIC 0x314a4742U /* "BGJ1" */
 
 /* Descriptors of a LAUNCH, in this order; disks follow. */
-enum { BN_JAIL_FD_KERNEL, BN_JAIL_FD_INITRAMFS, BN_JAIL_FD_DISK, _BN_JAIL_FD_MAX = BN_JAIL_FD_DISK + BN_DISKS_MAX };
+enum {
+	BN_JAIL_FD_KERNEL,
+	BN_JAIL_FD_INITRAMFS,
+	BN_JAIL_FD_DISK,
+	_BN_JAIL_FD_MAX = BN_JAIL_FD_DISK + BN_DISKS_MAX
+};
+
+/* Descriptors of a reply to LAUNCH, in this order; none where it failed. */
+enum { BN_JAIL_REPLY_PIDFD, BN_JAIL_REPLY_CONTROL, _BN_JAIL_REPLY_MAX };
 
 /* Descriptors of an answer to GO and OPEN, in this order. */
 enum { BN_JAIL_OUT_CONTROL, BN_JAIL_OUT_AGENT, BN_JAIL_OUT_CONSOLE, _BN_JAIL_OUT_MAX };

@@ -2,9 +2,11 @@
 /* Every bound that both sides of a boundary must agree on, once. Sizes are bytes unless said. */
 #pragma once
 
-#define BN_KIB (1024ULL)
-#define BN_MIB (1024ULL * BN_KIB)
-#define BN_GIB (1024ULL * BN_MIB)
+#include <stdint.h>
+
+#define BN_KIB UINT64_C(1024)
+#define BN_MIB (1024 * BN_KIB)
+#define BN_GIB (1024 * BN_MIB)
 
 /* A VM's id: 128 random bits in lower-case hex. Operation ids have the same form. */
 #define BN_ID_LENGTH 32
@@ -14,12 +16,12 @@
 /* Names of images and kernels: as VM names, and '.' '_' ':' inside. */
 #define BN_OBJECT_NAME_MAX 127
 
-#define BN_VCPUS_MAX   64
-#define BN_MEMORY_MIN  (64 * BN_MIB)
-#define BN_MEMORY_MAX  (1024 * BN_GIB)
-#define BN_DISKS_MAX   4
-#define BN_DISK_MIN    (64 * BN_MIB)
-#define BN_DISK_MAX    (64 * 1024 * BN_GIB)
+#define BN_VCPUS_MAX  64
+#define BN_MEMORY_MIN (64 * BN_MIB)
+#define BN_MEMORY_MAX (1024 * BN_GIB)
+#define BN_DISKS_MAX  4
+#define BN_DISK_MIN   (64 * BN_MIB)
+#define BN_DISK_MAX   (64 * 1024 * BN_GIB)
 /* COMMAND_LINE_SIZE of x86 is 2048 with the NUL (arch/x86/include/asm/setup.h). */
 #define BN_CMDLINE_MAX 2047
 
@@ -44,4 +46,4 @@
 #define BN_HELPER_RUN_DIR   "/run/banger-helper"
 #define BN_JAIL_RUN_DIR     "/run/banger-jail"
 /* Where banger-jail listens: made by its socket unit, or by the helper where systemd is not the init. */
-#define BN_JAIL_SOCKET      BN_JAIL_RUN_DIR "/socket"
+#define BN_JAIL_SOCKET BN_JAIL_RUN_DIR "/socket"

@@ -20,6 +20,9 @@ enum {
 /* Name of the guest's virtio-serial port, /dev/virtio-ports/… in a guest with udev. */
 #define BN_VMM_AGENT_PORT "org.banger.agent.0"
 
+/* The one program that is ever started; no option and no variable names another. */
+#define BN_VMM_QEMU "/usr/bin/qemu-system-x86_64"
+
 #define BN_VMM_ARGS_MAX  96
 #define BN_VMM_ARGS_SIZE 8192
 

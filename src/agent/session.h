@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The guest's side of the agent channel: one loop over one descriptor. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef struct AgentSession AgentSession;
+
+typedef struct AgentConfig {
+	int fd;		   /* non-blocking */
+	bool is_port;	   /* a virtio port, which reads as ended while no host has it open; else a socket */
+	uint64_t first_us; /* monotonic clock at the first process */
+	bool handed_over;  /* process 1 is the image's init */
+	/* After the first hello, once: what need not be there before. NULL: nothing. */
+	void (*later)(void *data);
+	/* Carries out SHUTDOWN, after a sync. */
+	void (*power_off)(void *data);
+	void *data;
+} AgentConfig;
+
+/* Serves until the descriptor fails for good. Returns negative errno; 0 at the end of a socket. SIGCHLD is
+ * blocked and SIGPIPE ignored by it. */
+int agent_session_run(const AgentConfig *config);

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Rules for descriptors that a caller passes. Nothing is ever read from one.
+ *
+ * Asking a filesystem may block where its server wants it to (FUSE, NFS): worker threads only. What
+ * the mount table already tells is refused without asking. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* A kernel or initramfs: a sealed memfd, or a regular file opened read-only, 1 to `max` bytes, on a
+ * local filesystem. 0, or -EINVAL and *reterr says why (a constant). */
+int descriptor_check_image(int fd, uint64_t max, const char **reterr);
+
+/* A disk: opened read-only, anybody's regular file; opened read-write, a regular file of `owner`
+ * with one link. Both on a local filesystem. */
+int descriptor_check_disk(int fd, uid_t owner, bool *ret_read_only, const char **reterr);

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "helper/helper-conf.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "shared/base/cleanup.h"
+#include "shared/base/io-util.h"
+#include "shared/base/str-util.h"
+#include "shared/rules/conf.h"
+
+#define FILE_SIZE_MAX (64 * 1024)
+/* More than a host can run; keeps a slip of the finger from meaning "no limit". */
+#define LIMIT_MAX 4096
+
+void
+helper_conf_init(OpLimits *ret)
+{
+	*ret = (OpLimits){ .vms_per_user = BN_VMS_PER_USER };
+}
+
+static const char *
+read_key(void *data, const char *group, const char *key, const char *value)
+{
+	OpLimits *limits = data;
+	uint64_t number = 0;
+
+	if (!bn_str_equal(group, "limits"))
+		return "unknown group";
+	if (!bn_str_equal(key, "vms-per-user"))
+		return "unknown key";
+	if (bn_str_parse_u64(value, LIMIT_MAX, &number) < 0)
+		return "not a number from 0 to 4096";
+	limits->vms_per_user = (unsigned)number;
+	return NULL;
+}
+
+int
+helper_conf_parse(const char *text, size_t size, OpLimits *ret, char *reterr, size_t reterr_size)
+{
+	BnConfError error = {};
+	OpLimits limits;
+
+	helper_conf_init(&limits);
+	if (bn_conf_parse(text, size, read_key, &limits, &error) < 0) {
+		(void)snprintf(reterr, reterr_size, "line %u: %s", error.line, error.text);
+		return -EINVAL;
+	}
+	*ret = limits;
+	return 0;
+}
+
+int
+helper_conf_load(const char *path, OpLimits *ret, char *reterr, size_t reterr_size)
+{
+	_cleanup_free_ char *text = NULL;
+	size_t size = 0;
+	int r;
+
+	r = bn_io_read_file(AT_FDCWD, path, FILE_SIZE_MAX, &text, &size);
+	if (r == -ENOENT) {
+		helper_conf_init(ret);
+		return 0;
+	}
+	if (r < 0) {
+		(void)snprintf(reterr, reterr_size, "%s", strerror(-r));
+		return r;
+	}
+	return helper_conf_parse(text, size, ret, reterr, reterr_size);
+}

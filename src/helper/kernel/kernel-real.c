@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "helper/kernel/kernel-real.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "shared/base/io-util.h"
+#include "shared/base/str-util.h"
+
+/* What the VMM may use beside the guest's memory before the scope's limit meets it: its own, its
+ * threads' stacks, page tables, and under emulation 1 GiB of translated code. */
+#define OVERHEAD_BYTES           (512 * BN_MIB)
+#define OVERHEAD_EMULATION_BYTES (1536 * BN_MIB)
+
+/* The process behind a pidfd, 0 where it is gone. */
+static pid_t
+find_pid(int pidfd)
+{
+	char path[64], *text = NULL, *line;
+	int pid = 0;
+
+	(void)snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", pidfd);
+	if (bn_io_read_file(AT_FDCWD, path, 4096, &text, NULL) < 0)
+		return 0;
+	line = strstr(text, "\nPid:");
+	if (!line || sscanf(line, "\nPid: %d", &pid) != 1 || pid < 0)
+		pid = 0;
+	free(text);
+	return pid;
+}
+
+static int
+scope_start(void *ctx, const KernelLaunch *launch, const KernelJail *jail)
+{
+	const KernelRealSetup *setup = ctx;
+	char scope[BN_DERIVE_SCOPE_SIZE];
+	pid_t pid;
+
+	if (!setup->scope_start)
+		return 0;
+	pid = find_pid(jail->process);
+	if (pid <= 0)
+		return -ESRCH;
+	/* The number stays this process's: it is the launcher's child, and waits for us to say
+	 * GO. */
+	(void)snprintf(scope, sizeof(scope), "banger-vm-%s.scope", launch->key);
+	return setup->scope_start(
+		scope, pid,
+		launch->spec->memory_bytes +
+			(launch->spec->kvm ? OVERHEAD_BYTES : OVERHEAD_EMULATION_BYTES));
+}
+
+void
+kernel_real_init(const KernelRealSetup *setup, Kernel *ret)
+{
+	*ret = (Kernel){
+		.ctx = (void *)setup,
+		.verdict_load = verdict_load,
+		.verdict_save = verdict_save,
+		.kvm_probe = launcher_probe,
+		.jail_launch = launcher_launch,
+		.scope_start = scope_start,
+		.jail_go = jail_go,
+		.jail_find = jail_find,
+		.jail_open = jail_open,
+		.jail_process = jail_process,
+		.jail_signal = jail_signal,
+		.jail_end = jail_end,
+		.jail_ended = jail_files_ended,
+		.jail_remove = jail_files_remove,
+		.jail_list = jail_files_list,
+	};
+}

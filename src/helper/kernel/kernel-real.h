@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The seam on the real Linux. */
+#pragma once
+
+#include "helper/kernel/kernel.h"
+
+typedef struct KernelRealSetup {
+	const char *run_dir;      /* of the helper; exists */
+	const char *jail_dir;     /* where the launcher's and the jails' sockets are */
+	const char *jail_program; /* absolute; spawned where nobody listens and no systemd is */
+	/* Has systemd put the process into a scope and returns when it is there; NULL: there is no
+	 * systemd. */
+	int (*scope_start)(const char *scope, pid_t pid, uint64_t memory_bytes);
+} KernelRealSetup;
+
+/* `setup` is borrowed for as long as the kernel is used. */
+void kernel_real_init(const KernelRealSetup *setup, Kernel *ret);
+
+/* Parts of it, one file each. `setup` is the seam's ctx. */
+int verdict_load(void *setup, KernelVerdict *ret);
+int verdict_save(void *setup, const KernelVerdict *verdict);
+
+/* A blocking connection to the launcher, with time limits and credentials on; starts the launcher
+ * where that is ours to do. */
+int launcher_connect(const KernelRealSetup *setup, int *ret_sock);
+int launcher_probe(void *setup, uid_t jail_uid, KernelVerdict *ret);
+int launcher_launch(void *setup, const KernelLaunch *launch, KernelJail *ret, KernelText *reterr);
+
+int jail_connect(const char *path, int *ret_sock);
+int jail_go(void *setup, const KernelJail *jail, int ret_fds[static _BN_JAIL_OUT_MAX],
+	    KernelText *reterr);
+int jail_find(void *setup, const char *key, uid_t jail_uid, KernelJail *ret);
+int jail_open(void *setup, const KernelJail *jail, int ret_fds[static _BN_JAIL_OUT_MAX],
+	      KernelText *reterr);
+int jail_process(void *setup, const KernelJail *jail, int *ret_pidfd);
+int jail_signal(void *setup, const KernelJail *jail, int signo, KernelText *reterr);
+int jail_end(void *setup, const char *key, uid_t jail_uid);
+/* Sets time limits and the passing of credentials on a connection to a jail or to the launcher. */
+int jail_prepare_socket(int sock, unsigned limit_s);
+/* Somebody else's text, bounded and escaped; and with an errno's meaning behind it. */
+void jail_copy_text(const char *text, size_t size, KernelText *ret);
+void jail_describe_error(const char *text, size_t size, int error, KernelText *ret);
+
+int jail_files_ended(void *setup, const char *key, char ret[static KERNEL_ENDED_SIZE]);
+int jail_files_remove(void *setup, const char *key);
+int jail_files_list(void *setup, void (*on_key)(void *data, const char *key), void *data);

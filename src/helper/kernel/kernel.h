@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The only door from an operation to Linux.
+ *
+ * Every call is all-or-nothing: one that fails has left nothing behind. Every call may block, each
+ * for a bounded time, and may be made from any thread. Results are untouched on failure. A jail's
+ * first process runs with the VM's uid: whatever it answers is checked here, and texts come out
+ * escaped. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "shared/base/cleanup.h"
+#include "shared/rules/jail-wire.h"
+
+typedef struct KernelText {
+	char text[256]; /* printable UTF-8; may be empty */
+} KernelText;
+
+typedef struct KernelVerdict {
+	bool usable;
+	KernelText reason;
+} KernelVerdict;
+
+typedef struct KernelLaunch {
+	const char *key;
+	uid_t jail_uid;
+	const BnVmmSpec *spec;
+	const int *fds; /* kernel, initramfs, disks: as BN_JAIL_LAUNCH wants them */
+	size_t n_fds;
+} KernelLaunch;
+
+/* A connection to the first process of a jail. */
+typedef struct KernelJail {
+	int control;
+	int process; /* pidfd, -1 where the jail was found and not launched */
+	uid_t jail_uid;
+} KernelJail;
+
+#define KERNEL_JAIL_INIT                                                                           \
+	{                                                                                          \
+		.control = -1, .process = -1                                                       \
+	}
+
+static inline void
+kernel_jail_donep(KernelJail *jail)
+{
+	bn_closep(&jail->control);
+	bn_closep(&jail->process);
+}
+
+/* "exit 255", "signal 64", "failed", "unknown" */
+#define KERNEL_ENDED_SIZE 16
+
+typedef struct Kernel Kernel;
+struct Kernel {
+	void *ctx;
+
+	/* The verdict of this boot; -ENOENT where there is none yet. */
+	int (*verdict_load)(void *ctx, KernelVerdict *ret);
+	int (*verdict_save)(void *ctx, const KernelVerdict *verdict);
+	/* Runs the functional probe in a jail of that uid. */
+	int (*kvm_probe)(void *ctx, uid_t jail_uid, KernelVerdict *ret);
+
+	/* Makes a jail; the VMM does not run yet. Dropping the connection before jail_go() ends
+	 * it. */
+	int (*jail_launch)(void *ctx, const KernelLaunch *launch, KernelJail *ret,
+			   KernelText *reterr);
+	/* Puts the jail into its systemd scope; does nothing where systemd is not the init. */
+	int (*scope_start)(void *ctx, const KernelLaunch *launch, const KernelJail *jail);
+	/* Starts the VMM: -ENOEXEC where its program is missing or not to be trusted. Descriptors
+	 * as in BN_JAIL_OUT_…, the caller's to close. */
+	int (*jail_go)(void *ctx, const KernelJail *jail, int ret_fds[static _BN_JAIL_OUT_MAX],
+		       KernelText *reterr);
+
+	/* -ENOENT where no jail of that name lives. */
+	int (*jail_find)(void *ctx, const char *key, uid_t jail_uid, KernelJail *ret);
+	/* Fresh connections, as jail_go(). -ENOENT where the jail is gone. */
+	int (*jail_open)(void *ctx, const KernelJail *jail, int ret_fds[static _BN_JAIL_OUT_MAX],
+			 KernelText *reterr);
+	/* A pidfd of the first process. -ENOENT where the jail is gone. */
+	int (*jail_process)(void *ctx, const KernelJail *jail, int *ret_pidfd);
+	int (*jail_signal)(void *ctx, const KernelJail *jail, int signo, KernelText *reterr);
+
+	/* After it no process of that jail runs; one that is gone already is no error. */
+	int (*jail_end)(void *ctx, const char *key, uid_t jail_uid);
+	/* How the VMM ended: "exit 0" …, "unknown" where nobody can tell. */
+	int (*jail_ended)(void *ctx, const char *key, char ret[static KERNEL_ENDED_SIZE]);
+	/* Removes the jail's files; missing ones are no error. */
+	int (*jail_remove)(void *ctx, const char *key);
+
+	/* Calls `on_key` for every jail that has a file on this host. */
+	int (*jail_list)(void *ctx, void (*on_key)(void *data, const char *key), void *data);
+};

@@ -1,0 +1,429 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "helper/op-dispatch.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "helper/audit.h"
+
+/* Calls of one uid that may be under way in all, waiting and running. */
+#define CALLS_PER_USER 128
+
+typedef enum Stage {
+	STAGE_NEW,
+	STAGE_DESCRIPTORS, /* in a worker */
+	STAGE_AUTHORIZING, /* polkit thinks, or a person */
+	STAGE_TURN,        /* may run, once nothing before it is in its way */
+	STAGE_RUNNING,     /* in a worker, claimed */
+} Stage;
+
+typedef enum Early { EARLY_NO, EARLY_ABORTED, EARLY_VANISHED } Early;
+
+/* A call under way: in the list from its arrival to its answer, in the order of arrival. */
+typedef struct Pending {
+	OpCall call;
+	const OpImpl *impl;
+	WorkerJob job;
+	Dispatch *dispatch;
+	struct Pending *next;
+	Stage stage;
+	Early early; /* ended while a worker had it: answered when the worker gives it back */
+	void *message;
+	void *ticket;
+	int result;
+	AuditStamps stamps;
+} Pending;
+
+struct Dispatch {
+	DispatchSetup setup;
+	Pending *pending;
+};
+
+static void advance(Dispatch *d);
+
+static Pending *
+pending_free(Pending *p)
+{
+	if (!p)
+		return NULL;
+	if (p->impl->done)
+		p->impl->done(&p->call);
+	op_wire_reply_done(p->call.id, &p->call.reply);
+	free(p);
+	return NULL;
+}
+
+static void
+unlink_pending(Dispatch *d, Pending *p)
+{
+	for (Pending **at = &d->pending; *at; at = &(*at)->next)
+		if (*at == p) {
+			*at = p->next;
+			return;
+		}
+}
+
+/* The last thing that happens to every call. */
+static void
+answer(Pending *p)
+{
+	Dispatch *d = p->dispatch;
+	const Transport *transport = &d->setup.transport;
+	bool vanished = p->early == EARLY_VANISHED, failed = p->call.failure.error != OP_ERROR_NONE;
+
+	unlink_pending(d, p);
+	/* Before the message goes, which the call's strings are borrowed from. */
+	audit_call(&p->call, &p->stamps);
+	transport->answer(transport->ctx, p->message, p->call.id,
+			  vanished || failed ? NULL : &p->call.reply,
+			  !vanished && failed ? &p->call.failure : NULL);
+	pending_free(p);
+	transport->changed(transport->ctx);
+}
+
+/* Ends a call that has not begun to run. */
+static void
+end_early(Pending *p, Early why, const char *text)
+{
+	const Authority *authority = &p->dispatch->setup.authority;
+
+	if (p->early == EARLY_NO) {
+		p->early = why;
+		(void)op_fail(&p->call, OP_ERROR_ABORTED, "%s", text);
+	}
+	if (p->stage == STAGE_DESCRIPTORS)
+		return;
+	if (p->stage == STAGE_AUTHORIZING)
+		authority->cancel(authority->ctx, p->ticket);
+	answer(p);
+}
+
+/* Calls behind a failed one were sent in the belief that it would succeed. */
+static void
+abort_behind(Dispatch *d, Pending *first, const char *key)
+{
+	Pending *next;
+
+	for (Pending *p = first; p; p = next) {
+		next = p->next;
+		if (strcmp(p->call.key, key) == 0 && p->stage != STAGE_RUNNING)
+			end_early(p, EARLY_ABORTED, "a call before it, about the same VM, failed");
+	}
+}
+
+static void
+finish(Pending *p)
+{
+	Dispatch *d = p->dispatch;
+	bool failed = p->call.failure.error != OP_ERROR_NONE && p->early == EARLY_NO;
+	char key[BN_DERIVE_KEY_SIZE];
+	Pending *behind = p->next;
+
+	memcpy(key, p->call.key, sizeof(key));
+	answer(p);
+	if (failed && key[0])
+		abort_behind(d, behind, key);
+	advance(d);
+}
+
+static void
+on_ran(WorkerJob *job)
+{
+	Pending *p = (Pending *)((char *)job - offsetof(Pending, job));
+
+	p->stamps.ran = audit_now();
+	if (p->result < 0 && p->call.failure.error == OP_ERROR_NONE)
+		(void)op_fail_errno(&p->call, p->result, op_names[p->call.id].method);
+	if (p->impl->settle)
+		p->result = p->impl->settle(&p->dispatch->setup.env, &p->call, p->result);
+	finish(p);
+}
+
+static void
+run_in_worker(WorkerJob *job)
+{
+	Pending *p = (Pending *)((char *)job - offsetof(Pending, job));
+
+	p->result = p->impl->run(p->dispatch->setup.env.kernel, &p->call);
+}
+
+static void
+start(Pending *p)
+{
+	Dispatch *d = p->dispatch;
+	int r = p->impl->claim(&d->setup.env, &p->call);
+
+	p->stamps.claimed = audit_now();
+	p->stage = STAGE_RUNNING;
+	if (r != 0) {
+		finish(p);
+		return;
+	}
+	p->job = (WorkerJob){ .uid = p->call.caller.uid, .run = run_in_worker, .done = on_ran };
+	r = workers_submit(d->setup.workers, &p->job);
+	if (r < 0) {
+		/* As if run had failed before its first step. */
+		p->result = op_fail_errno(&p->call, r, "no worker");
+		on_ran(&p->job);
+	}
+}
+
+/* One VM's calls run in the order they came. */
+static bool
+is_in_the_way(const Pending *before, const Pending *p)
+{
+	return p->call.key[0] && strcmp(before->call.key, p->call.key) == 0;
+}
+
+/* A call about a whole user and one about a VM of that user never run at once. The former takes no
+ * place in the queue before it runs: anybody may ask to be authorized for it and leave the question
+ * open. */
+static bool
+is_excluded_by(const Pending *running, const Pending *p)
+{
+	if (running->stage != STAGE_RUNNING || running->call.target != p->call.target)
+		return false;
+	return (running->impl->whole_user && (p->call.key[0] || p->impl->whole_user)) ||
+	       (p->impl->whole_user && running->call.key[0]);
+}
+
+static bool
+has_its_turn(const Dispatch *d, const Pending *p)
+{
+	for (const Pending *before = d->pending; before != p; before = before->next)
+		if (is_in_the_way(before, p))
+			return false;
+	for (const Pending *other = d->pending; other; other = other->next)
+		if (other != p && is_excluded_by(other, p))
+			return false;
+	return true;
+}
+
+/* Starts whatever may start now. start() may finish calls and come back here: so one at a time,
+ * and from the front again. */
+static void
+advance(Dispatch *d)
+{
+	for (Pending *p = d->pending; p; p = p->next)
+		if (p->stage == STAGE_TURN && has_its_turn(d, p)) {
+			start(p);
+			advance(d);
+			return;
+		}
+}
+
+static void
+fail_unauthorized(OpCall *call, bool administration)
+{
+	const char *action = op_names[call->id].action;
+
+	if (administration)
+		(void)op_fail(
+			call, OP_ERROR_NOT_AUTHORIZED,
+			"%s: not authorized by polkit action %s; an administrator can do it, or "
+			"allow it by a rule in /etc/polkit-1/rules.d",
+			op_names[call->id].method, action);
+	else
+		(void)op_fail(
+			call, OP_ERROR_NOT_AUTHORIZED,
+			"%s: not authorized by polkit action %s; an administrator can allow it: "
+			"usermod -aG banger $(id -nu %u) (from the next login on), or a rule in "
+			"/etc/polkit-1/rules.d",
+			op_names[call->id].method, action, call->caller.uid);
+}
+
+static void
+on_authority(void *data, AuthorityAnswer what)
+{
+	Pending *p = data;
+	const char *action = op_names[p->call.id].action;
+
+	p->ticket = NULL;
+	p->stage = STAGE_TURN;
+	p->stamps.authorized = audit_now();
+	if (what == AUTHORITY_YES) {
+		advance(p->dispatch);
+		return;
+	}
+	if (what == AUTHORITY_CHALLENGE)
+		(void)op_fail(
+			&p->call, OP_ERROR_INTERACTION_REQUIRED,
+			"%s: polkit action %s wants to ask a person, and this call forbids it",
+			op_names[p->call.id].method, action);
+	else if (what == AUTHORITY_UNAVAILABLE)
+		(void)op_fail(
+			&p->call, OP_ERROR_NOT_AUTHORIZED,
+			"%s: polkit did not answer about action %s, so it is not authorized; an "
+			"administrator can see to the service polkit",
+			op_names[p->call.id].method, action);
+	else
+		fail_unauthorized(&p->call, p->impl->administration);
+	finish(p);
+}
+
+static void
+authorize(Pending *p)
+{
+	const Authority *authority = &p->dispatch->setup.authority;
+	AuthorityQuestion question = { .action = op_names[p->call.id].action,
+				       .sender = p->call.caller.sender,
+				       .may_ask = p->call.caller.may_ask,
+				       .uid = p->call.target,
+				       .vm = p->call.vm ? p->call.vm : "",
+				       .object = p->call.key };
+
+	p->stage = STAGE_AUTHORIZING;
+	if (authority->ask(authority->ctx, &question, on_authority, p, &p->ticket) < 0)
+		on_authority(p, AUTHORITY_UNAVAILABLE);
+}
+
+static void
+on_descriptors(WorkerJob *job)
+{
+	Pending *p = (Pending *)((char *)job - offsetof(Pending, job));
+
+	p->stage = STAGE_NEW; /* no worker has it any more */
+	if (p->early != EARLY_NO || p->result < 0)
+		finish(p);
+	else
+		authorize(p);
+}
+
+static void
+check_in_worker(WorkerJob *job)
+{
+	Pending *p = (Pending *)((char *)job - offsetof(Pending, job));
+
+	p->result = p->impl->descriptors(&p->call);
+}
+
+static int
+check_room(Pending *p)
+{
+	unsigned waiting = 0, all = 0;
+
+	for (const Pending *other = p->dispatch->pending; other; other = other->next) {
+		if (other == p || other->call.caller.uid != p->call.caller.uid)
+			continue;
+		all++;
+		waiting += other->stage != STAGE_RUNNING;
+	}
+	if (waiting < BN_QUESTIONS_PER_USER && all < CALLS_PER_USER)
+		return 0;
+	return op_fail(&p->call, OP_ERROR_BUSY, "%u calls of this user are waiting already",
+		       waiting);
+}
+
+static void
+begin(Pending *p)
+{
+	int r = check_room(p);
+
+	if (r >= 0 && p->impl->check)
+		r = p->impl->check(&p->call);
+	if (r >= 0 && p->impl->descriptors) {
+		p->stage = STAGE_DESCRIPTORS;
+		p->job = (WorkerJob){ .uid = p->call.caller.uid,
+				      .run = check_in_worker,
+				      .done = on_descriptors };
+		r = workers_submit(p->dispatch->setup.workers, &p->job);
+		if (r >= 0)
+			return;
+		(void)op_fail_errno(&p->call, r, "no worker");
+	}
+	if (r < 0)
+		finish(p);
+	else
+		authorize(p);
+}
+
+void
+dispatch_submit(Dispatch *d, OpId id, const OpArgs *args, const Caller *caller, void *message)
+{
+	Pending *p = calloc(1, sizeof(*p)), **last = &d->pending;
+
+	if (!p) {
+		static const OpFailure no_memory = { OP_ERROR_FAILED, "out of memory" };
+
+		d->setup.transport.answer(d->setup.transport.ctx, message, id, NULL, &no_memory);
+		return;
+	}
+	p->impl = &op_table[id];
+	p->dispatch = d;
+	p->message = message;
+	p->stamps.received = audit_now();
+	p->call.id = id;
+	p->call.args = *args;
+	p->call.caller = *caller;
+	p->call.target = caller->uid;
+	p->call.operation = "";
+	op_wire_reply_init(id, &p->call.reply);
+	while (*last)
+		last = &(*last)->next;
+	*last = p;
+	d->setup.transport.changed(d->setup.transport.ctx);
+	begin(p);
+}
+
+/* Ends, one at a time, what has not begun: of one sender, or of all. */
+static void
+end_waiting(Dispatch *d, const char *sender, Early why, const char *text)
+{
+	Pending *p = d->pending;
+
+	while (p) {
+		Pending *next = p->next;
+
+		if (p->stage != STAGE_RUNNING &&
+		    (!sender || strcmp(p->call.caller.sender, sender) == 0))
+			end_early(p, why, text);
+		p = next;
+	}
+	advance(d);
+}
+
+void
+dispatch_sender_gone(Dispatch *d, const char *sender)
+{
+	end_waiting(d, sender, EARLY_VANISHED, "the caller is gone");
+}
+
+void
+dispatch_shut_down(Dispatch *d)
+{
+	end_waiting(d, NULL, EARLY_ABORTED, "the helper is ending");
+}
+
+bool
+dispatch_is_idle(const Dispatch *d)
+{
+	return !d->pending;
+}
+
+int
+dispatch_new(const DispatchSetup *setup, Dispatch **ret)
+{
+	Dispatch *d = calloc(1, sizeof(*d));
+
+	if (!d)
+		return -ENOMEM;
+	d->setup = *setup;
+	*ret = d;
+	return 0;
+}
+
+Dispatch *
+dispatch_free(Dispatch *d)
+{
+	if (!d)
+		return NULL;
+	while (d->pending) {
+		Pending *p = d->pending;
+
+		(void)op_fail(&p->call, OP_ERROR_ABORTED, "the helper is ending");
+		answer(p);
+	}
+	free(d);
+	return NULL;
+}

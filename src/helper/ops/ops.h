@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The operations: one set of stages per method; see op.h for what each stage may do. */
+#pragma once
+
+#include "helper/kernel/kernel.h"
+#include "helper/op.h"
+
+int probe_kvm_claim(const OpEnv *env, OpCall *call);
+int probe_kvm_run(const Kernel *kernel, OpCall *call);
+int probe_kvm_settle(const OpEnv *env, OpCall *call, int result);
+
+int launch_vmm_check(OpCall *call);
+int launch_vmm_descriptors(OpCall *call);
+int launch_vmm_claim(const OpEnv *env, OpCall *call);
+int launch_vmm_run(const Kernel *kernel, OpCall *call);
+int launch_vmm_settle(const OpEnv *env, OpCall *call, int result);
+
+int open_vmm_check(OpCall *call);
+int open_vmm_run(const Kernel *kernel, OpCall *call);
+int signal_vmm_check(OpCall *call);
+int signal_vmm_run(const Kernel *kernel, OpCall *call);
+/* Of both: the VM must run and be the caller's. */
+int running_vmm_claim(const OpEnv *env, OpCall *call);
+int running_vmm_settle(const OpEnv *env, OpCall *call, int result);
+
+int release_vm_check(OpCall *call);
+int release_vm_claim(const OpEnv *env, OpCall *call);
+int release_vm_run(const Kernel *kernel, OpCall *call);
+int release_vm_settle(const OpEnv *env, OpCall *call, int result);
+int release_user_check(OpCall *call);
+int release_user_claim(const OpEnv *env, OpCall *call);
+int release_user_run(const Kernel *kernel, OpCall *call);
+int release_user_settle(const OpEnv *env, OpCall *call, int result);
+
+int list_resources_claim(const OpEnv *env, OpCall *call);
+int list_resources_run(const Kernel *kernel, OpCall *call);
+int list_all_resources_claim(const OpEnv *env, OpCall *call);
+int list_all_resources_run(const Kernel *kernel, OpCall *call);
+
+/* Of all that keep copies of ledger entries. */
+void entries_done(OpCall *call);
+
+/* The verdict on KVM of this boot, found out now where nobody did yet; `jail_uid` is the
+ * probe's. */
+int kvm_verdict(const Kernel *kernel, uid_t jail_uid, KernelVerdict *ret);

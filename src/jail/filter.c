@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "jail/filter.h"
+
+#include <asm/ioctls.h>
+#include <errno.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/fs.h>
+#include <linux/prctl.h>
+#include <linux/sched.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "shared/base/errno-util.h"
+#include "shared/base/macro.h"
+
+/* A call that is allowed; with a mask only if (argument & mask) == value. A call may stand more
+ * than once. Arguments compared here are 32 bits wide for the kernel too. */
+typedef struct Rule {
+	uint16_t nr;
+	uint8_t arg;
+	uint32_t mask;
+	uint32_t value;
+} Rule;
+
+#define ALLOW(name)                                                                                \
+	{                                                                                          \
+		SYS_##name, 0, 0, 0                                                                \
+	}
+#define ALLOW_IF(name, argument, bits, wanted)                                                     \
+	{                                                                                          \
+		SYS_##name, argument, bits, wanted                                                 \
+	}
+
+typedef struct Table {
+	const Rule *rules;
+	size_t n;
+} Table;
+
+#define TABLE(rules)                                                                               \
+	{                                                                                          \
+		rules, BN_ELEMENTSOF(rules)                                                        \
+	}
+
+/* What any process of the C library needs. Threads are made, processes never: clone only with
+ * CLONE_THREAD, and clone3, whose flags no filter can see, does not exist. */
+static const Rule base_rules[] = {
+	ALLOW(read), ALLOW(write), ALLOW(readv), ALLOW(writev), ALLOW(pread64), ALLOW(pwrite64),
+	ALLOW(preadv), ALLOW(pwritev), ALLOW(close), ALLOW(lseek), ALLOW(dup), ALLOW(dup2),
+	ALLOW(dup3), ALLOW(fcntl), ALLOW(pipe2), ALLOW(openat), ALLOW(open), ALLOW(access),
+	ALLOW(faccessat), ALLOW(faccessat2), ALLOW(stat), ALLOW(fstat), ALLOW(lstat),
+	ALLOW(newfstatat), ALLOW(statx), ALLOW(readlink), ALLOW(readlinkat), ALLOW(getdents64),
+	ALLOW(getcwd), ALLOW(statfs), ALLOW(fstatfs), ALLOW(umask), ALLOW(mmap), ALLOW(munmap),
+	ALLOW(mprotect), ALLOW(mremap), ALLOW(madvise), ALLOW(brk), ALLOW(mincore),
+	ALLOW(membarrier), ALLOW(poll), ALLOW(ppoll), ALLOW(select), ALLOW(pselect6),
+	ALLOW(epoll_create1), ALLOW(epoll_ctl), ALLOW(epoll_wait), ALLOW(epoll_pwait),
+	ALLOW(eventfd2), ALLOW(signalfd4), ALLOW(rt_sigaction), ALLOW(rt_sigprocmask),
+	ALLOW(rt_sigreturn), ALLOW(rt_sigtimedwait), ALLOW(rt_sigpending), ALLOW(rt_sigsuspend),
+	ALLOW(sigaltstack), ALLOW(tgkill), ALLOW(futex), ALLOW(set_robust_list),
+	ALLOW(get_robust_list), ALLOW(rseq), ALLOW(set_tid_address), ALLOW(gettid), ALLOW(getpid),
+	ALLOW(getppid), ALLOW(getuid), ALLOW(geteuid), ALLOW(getgid), ALLOW(getegid),
+	ALLOW(sched_yield), ALLOW(sched_getaffinity), ALLOW(clock_gettime), ALLOW(clock_getres),
+	ALLOW(clock_nanosleep), ALLOW(nanosleep), ALLOW(gettimeofday), ALLOW(time),
+	ALLOW(getrandom), ALLOW(uname), ALLOW(sysinfo), ALLOW(getrusage), ALLOW(arch_prctl),
+	ALLOW(restart_syscall), ALLOW(exit), ALLOW(exit_group), ALLOW(getcpu),
+	ALLOW_IF(clone, 0, CLONE_THREAD, CLONE_THREAD),
+	/* Its own limits, which it can only lower; not those of the first process. */
+	ALLOW_IF(prlimit64, 0, UINT32_MAX, 0), ALLOW(getrlimit)
+};
+
+/* execve is what starts it, from this very program; QEMU's own sandbox takes it away (spawn=deny).
+ * There is no socket, bind and connect: the listening sockets are given. */
+static const Rule qemu_rules[] = { ALLOW(execve),
+				   ALLOW(seccomp),
+				   ALLOW_IF(prctl, 0, UINT32_MAX, PR_SET_NAME),
+				   ALLOW_IF(prctl, 0, UINT32_MAX, PR_SET_TIMERSLACK),
+				   ALLOW_IF(prctl, 0, UINT32_MAX, PR_SET_NO_NEW_PRIVS),
+				   ALLOW_IF(prctl, 0, UINT32_MAX, PR_GET_SECCOMP),
+				   ALLOW(accept4),
+				   ALLOW(accept),
+				   ALLOW(listen),
+				   ALLOW(recvmsg),
+				   ALLOW(sendmsg),
+				   ALLOW(recvfrom),
+				   ALLOW(sendto),
+				   ALLOW(shutdown),
+				   ALLOW(getsockname),
+				   ALLOW(getpeername),
+				   ALLOW(getsockopt),
+				   ALLOW(setsockopt),
+				   ALLOW(fdatasync),
+				   ALLOW(fsync),
+				   ALLOW(fallocate),
+				   ALLOW(ftruncate),
+				   ALLOW(sync_file_range),
+				   ALLOW_IF(ioctl, 1, UINT32_MAX, FIONBIO),
+				   ALLOW_IF(ioctl, 1, UINT32_MAX, FIONREAD),
+				   ALLOW_IF(ioctl, 1, UINT32_MAX, TCGETS),
+				   ALLOW(timerfd_create),
+				   ALLOW(timerfd_settime),
+				   ALLOW(timer_create),
+				   ALLOW(timer_settime),
+				   ALLOW(timer_gettime),
+				   ALLOW(timer_delete) };
+
+/* Every request of type 0xae (KVMIO, linux/kvm.h), whatever its direction, number and size. */
+static const Rule kvm_rules[] = { ALLOW_IF(ioctl, 1, 0xff00, 0xae00) };
+
+/* The first process beside a running VMM: it relays, waits, answers, kills and goes. */
+static const Rule warden_rules[] = { ALLOW(poll),
+				     ALLOW(ppoll),
+				     ALLOW(read),
+				     ALLOW(write),
+				     ALLOW(sendto),
+				     ALLOW(recvfrom),
+				     ALLOW(pwrite64),
+				     ALLOW(ftruncate),
+				     ALLOW(recvmsg),
+				     ALLOW(sendmsg),
+				     ALLOW(accept4),
+				     ALLOW_IF(socket, 0, UINT32_MAX, 1 /* AF_UNIX */),
+				     ALLOW(connect),
+				     ALLOW(socketpair),
+				     ALLOW(getsockopt),
+				     ALLOW(shutdown),
+				     ALLOW(fcntl),
+				     ALLOW(close),
+				     ALLOW(kill),
+				     ALLOW(wait4),
+				     ALLOW(rt_sigreturn),
+				     ALLOW(rt_sigprocmask),
+				     ALLOW(restart_syscall),
+				     ALLOW(exit_group) };
+
+#define PROGRAM_MAX 512
+
+typedef struct Program {
+	struct sock_filter code[PROGRAM_MAX];
+	size_t n;
+} Program;
+
+static void
+emit(Program *p, uint16_t code, uint32_t k, uint8_t yes, uint8_t no)
+{
+	/* The tables are constants and far from filling it. */
+	assert(p->n < PROGRAM_MAX);
+	p->code[p->n++] = (struct sock_filter)BPF_JUMP(code, k, yes, no);
+}
+
+static void
+emit_load(Program *p, size_t offset)
+{
+	emit(p, BPF_LD | BPF_W | BPF_ABS, (uint32_t)offset, 0, 0);
+}
+
+static void
+emit_return(Program *p, uint32_t action)
+{
+	emit(p, BPF_RET | BPF_K, action, 0, 0);
+}
+
+static void
+emit_rule(Program *p, const Rule *rule)
+{
+	if (rule->mask == 0) {
+		emit(p, BPF_JMP | BPF_JEQ | BPF_K, rule->nr, 0, 1);
+		emit_return(p, SECCOMP_RET_ALLOW);
+		return;
+	}
+	emit(p, BPF_JMP | BPF_JEQ | BPF_K, rule->nr, 0, 5);
+	emit_load(p, offsetof(struct seccomp_data, args[rule->arg])); /* low half: little endian */
+	emit(p, BPF_ALU | BPF_AND | BPF_K, rule->mask, 0, 0);
+	emit(p, BPF_JMP | BPF_JEQ | BPF_K, rule->value, 0, 1);
+	emit_return(p, SECCOMP_RET_ALLOW);
+	emit_load(p, offsetof(struct seccomp_data, nr));
+}
+
+static int
+install(const Table *tables, size_t n)
+{
+	Program p = { .n = 0 };
+	struct sock_fprog program = { .filter = p.code };
+
+	emit_load(&p, offsetof(struct seccomp_data, arch));
+	emit(&p, BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_X86_64, 1, 0);
+	emit_return(&p, SECCOMP_RET_KILL_PROCESS);
+	emit_load(&p, offsetof(struct seccomp_data, nr));
+	/* x32: the same architecture to the filter, other numbers. */
+	emit(&p, BPF_JMP | BPF_JGE | BPF_K, 0x40000000, 0, 1);
+	emit_return(&p, SECCOMP_RET_KILL_PROCESS);
+	for (size_t i = 0; i < n; i++)
+		for (size_t j = 0; j < tables[i].n; j++)
+			emit_rule(&p, &tables[i].rules[j]);
+	/* The C library falls back to clone, whose flags are seen, only where the call is
+	 * unknown. */
+	emit(&p, BPF_JMP | BPF_JEQ | BPF_K, SYS_clone3, 0, 1);
+	emit_return(&p, SECCOMP_RET_ERRNO | ENOSYS);
+	emit_return(&p, SECCOMP_RET_ERRNO | EPERM);
+	program.len = (unsigned short)p.n;
+	return bn_ret_errno((int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0UL, &program));
+}
+
+int
+filter_install_vmm(BnVmmKind kind, bool kvm)
+{
+	static const Table kinds[_BN_VMM_MAX] = {
+		[BN_VMM_QEMU_MICROVM] = TABLE(qemu_rules), [BN_VMM_QEMU_Q35] = TABLE(qemu_rules)
+	};
+	const Table tables[] = { TABLE(base_rules), kinds[kind], TABLE(kvm_rules) };
+
+	return install(tables, kvm ? 3 : 2);
+}
+
+int
+filter_install_warden(void)
+{
+	static const Table tables[] = { TABLE(warden_rules) };
+
+	return install(tables, BN_ELEMENTSOF(tables));
+}

@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "service/adapters/child.h"
+
+#include <fcntl.h>
+#include <gio/gunixinputstream.h>
+#include <glib-unix.h>
+#include <signal.h>
+
+#include "shared/base/cleanup.h"
+#include "shared/base/str-util.h"
+
+/* A line longer than this is not one of ours. */
+#define LINE_MAX_BYTES 4096
+
+struct _BangerChild {
+	GObject parent;
+
+	GPtrArray *args;
+	GSubprocessLauncher *launcher;
+	int next_fd;
+	GSubprocess *process;
+	GDataInputStream *report;
+	GDataInputStream *errors;
+	BangerError failure;
+	bool reports;
+	BangerChildProgress progress;
+	void *progress_data;
+	char *done;
+	GError *error;    /* from its report */
+	char *last_words; /* the last line of its standard error */
+	unsigned pending; /* of: process, report, errors */
+	GCancellable *cancellable;
+	gulong cancel_handler;
+};
+
+G_DEFINE_FINAL_TYPE(BangerChild, banger_child, G_TYPE_OBJECT)
+
+static void
+banger_child_finalize(GObject *object)
+{
+	BangerChild *self = BANGER_CHILD(object);
+
+	g_ptr_array_unref(self->args);
+	g_clear_object(&self->launcher);
+	g_clear_object(&self->process);
+	g_clear_object(&self->report);
+	g_clear_object(&self->errors);
+	g_clear_object(&self->cancellable);
+	g_clear_error(&self->error);
+	g_free(self->done);
+	g_free(self->last_words);
+	G_OBJECT_CLASS(banger_child_parent_class)->finalize(object);
+}
+
+static void
+banger_child_class_init(BangerChildClass *klass)
+{
+	G_OBJECT_CLASS(klass)->finalize = banger_child_finalize;
+}
+
+static void
+banger_child_init(BangerChild *self)
+{
+	char *const environment[] = { (char *)"PATH=/usr/sbin:/usr/bin:/sbin:/bin",
+				      (char *)"LC_ALL=C.UTF-8", NULL };
+
+	self->args = g_ptr_array_new_with_free_func(g_free);
+	self->launcher = g_subprocess_launcher_new(G_SUBPROCESS_FLAGS_STDERR_PIPE);
+	g_subprocess_launcher_set_environ(self->launcher, (char **)environment);
+	g_subprocess_launcher_set_cwd(self->launcher, "/");
+	self->next_fd = 3;
+}
+
+BangerChild *
+banger_child_new(const char *program)
+{
+	BangerChild *self = g_object_new(BANGER_TYPE_CHILD, NULL);
+
+	banger_child_add(self, program);
+	return self;
+}
+
+void
+banger_child_add(BangerChild *self, const char *argument)
+{
+	g_ptr_array_add(self->args, g_strdup(argument));
+}
+
+void
+banger_child_add_fd(BangerChild *self, const char *option, int fd)
+{
+	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+
+	if (option)
+		banger_child_add(self, option);
+	g_ptr_array_add(self->args, g_strdup_printf("%d", self->next_fd));
+	g_subprocess_launcher_take_fd(self->launcher, copy, self->next_fd++);
+}
+
+void
+banger_child_set_stdout(BangerChild *self, int fd)
+{
+	g_subprocess_launcher_take_stdout_fd(self->launcher, fd);
+}
+
+void
+banger_child_set_environment(BangerChild *self, const char *name, const char *value)
+{
+	g_subprocess_launcher_setenv(self->launcher, name, value, /* overwrite= */ TRUE);
+}
+
+/* The keywords that the programs of ours report. */
+static BangerError
+parse_keyword(const char *keyword, BangerError otherwise)
+{
+	static const struct {
+		const char *keyword;
+		BangerError code;
+	} table[] = {
+		{ "NO_SPACE", BANGER_ERROR_NO_SPACE },
+		{ "TOOL_MISSING", BANGER_ERROR_TOOL_MISSING },
+		{ "INVALID_ARGUMENT", BANGER_ERROR_INVALID_ARGUMENT },
+		{ "NOT_FOUND", BANGER_ERROR_NOT_FOUND },
+		{ "CANCELLED", BANGER_ERROR_CANCELLED },
+	};
+
+	for (size_t i = 0; i < G_N_ELEMENTS(table); i++)
+		if (g_str_equal(table[i].keyword, keyword))
+			return table[i].code;
+	return otherwise;
+}
+
+static void
+read_report_line(BangerChild *self, const char *line)
+{
+	if (g_str_has_prefix(line, "progress ")) {
+		if (self->progress)
+			self->progress(line + strlen("progress "), self->progress_data);
+	} else if (g_str_has_prefix(line, "done")) {
+		g_free(self->done);
+		self->done = g_strdup(g_strchug((char *)line + strlen("done")));
+	} else if (g_str_has_prefix(line, "error ")) {
+		g_auto(GStrv) words = g_strsplit(line, " ", 3);
+
+		g_clear_error(&self->error);
+		self->error = g_error_new_literal(BANGER_ERROR,
+						  (int)parse_keyword(words[1], self->failure),
+						  words[1] && words[2] ? words[2] : line);
+	}
+}
+
+/* A foreign program's words on standard error: shown as they come, and the last ones kept. */
+static void
+read_words(BangerChild *self, char *line)
+{
+	if (!self->reports && self->progress)
+		self->progress(line, self->progress_data);
+	g_free(self->last_words);
+	self->last_words = line;
+}
+
+static void unpend(GTask *task);
+static void read_line(GTask *task, GDataInputStream *stream);
+
+static void
+on_line(GObject *source, GAsyncResult *result, gpointer data)
+{
+	g_autoptr(GTask) task = data;
+	BangerChild *self = g_task_get_source_object(task);
+	GDataInputStream *stream = G_DATA_INPUT_STREAM(source);
+	gsize size = 0;
+	g_autofree char *line = g_data_input_stream_read_line_finish(stream, result, &size, NULL);
+	g_autofree char *safe = NULL;
+
+	if (!line) {
+		unpend(task);
+		return;
+	}
+	/* Also what our own program says may repeat an archive's words. */
+	safe = bn_str_escape(line, size, LINE_MAX_BYTES);
+	if (stream == self->report)
+		read_report_line(self, safe);
+	else if (*safe)
+		read_words(self, g_steal_pointer(&safe));
+	read_line(task, stream);
+}
+
+static void
+read_line(GTask *task, GDataInputStream *stream)
+{
+	g_data_input_stream_read_line_async(stream, G_PRIORITY_DEFAULT, /* cancellable= */ NULL,
+					    on_line, g_object_ref(task));
+}
+
+static void
+conclude(BangerChild *self, GTask *task)
+{
+	bool ok = g_subprocess_get_if_exited(self->process) &&
+		  g_subprocess_get_exit_status(self->process) == 0;
+	const char *program = g_ptr_array_index(self->args, 0);
+
+	if (self->cancellable)
+		g_cancellable_disconnect(self->cancellable, self->cancel_handler);
+	if (g_cancellable_is_cancelled(self->cancellable))
+		g_task_return_new_error(task, BANGER_ERROR, BANGER_ERROR_CANCELLED, "cancelled");
+	else if (self->error)
+		g_task_return_error(task, g_steal_pointer(&self->error));
+	else if (ok && (self->done || !self->reports))
+		g_task_return_pointer(task, g_strdup(self->done ? self->done : ""), g_free);
+	else if (g_subprocess_get_if_signaled(self->process))
+		g_task_return_new_error(task, BANGER_ERROR, (int)self->failure,
+					"%s was ended by signal %d", program,
+					g_subprocess_get_term_sig(self->process));
+	else
+		g_task_return_new_error(task, BANGER_ERROR, (int)self->failure, "%s failed: %s",
+					program,
+					self->last_words ? self->last_words : "no reason given");
+}
+
+static void
+unpend(GTask *task)
+{
+	BangerChild *self = g_task_get_source_object(task);
+
+	if (--self->pending == 0)
+		conclude(self, task);
+}
+
+static void
+on_exit_status(GObject *source, GAsyncResult *result, gpointer data)
+{
+	g_autoptr(GTask) task = data;
+
+	(void)g_subprocess_wait_finish(G_SUBPROCESS(source), result, /* error= */ NULL);
+	unpend(task);
+}
+
+static void
+on_cancelled(GCancellable *cancellable, GSubprocess *process)
+{
+	g_subprocess_send_signal(process, SIGTERM);
+}
+
+static GDataInputStream *
+line_stream(GInputStream *base)
+{
+	GDataInputStream *stream = g_data_input_stream_new(base);
+
+	g_data_input_stream_set_newline_type(stream, G_DATA_STREAM_NEWLINE_TYPE_ANY);
+	return stream;
+}
+
+/* The report's pipe; the child's end travels with its arguments. */
+static int
+add_report(BangerChild *self, GError **error)
+{
+	int pipe_fds[2];
+	_cleanup_close_ int write_end = -1;
+
+	if (!g_unix_open_pipe(pipe_fds, FD_CLOEXEC, error))
+		return -1;
+	write_end = pipe_fds[1];
+	banger_child_add_fd(self, "--status", write_end);
+	return pipe_fds[0];
+}
+
+void
+banger_child_run_async(BangerChild *self, bool reports, BangerError failure,
+		       BangerChildProgress progress, void *progress_data, GCancellable *cancellable,
+		       GAsyncReadyCallback callback, void *data)
+{
+	g_autoptr(GTask) task = g_task_new(self, /* cancellable= */ NULL, callback, data);
+	GError *error = NULL;
+	int report = reports ? add_report(self, &error) : -1;
+
+	self->reports = reports;
+	self->failure = failure;
+	self->progress = progress;
+	self->progress_data = progress_data;
+	g_ptr_array_add(self->args, NULL);
+	if (!error)
+		self->process = g_subprocess_launcher_spawnv(
+			self->launcher, (const char *const *)self->args->pdata, &error);
+	/* Our copies of the child's descriptors: it would never see their end otherwise. */
+	g_subprocess_launcher_close(self->launcher);
+	if (!self->process) {
+		bn_closep(&report);
+		g_task_return_new_error(task, BANGER_ERROR, BANGER_ERROR_TOOL_MISSING,
+					"%s cannot be run: %s",
+					(char *)g_ptr_array_index(self->args, 0), error->message);
+		g_error_free(error);
+		return;
+	}
+	self->pending = reports ? 3 : 2;
+	if (reports) {
+		g_autoptr(GInputStream) base =
+			g_unix_input_stream_new(report, /* close_fd= */ TRUE);
+
+		self->report = line_stream(base);
+		read_line(task, self->report);
+	}
+	self->errors = line_stream(g_subprocess_get_stderr_pipe(self->process));
+	read_line(task, self->errors);
+	g_subprocess_wait_async(self->process, /* cancellable= */ NULL, on_exit_status,
+				g_object_ref(task));
+	if (cancellable) {
+		self->cancellable = g_object_ref(cancellable);
+		self->cancel_handler =
+			g_cancellable_connect(cancellable, G_CALLBACK(on_cancelled),
+					      g_object_ref(self->process), g_object_unref);
+	}
+}
+
+char *
+banger_child_run_finish(BangerChild *self, GAsyncResult *result, GError **error)
+{
+	return g_task_propagate_pointer(G_TASK(result), error);
+}

@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "service/adapters/console-log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <glib-unix.h>
+#include <sys/mman.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include "service/base/error.h"
+#include "shared/base/cleanup.h"
+#include "shared/base/io-util.h"
+
+/* The log holds at most this; then its older half goes. */
+#define LOG_MAX (1024 * 1024)
+/* Consoles that may be open at once. */
+#define VIEWERS_MAX 16
+
+/* Somebody who looks on. One that does not read is dropped rather than waited for. */
+typedef struct Viewer {
+	BangerConsoleLog *console;
+	int fd;
+	GSource *typing; /* NULL: it only reads */
+} Viewer;
+
+struct _BangerConsoleLog {
+	GObject parent;
+
+	int fd;
+	int log;
+	off_t log_size;
+	GSource *source;
+	GPtrArray *viewers;
+};
+
+static void banger_console_log_iface_init(BangerConsoleInterface *iface);
+
+G_DEFINE_FINAL_TYPE_WITH_CODE(BangerConsoleLog, banger_console_log, G_TYPE_OBJECT,
+			      G_IMPLEMENT_INTERFACE(BANGER_TYPE_CONSOLE,
+						    banger_console_log_iface_init))
+
+static void
+viewer_free(Viewer *viewer)
+{
+	if (viewer->typing)
+		g_source_destroy(viewer->typing);
+	g_clear_pointer(&viewer->typing, g_source_unref);
+	bn_closep(&viewer->fd);
+	g_free(viewer);
+}
+
+static void
+end(BangerConsoleLog *self)
+{
+	if (self->source)
+		g_source_destroy(self->source);
+	g_clear_pointer(&self->source, g_source_unref);
+	bn_closep(&self->fd);
+	g_ptr_array_set_size(self->viewers, 0);
+}
+
+static void
+banger_console_log_finalize(GObject *object)
+{
+	BangerConsoleLog *self = BANGER_CONSOLE_LOG(object);
+
+	end(self);
+	g_ptr_array_unref(self->viewers);
+	bn_closep(&self->log);
+	G_OBJECT_CLASS(banger_console_log_parent_class)->finalize(object);
+}
+
+static void
+banger_console_log_class_init(BangerConsoleLogClass *klass)
+{
+	G_OBJECT_CLASS(klass)->finalize = banger_console_log_finalize;
+}
+
+static void
+banger_console_log_init(BangerConsoleLog *self)
+{
+	self->fd = -1;
+	self->log = -1;
+	self->viewers = g_ptr_array_new_with_free_func((GDestroyNotify)viewer_free);
+}
+
+/* Drops the older half. A log is for people: where the disk fails, the VM goes on without. */
+static void
+trim_log(BangerConsoleLog *self)
+{
+	g_autofree char *keep = g_malloc(LOG_MAX / 2);
+	ssize_t n = pread(self->log, keep, LOG_MAX / 2, self->log_size - LOG_MAX / 2);
+
+	if (n <= 0 || ftruncate(self->log, 0) < 0)
+		return;
+	self->log_size = 0;
+	if (pwrite(self->log, keep, (size_t)n, 0) == n)
+		self->log_size = n;
+}
+
+static void
+append_log(BangerConsoleLog *self, const char *data, size_t size)
+{
+	if (self->log < 0)
+		return;
+	if (self->log_size + (off_t)size > LOG_MAX)
+		trim_log(self);
+	if (pwrite(self->log, data, size, self->log_size) == (ssize_t)size)
+		self->log_size += (off_t)size;
+}
+
+static gboolean
+on_output(int fd, GIOCondition condition, gpointer data)
+{
+	BangerConsoleLog *self = data;
+	char buffer[4096];
+	ssize_t n = recv(fd, buffer, sizeof(buffer), MSG_DONTWAIT);
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return G_SOURCE_CONTINUE;
+	if (n <= 0) {
+		end(self);
+		return G_SOURCE_REMOVE;
+	}
+	append_log(self, buffer, (size_t)n);
+	for (guint i = self->viewers->len; i > 0; i--) {
+		Viewer *viewer = g_ptr_array_index(self->viewers, i - 1);
+
+		if (send(viewer->fd, buffer, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL) != n)
+			(void)g_ptr_array_remove_index(self->viewers, i - 1);
+	}
+	return G_SOURCE_CONTINUE;
+}
+
+BangerConsole *
+banger_console_log_new(const char *path, int fd, bool fresh)
+{
+	BangerConsoleLog *self = g_object_new(BANGER_TYPE_CONSOLE_LOG, NULL);
+	struct stat st;
+
+	self->fd = fd;
+	self->log =
+		open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | (fresh ? O_TRUNC : 0), 0600);
+	if (self->log >= 0 && fstat(self->log, &st) == 0)
+		self->log_size = st.st_size;
+	if (fd >= 0) {
+		self->source = g_unix_fd_source_new(fd, G_IO_IN | G_IO_HUP);
+		g_source_set_callback(self->source, G_SOURCE_FUNC(on_output), self, NULL);
+		(void)g_source_attach(self->source, g_main_context_get_thread_default());
+	}
+	return BANGER_CONSOLE(self);
+}
+
+static gboolean
+on_typed(int fd, GIOCondition condition, gpointer data)
+{
+	Viewer *viewer = data;
+	BangerConsoleLog *self = viewer->console;
+	char buffer[512];
+	ssize_t n = recv(fd, buffer, sizeof(buffer), MSG_DONTWAIT);
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return G_SOURCE_CONTINUE;
+	/* What the serial port does not take at once is lost, as on a real line. */
+	if (n > 0 && self->fd >= 0 &&
+	    send(self->fd, buffer, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
+		return G_SOURCE_CONTINUE;
+	(void)g_ptr_array_remove(self->viewers, viewer);
+	return G_SOURCE_REMOVE;
+}
+
+/* A new viewer; its far end, or -1. */
+static int
+add_viewer(BangerConsoleLog *self, bool types, GError **error)
+{
+	Viewer *viewer;
+	int pair[2];
+
+	if (self->viewers->len >= VIEWERS_MAX) {
+		g_set_error(error, BANGER_ERROR, BANGER_ERROR_QUOTA_REACHED,
+			    "%d consoles of this VM are open already", VIEWERS_MAX);
+		return -1;
+	}
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0) {
+		g_set_error(error, BANGER_ERROR, BANGER_ERROR_FAILED, "socketpair: %s",
+			    g_strerror(errno));
+		return -1;
+	}
+	viewer = g_new0(Viewer, 1);
+	viewer->console = self;
+	viewer->fd = pair[0];
+	if (types) {
+		viewer->typing = g_unix_fd_source_new(viewer->fd, G_IO_IN | G_IO_HUP);
+		g_source_set_callback(viewer->typing, G_SOURCE_FUNC(on_typed), viewer, NULL);
+		(void)g_source_attach(viewer->typing, g_main_context_get_thread_default());
+	}
+	g_ptr_array_add(self->viewers, viewer);
+	return pair[1];
+}
+
+static int
+open_console(BangerConsole *port, GError **error)
+{
+	BangerConsoleLog *self = BANGER_CONSOLE_LOG(port);
+
+	if (self->fd < 0) {
+		g_set_error(error, BANGER_ERROR, BANGER_ERROR_INVALID_STATE, "the VM does not run");
+		return -1;
+	}
+	return add_viewer(self, /* types= */ true, error);
+}
+
+/* The log as it is now: a copy in memory, which can be read at any pace. */
+static int
+copy_log(BangerConsoleLog *self, GError **error)
+{
+	_cleanup_close_ int copy = memfd_create("banger-log", MFD_CLOEXEC);
+	off_t offset = 0;
+
+	while (copy >= 0 && offset < self->log_size)
+		if (sendfile(copy, self->log, &offset, (size_t)(self->log_size - offset)) <= 0)
+			break;
+	if (copy < 0 || lseek(copy, 0, SEEK_SET) < 0) {
+		g_set_error(error, BANGER_ERROR, BANGER_ERROR_FAILED, "the log cannot be read: %s",
+			    g_strerror(errno));
+		return -1;
+	}
+	return BN_TAKE_FD(copy);
+}
+
+static int
+open_log(BangerConsole *port, bool follow, GError **error)
+{
+	BangerConsoleLog *self = BANGER_CONSOLE_LOG(port);
+	_cleanup_close_ int copy = copy_log(self, error);
+	_cleanup_close_ int far = -1;
+	g_autofree char *text = NULL;
+	Viewer *viewer;
+	int size = 2 * LOG_MAX;
+	ssize_t n;
+
+	if (copy < 0 || !follow || self->fd < 0)
+		return BN_TAKE_FD(copy);
+	far = add_viewer(self, /* types= */ false, error);
+	if (far < 0)
+		return -1;
+	/* What was kept goes first; the socket's buffer is made to hold it. */
+	viewer = g_ptr_array_index(self->viewers, self->viewers->len - 1);
+	(void)setsockopt(viewer->fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	text = g_malloc(LOG_MAX);
+	n = bn_io_read_all(copy, text, LOG_MAX);
+	for (ssize_t done = 0; done < n;) {
+		ssize_t sent = send(viewer->fd, text + done, (size_t)(n - done),
+				    MSG_DONTWAIT | MSG_NOSIGNAL);
+
+		if (sent <= 0)
+			break;
+		done += sent;
+	}
+	return BN_TAKE_FD(far);
+}
+
+static void
+banger_console_log_iface_init(BangerConsoleInterface *iface)
+{
+	iface->open = open_console;
+	iface->open_log = open_log;
+}

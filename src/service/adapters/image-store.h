@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* BangerImageStore in a directory: image/<id>/root.ext4, kernel/<id>/{vmlinux,initramfs,…}. What is being made is in a
+ * directory ".new-<id>" beside them and appears by a rename. */
+#pragma once
+
+#include "service/ports/image.h"
+
+#define BANGER_TYPE_IMAGE_DIRECTORY (banger_image_directory_get_type())
+G_DECLARE_FINAL_TYPE(BangerImageDirectory, banger_image_directory, BANGER, IMAGE_DIRECTORY, GObject)
+
+/* Makes the directory where it is missing. */
+BangerImageStore *banger_image_directory_new(const char *directory, GError **error);
+
+/* Removes what an interrupted daemon left half made. */
+void banger_image_directory_clean(BangerImageDirectory *self);

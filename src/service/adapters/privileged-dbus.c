@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "service/adapters/privileged-dbus.h"
+
+#include "helper-calls.h"
+#include "service/base/error.h"
+
+struct _BangerPrivilegedDBus {
+	GObject parent;
+
+	GDBusConnection *bus;
+	bool may_ask;
+};
+
+static void banger_privileged_dbus_iface_init(BangerPrivilegedInterface *iface);
+
+G_DEFINE_FINAL_TYPE_WITH_CODE(BangerPrivilegedDBus, banger_privileged_dbus, G_TYPE_OBJECT,
+			      G_IMPLEMENT_INTERFACE(BANGER_TYPE_PRIVILEGED,
+						    banger_privileged_dbus_iface_init))
+
+static void
+banger_privileged_dbus_finalize(GObject *object)
+{
+	BangerPrivilegedDBus *self = BANGER_PRIVILEGED_DBUS(object);
+
+	g_clear_object(&self->bus);
+	G_OBJECT_CLASS(banger_privileged_dbus_parent_class)->finalize(object);
+}
+
+static void
+banger_privileged_dbus_class_init(BangerPrivilegedDBusClass *klass)
+{
+	G_OBJECT_CLASS(klass)->finalize = banger_privileged_dbus_finalize;
+}
+
+static void
+banger_privileged_dbus_init(BangerPrivilegedDBus *self)
+{
+}
+
+BangerPrivileged *
+banger_privileged_dbus_new(GDBusConnection *system_bus, bool may_ask)
+{
+	BangerPrivilegedDBus *self = g_object_new(BANGER_TYPE_PRIVILEGED_DBUS, NULL);
+
+	self->bus = system_bus ? g_object_ref(system_bus) : NULL;
+	self->may_ask = may_ask;
+	return BANGER_PRIVILEGED(self);
+}
+
+/* What the bus says when there is nobody to talk to, in the words of a user's situation. */
+static bool
+convert(GError **error)
+{
+	static const GDBusError unreachable[] = {
+		G_DBUS_ERROR_SERVICE_UNKNOWN,
+		G_DBUS_ERROR_NAME_HAS_NO_OWNER,
+		G_DBUS_ERROR_NO_REPLY,
+		G_DBUS_ERROR_SPAWN_EXEC_FAILED,
+		G_DBUS_ERROR_SPAWN_CHILD_EXITED,
+		G_DBUS_ERROR_SPAWN_CHILD_SIGNALED,
+		G_DBUS_ERROR_SPAWN_FAILED,
+		G_DBUS_ERROR_SPAWN_SERVICE_INVALID,
+		G_DBUS_ERROR_SPAWN_PERMISSIONS_INVALID,
+		G_DBUS_ERROR_DISCONNECTED,
+	};
+
+	if (!error || !*error)
+		return false;
+	for (size_t i = 0; i < G_N_ELEMENTS(unreachable); i++) {
+		if (!g_error_matches(*error, G_DBUS_ERROR, unreachable[i]))
+			continue;
+		(void)g_dbus_error_strip_remote_error(*error);
+		g_prefix_error(error, "banger-helper does not answer: ");
+		(*error)->domain = BANGER_ERROR;
+		(*error)->code = BANGER_ERROR_HELPER_UNAVAILABLE;
+	}
+	banger_error_convert(*error);
+	return false;
+}
+
+/* The task of one call, or NULL after it has failed for want of a bus. */
+static GTask *
+begin(BangerPrivileged *port, GCancellable *cancellable, GAsyncReadyCallback callback, void *data)
+{
+	GTask *task = g_task_new(port, cancellable, callback, data);
+
+	if (BANGER_PRIVILEGED_DBUS(port)->bus)
+		return task;
+	g_task_return_new_error(task, BANGER_ERROR, BANGER_ERROR_HELPER_UNAVAILABLE,
+				"there is no system bus: is D-Bus running?");
+	g_object_unref(task);
+	return NULL;
+}
+
+/* Every call's answer is kept as it came; the port's own finish function reads it. */
+static void
+on_answer(GObject *source, GAsyncResult *result, gpointer data)
+{
+	g_autoptr(GTask) task = data;
+
+	g_task_return_pointer(task, g_object_ref(result), g_object_unref);
+}
+
+static GAsyncResult *
+take_answer(GAsyncResult *result, GError **error)
+{
+	return g_task_propagate_pointer(G_TASK(result), error);
+}
+
+static void
+probe_kvm(BangerPrivileged *port, GCancellable *cancellable, GAsyncReadyCallback callback,
+	  void *data)
+{
+	BangerPrivilegedDBus *self = BANGER_PRIVILEGED_DBUS(port);
+	GTask *task = begin(port, cancellable, callback, data);
+
+	if (task)
+		banger_helper_call_probe_kvm(self->bus, self->may_ask, cancellable, on_answer,
+					     task);
+}
+
+static bool
+probe_kvm_finish(BangerPrivileged *port, GAsyncResult *result, bool *ret_usable, char **ret_reason,
+		 GError **error)
+{
+	g_autoptr(GAsyncResult) answer = take_answer(result, error);
+
+	return answer &&
+	       (banger_helper_call_probe_kvm_finish(BANGER_PRIVILEGED_DBUS(port)->bus, answer,
+						    ret_usable, ret_reason, error) ||
+		convert(error));
+}
+
+static void
+launch(BangerPrivileged *port, const BangerLaunch *l, GCancellable *cancellable,
+       GAsyncReadyCallback callback, void *data)
+{
+	BangerPrivilegedDBus *self = BANGER_PRIVILEGED_DBUS(port);
+	GTask *task = begin(port, cancellable, callback, data);
+	const BnVmmSpec *spec = l->spec;
+
+	if (task)
+		banger_helper_call_launch_vmm(self->bus, self->may_ask, l->vm, l->operation,
+					      bn_vmm_kind_to_string(spec->kind), spec->kvm,
+					      spec->vcpus, spec->memory_bytes, spec->cmdline,
+					      l->kernel, l->initramfs, l->disks, spec->n_disks,
+					      cancellable, on_answer, task);
+}
+
+static bool
+launch_finish(BangerPrivileged *port, GAsyncResult *result, BangerVmmHandles *ret, GError **error)
+{
+	g_autoptr(GAsyncResult) answer = take_answer(result, error);
+
+	return answer && (banger_helper_call_launch_vmm_finish(
+				  BANGER_PRIVILEGED_DBUS(port)->bus, answer, &ret->control,
+				  &ret->agent, &ret->console, &ret->process, error) ||
+			  convert(error));
+}
+
+static void
+open_vmm(BangerPrivileged *port, const char *vm, const char *operation,
+	 GAsyncReadyCallback callback, void *data)
+{
+	BangerPrivilegedDBus *self = BANGER_PRIVILEGED_DBUS(port);
+	GTask *task = begin(port, /* cancellable= */ NULL, callback, data);
+
+	if (task)
+		banger_helper_call_open_vmm(self->bus, self->may_ask, vm, operation,
+					    /* cancellable= */ NULL, on_answer, task);
+}
+
+static bool
+open_vmm_finish(BangerPrivileged *port, GAsyncResult *result, BangerVmmHandles *ret, GError **error)
+{
+	g_autoptr(GAsyncResult) answer = take_answer(result, error);
+
+	return answer && (banger_helper_call_open_vmm_finish(BANGER_PRIVILEGED_DBUS(port)->bus,
+							     answer, &ret->control, &ret->agent,
+							     &ret->console, &ret->process, error) ||
+			  convert(error));
+}
+
+static void
+signal_vmm(BangerPrivileged *port, const char *vm, const char *operation, uint32_t signal_number,
+	   GAsyncReadyCallback callback, void *data)
+{
+	BangerPrivilegedDBus *self = BANGER_PRIVILEGED_DBUS(port);
+	GTask *task = begin(port, /* cancellable= */ NULL, callback, data);
+
+	if (task)
+		banger_helper_call_signal_vmm(self->bus, self->may_ask, vm, operation,
+					      signal_number,
+					      /* cancellable= */ NULL, on_answer, task);
+}
+
+static bool
+signal_vmm_finish(BangerPrivileged *port, GAsyncResult *result, GError **error)
+{
+	g_autoptr(GAsyncResult) answer = take_answer(result, error);
+
+	return answer && (banger_helper_call_signal_vmm_finish(BANGER_PRIVILEGED_DBUS(port)->bus,
+							       answer, error) ||
+			  convert(error));
+}
+
+static void
+release(BangerPrivileged *port, const char *vm, const char *operation, GAsyncReadyCallback callback,
+	void *data)
+{
+	BangerPrivilegedDBus *self = BANGER_PRIVILEGED_DBUS(port);
+	GTask *task = begin(port, /* cancellable= */ NULL, callback, data);
+
+	if (task)
+		banger_helper_call_release_vm(self->bus, self->may_ask, vm, operation,
+					      /* cancellable= */ NULL, on_answer, task);
+}
+
+static bool
+release_finish(BangerPrivileged *port, GAsyncResult *result, char **ret_ended, GError **error)
+{
+	g_autoptr(GAsyncResult) answer = take_answer(result, error);
+
+	return answer && (banger_helper_call_release_vm_finish(BANGER_PRIVILEGED_DBUS(port)->bus,
+							       answer, ret_ended, error) ||
+			  convert(error));
+}
+
+static void
+list(BangerPrivileged *port, GAsyncReadyCallback callback, void *data)
+{
+	BangerPrivilegedDBus *self = BANGER_PRIVILEGED_DBUS(port);
+	GTask *task = begin(port, /* cancellable= */ NULL, callback, data);
+
+	if (task)
+		banger_helper_call_list_resources(self->bus, self->may_ask, /* cancellable= */ NULL,
+						  on_answer, task);
+}
+
+static bool
+list_finish(BangerPrivileged *port, GAsyncResult *result, char ***ret, GError **error)
+{
+	g_autoptr(GAsyncResult) answer = take_answer(result, error);
+	g_autoptr(GVariant) resources = NULL;
+	g_autoptr(GStrvBuilder) ids = g_strv_builder_new();
+	GVariantIter iter;
+	const char *vm;
+
+	if (!answer)
+		return false;
+	if (!banger_helper_call_list_resources_finish(BANGER_PRIVILEGED_DBUS(port)->bus, answer,
+						      &resources, error))
+		return convert(error);
+	g_variant_iter_init(&iter, resources);
+	while (g_variant_iter_next(&iter, "(&s&s&s&s)", &vm, NULL, NULL, NULL))
+		g_strv_builder_add(ids, vm);
+	*ret = g_strv_builder_end(ids);
+	return true;
+}
+
+static void
+banger_privileged_dbus_iface_init(BangerPrivilegedInterface *iface)
+{
+	iface->probe_kvm = probe_kvm;
+	iface->probe_kvm_finish = probe_kvm_finish;
+	iface->launch = launch;
+	iface->launch_finish = launch_finish;
+	iface->open = open_vmm;
+	iface->open_finish = open_vmm_finish;
+	iface->signal = signal_vmm;
+	iface->signal_finish = signal_vmm_finish;
+	iface->release = release;
+	iface->release_finish = release_finish;
+	iface->list = list;
+	iface->list_finish = list_finish;
+}

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "service/base/error.h"
+
+#include <gio/gio.h>
+
+#define PREFIX "org.banger.Error."
+
+static const GDBusErrorEntry entries[] = {
+	{ BANGER_ERROR_FAILED, PREFIX "Failed" },
+	{ BANGER_ERROR_INVALID_ARGUMENT, PREFIX "InvalidArgument" },
+	{ BANGER_ERROR_NOT_FOUND, PREFIX "NotFound" },
+	{ BANGER_ERROR_AMBIGUOUS, PREFIX "Ambiguous" },
+	{ BANGER_ERROR_ALREADY_EXISTS, PREFIX "AlreadyExists" },
+	{ BANGER_ERROR_INVALID_STATE, PREFIX "InvalidState" },
+	{ BANGER_ERROR_BUSY, PREFIX "Busy" },
+	{ BANGER_ERROR_QUOTA_REACHED, PREFIX "QuotaReached" },
+	{ BANGER_ERROR_NO_SPACE, PREFIX "NoSpace" },
+	{ BANGER_ERROR_NOT_AUTHORIZED, PREFIX "NotAuthorized" },
+	{ BANGER_ERROR_INTERACTION_REQUIRED, PREFIX "InteractionRequired" },
+	{ BANGER_ERROR_HELPER_UNAVAILABLE, PREFIX "HelperUnavailable" },
+	{ BANGER_ERROR_VMM_UNAVAILABLE, PREFIX "VmmUnavailable" },
+	{ BANGER_ERROR_KVM_UNUSABLE, PREFIX "KvmUnusable" },
+	{ BANGER_ERROR_IMAGE_INVALID, PREFIX "ImageInvalid" },
+	{ BANGER_ERROR_KERNEL_INVALID, PREFIX "KernelInvalid" },
+	{ BANGER_ERROR_TOOL_MISSING, PREFIX "ToolMissing" },
+	{ BANGER_ERROR_GUEST_UNREACHABLE, PREFIX "GuestUnreachable" },
+	{ BANGER_ERROR_CANCELLED, PREFIX "Cancelled" },
+	{ BANGER_ERROR_ABORTED, PREFIX "Aborted" },
+	{ BANGER_ERROR_TIMED_OUT, PREFIX "TimedOut" },
+};
+
+G_STATIC_ASSERT(G_N_ELEMENTS(entries) == _BANGER_ERROR_MAX);
+
+GQuark
+banger_error_quark(void)
+{
+	static gsize quark;
+
+	g_dbus_error_register_error_domain("banger-error", &quark, entries, G_N_ELEMENTS(entries));
+	return (GQuark)quark;
+}
+
+const char *
+banger_error_get_name(BangerError code)
+{
+	for (size_t i = 0; i < G_N_ELEMENTS(entries); i++)
+		if (entries[i].error_code == (int)code)
+			return entries[i].dbus_error_name;
+	return NULL;
+}
+
+bool
+banger_error_is_not_found(const GError *error)
+{
+	return g_error_matches(error, BANGER_ERROR, BANGER_ERROR_NOT_FOUND);
+}
+
+bool
+banger_error_is_already_exists(const GError *error)
+{
+	return g_error_matches(error, BANGER_ERROR, BANGER_ERROR_ALREADY_EXISTS);
+}
+
+bool
+banger_error_is_not_authorized(const GError *error)
+{
+	return g_error_matches(error, BANGER_ERROR, BANGER_ERROR_NOT_AUTHORIZED);
+}
+
+bool
+banger_error_is_cancelled(const GError *error)
+{
+	return g_error_matches(error, BANGER_ERROR, BANGER_ERROR_CANCELLED) ||
+	       g_error_matches(error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+}
+
+static BangerError
+convert_code(const GError *error)
+{
+	if (error->domain != G_IO_ERROR)
+		return BANGER_ERROR_FAILED;
+	switch (error->code) {
+	case G_IO_ERROR_CANCELLED:
+		return BANGER_ERROR_CANCELLED;
+	case G_IO_ERROR_NO_SPACE:
+		return BANGER_ERROR_NO_SPACE;
+	case G_IO_ERROR_NOT_FOUND:
+		return BANGER_ERROR_NOT_FOUND;
+	case G_IO_ERROR_EXISTS:
+		return BANGER_ERROR_ALREADY_EXISTS;
+	case G_IO_ERROR_TIMED_OUT:
+		return BANGER_ERROR_TIMED_OUT;
+	default:
+		return BANGER_ERROR_FAILED;
+	}
+}
+
+void
+banger_error_convert(GError *error)
+{
+	(void)g_dbus_error_strip_remote_error(error);
+	if (error->domain == BANGER_ERROR)
+		return;
+	error->code = (int)convert_code(error);
+	error->domain = BANGER_ERROR;
+}

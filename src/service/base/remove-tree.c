@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "service/base/remove-tree.h"
+
+#include <errno.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "service/base/error.h"
+
+static int
+remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	return remove(path) < 0 && errno != ENOENT ? -1 : 0;
+}
+
+bool
+banger_remove_tree(const char *path, GError **error)
+{
+	if (nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT) == 0 || errno == ENOENT)
+		return true;
+	g_set_error(error, BANGER_ERROR, BANGER_ERROR_FAILED, "cannot remove %s: %s", path,
+		    g_strerror(errno));
+	return false;
+}

@@ -1,0 +1,406 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "service/bus/manager-dbus.h"
+
+#include "service/base/error.h"
+#include "service/base/names.h"
+#include "service/base/options.h"
+#include "service/bus/caller.h"
+#include "service/manager/diagnose.h"
+#include "shared/rules/names.h"
+
+/* What CreateVM and PlanVM are given. */
+typedef struct CreateOptions {
+	BangerVmSpec *spec;
+	bool start;
+	const char *operation;
+} CreateOptions;
+
+static void
+create_options_clear(CreateOptions *options)
+{
+	g_clear_pointer(&options->spec, banger_vm_spec_free);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(CreateOptions, create_options_clear)
+
+static bool
+check_operation(const char *operation, GError **error)
+{
+	if (bn_names_is_operation(operation))
+		return true;
+	g_set_error(error, BANGER_ERROR, BANGER_ERROR_INVALID_ARGUMENT,
+		    "option 'operation': must be 32 lower-case hex digits");
+	return false;
+}
+
+static bool
+read_create_options(BangerBus *bus, GVariant *options, CreateOptions *ret, GError **error)
+{
+	BangerVmSpec *spec = ret->spec = banger_vm_spec_new();
+	const char *name = NULL, *image = NULL, *kernel = NULL;
+	const char *vmm = "qemu-microvm", *accelerator = "auto", *init = "auto";
+	const BangerOption table[] = {
+		{ "name", "s", &name },
+		{ "image", "s", &image },
+		{ "kernel", "s", &kernel },
+		{ "vcpus", "u", &spec->vcpus },
+		{ "memory", "t", &spec->memory_bytes },
+		{ "disk", "t", &spec->disk_bytes },
+		{ "vmm", "s", &vmm },
+		{ "accelerator", "s", &accelerator },
+		{ "init", "s", &init },
+		{ "start", "b", &ret->start },
+		{ "ephemeral", "b", &spec->ephemeral },
+		{ "operation", "s", &ret->operation },
+		{},
+	};
+
+	ret->operation = "";
+	if (!banger_options_read(options, table, error) || !check_operation(ret->operation, error))
+		return false;
+	spec->name = g_strdup(name);
+	spec->image = g_strdup(image);
+	spec->kernel = g_strdup(kernel);
+	spec->vmm = bn_vmm_kind_from_string(vmm);
+	spec->accelerator = banger_accelerator_from_string(accelerator);
+	spec->use_init = g_str_equal(init, "auto");
+	if (!spec->use_init && !g_str_equal(init, "none")) {
+		g_set_error(error, BANGER_ERROR, BANGER_ERROR_INVALID_ARGUMENT,
+			    "option 'init': must be \"auto\" or \"none\"");
+		return false;
+	}
+	return banger_manager_resolve_spec(bus->manager, spec, error);
+}
+
+typedef struct Ephemeral {
+	BangerManager *manager;
+	BangerVm *vm;
+} Ephemeral;
+
+static void
+ephemeral_free(gpointer data)
+{
+	Ephemeral *ephemeral = data;
+
+	g_object_unref(ephemeral->vm);
+	g_object_unref(ephemeral->manager);
+	g_free(ephemeral);
+}
+
+static void
+on_owner_gone(GCancellable *gone, Ephemeral *ephemeral)
+{
+	banger_manager_discard_vm(ephemeral->manager, ephemeral->vm);
+}
+
+static void
+bind_to_caller(BangerBus *bus, BangerVm *vm, GDBusMethodInvocation *invocation)
+{
+	g_autoptr(GCancellable) gone = banger_caller_watch(bus, invocation);
+	Ephemeral *ephemeral = g_new0(Ephemeral, 1);
+
+	ephemeral->manager = g_object_ref(bus->manager);
+	ephemeral->vm = g_object_ref(vm);
+	(void)g_cancellable_connect(gone, G_CALLBACK(on_owner_gone), ephemeral, ephemeral_free);
+}
+
+static gboolean
+handle_create_vm(BangerDBusManager *skeleton, GDBusMethodInvocation *invocation, GVariant *options,
+		 BangerBus *bus)
+{
+	g_auto(CreateOptions) create = {};
+	g_autofree char *path = NULL;
+	GError *error = NULL;
+	BangerVm *vm;
+	BangerJob *job;
+
+	if (!read_create_options(bus, options, &create, &error))
+		return banger_bus_refuse(invocation, error);
+	job = banger_manager_create_vm(bus->manager, create.spec, create.start, create.operation,
+				       &vm, &error);
+	if (!job)
+		return banger_bus_refuse(invocation, error);
+	path = banger_path_new("vm", create.spec->id);
+	banger_dbus_manager_complete_create_vm(skeleton, invocation, path,
+					       banger_bus_job_path(job));
+	if (create.spec->ephemeral)
+		bind_to_caller(bus, vm, invocation);
+	return TRUE;
+}
+
+static gboolean
+handle_plan_vm(BangerDBusManager *skeleton, GDBusMethodInvocation *invocation, GVariant *options,
+	       BangerBus *bus)
+{
+	g_auto(CreateOptions) create = {};
+	g_auto(GStrv) lines = NULL;
+	BangerPlan plan =
+		banger_launch_plan_make(BANGER_PLAN_RESERVE | BANGER_PLAN_MAKE | BANGER_PLAN_START);
+	GError *error = NULL;
+
+	if (!read_create_options(bus, options, &create, &error))
+		return banger_bus_refuse(invocation, error);
+	if (banger_manager_find_vm(bus->manager, create.spec->name, /* error= */ NULL))
+		return banger_bus_refuse(
+			invocation, g_error_new(BANGER_ERROR, BANGER_ERROR_ALREADY_EXISTS,
+						"a VM named %s already exists", create.spec->name));
+	lines = banger_launch_plan_render(
+		&plan, create.spec,
+		banger_manager_find_image(bus->manager, create.spec->image, NULL)->name,
+		banger_manager_find_kernel(bus->manager, create.spec->kernel, NULL)->name);
+	banger_dbus_manager_complete_plan_vm(skeleton, invocation, (const char *const *)lines);
+	return TRUE;
+}
+
+static gboolean
+handle_find_vm(BangerDBusManager *skeleton, GDBusMethodInvocation *invocation,
+	       const char *reference, BangerBus *bus)
+{
+	GError *error = NULL;
+	BangerVm *vm = banger_manager_find_vm(bus->manager, reference, &error);
+	g_autofree char *path = NULL;
+
+	if (!vm)
+		return banger_bus_refuse(invocation, error);
+	path = banger_path_new("vm", banger_vm_get_spec(vm)->id);
+	banger_dbus_manager_complete_find_vm(skeleton, invocation, path);
+	return TRUE;
+}
+
+static gboolean
+handle_find_image(BangerDBusManager *skeleton, GDBusMethodInvocation *invocation,
+		  const char *reference, BangerBus *bus)
+{
+	GError *error = NULL;
+	const BangerImageRow *row = banger_manager_find_image(bus->manager, reference, &error);
+	g_autofree char *path = NULL;
+
+	if (!row)
+		return banger_bus_refuse(invocation, error);
+	path = banger_path_new("image", row->id);
+	banger_dbus_manager_complete_find_image(skeleton, invocation, path);
+	return TRUE;
+}
+
+static gboolean
+handle_find_kernel(BangerDBusManager *skeleton, GDBusMethodInvocation *invocation,
+		   const char *reference, BangerBus *bus)
+{
+	GError *error = NULL;
+	const BangerKernelRow *row = banger_manager_find_kernel(bus->manager, reference, &error);
+	g_autofree char *path = NULL;
+
+	if (!row)
+		return banger_bus_refuse(invocation, error);
+	path = banger_path_new("kernel", row->id);
+	banger_dbus_manager_complete_find_kernel(skeleton, invocation, path);
+	return TRUE;
+}
+
+static gboolean
+handle_import_image(BangerDBusManager *skeleton, GDBusMethodInvocation *invocation,
+		    GUnixFDList *fds, GVariant *archive, GVariant *options, BangerBus *bus)
+{
+	g_autoptr(BangerImageRequest) request = banger_image_request_new();
+	const char *name = "", *source = "imported from an archive", *operation = "";
+	bool make_default = false;
+	const BangerOption table[] = {
+		{ "name", "s", &name },
+		{ "default", "b", &make_default },
+		{ "source", "s", &source },
+		{ "operation", "s", &operation },
+		{},
+	};
+	GError *error = NULL;
+	BangerJob *job;
+
+	if (!banger_options_read(options, table, &error) || !check_operation(operation, &error))
+		return banger_bus_refuse(invocation, error);
+	request->archive = banger_bus_get_fd(fds, g_variant_get_handle(archive), "archive", &error);
+	if (request->archive < 0)
+		return banger_bus_refuse(invocation, error);
+	request->name = g_strdup(name);
+	request->source = g_strndup(source, 255);
+	job = banger_manager_make_image(bus->manager, g_steal_pointer(&request), make_default,
+					operation, &error);
+	if (!job)
+		return banger_bus_refuse(invocation, error);
+	banger_dbus_manager_complete_import_image(skeleton, invocation, /* fds= */ NULL,
+						  banger_bus_job_path(job));
+	return TRUE;
+}
+
+static gboolean
+handle_build_image(BangerDBusManager *skeleton, GDBusMethodInvocation *invocation,
+		   GVariant *options, BangerBus *bus)
+{
+	g_autoptr(BangerImageRequest) request = banger_image_request_new();
+	g_autofree const char **packages = NULL;
+	const char *name = NULL, *suite = "bookworm", *mirror = NULL, *operation = "";
+	bool make_default = false;
+	const BangerOption table[] = {
+		{ "name", "s", &name },
+		{ "suite", "s", &suite },
+		{ "packages", "as", &packages },
+		{ "mirror", "s", &mirror },
+		{ "default", "b", &make_default },
+		{ "operation", "s", &operation },
+		{},
+	};
+	GError *error = NULL;
+	BangerJob *job;
+
+	if (!banger_options_read(options, table, &error) || !check_operation(operation, &error))
+		return banger_bus_refuse(invocation, error);
+	request->name = g_strdup(name ? name : suite);
+	request->source = g_strdup_printf("built from Debian %s", suite);
+	request->suite = g_strdup(suite);
+	request->packages = g_strdupv((char **)packages);
+	request->mirror = g_strdup(mirror);
+	job = banger_manager_make_image(bus->manager, g_steal_pointer(&request), make_default,
+					operation, &error);
+	if (!job)
+		return banger_bus_refuse(invocation, error);
+	banger_dbus_manager_complete_build_image(skeleton, invocation, banger_bus_job_path(job));
+	return TRUE;
+}
+
+/* A descriptor among the options; -1 and success where the key is absent. */
+static bool
+get_option_fd(GUnixFDList *fds, int32_t index, const char *key, int *ret, GError **error)
+{
+	if (index == G_MININT32)
+		return true;
+	*ret = banger_bus_get_fd(fds, index, key, error);
+	return *ret >= 0;
+}
+
+static BangerKernelRequest *
+read_kernel_request(GUnixFDList *fds, GVariant *options, bool *ret_default,
+		    const char **ret_operation, GError **error)
+{
+	g_autoptr(BangerKernelRequest) request = banger_kernel_request_new();
+	const char *name = NULL, *fetch = NULL, *suite = "bookworm", *mirror = NULL;
+	int32_t package = G_MININT32, vmlinuz = G_MININT32, modules = G_MININT32;
+	const BangerOption table[] = {
+		{ "name", "s", &name },
+		{ "default", "b", ret_default },
+		{ "operation", "s", ret_operation },
+		{ "package", "h", &package },
+		{ "vmlinuz", "h", &vmlinuz },
+		{ "modules", "h", &modules },
+		{ "fetch", "s", &fetch },
+		{ "suite", "s", &suite },
+		{ "mirror", "s", &mirror },
+		{},
+	};
+	int sources = 0;
+
+	if (!banger_options_read(options, table, error) || !check_operation(*ret_operation, error))
+		return NULL;
+	sources += package != G_MININT32;
+	sources += vmlinuz != G_MININT32;
+	sources += fetch != NULL;
+	if (sources != 1 || (modules != G_MININT32 && vmlinuz == G_MININT32)) {
+		g_set_error(error, BANGER_ERROR, BANGER_ERROR_INVALID_ARGUMENT,
+			    "give one of the options 'package', 'vmlinuz' (with or without "
+			    "'modules') and 'fetch'");
+		return NULL;
+	}
+	if (!get_option_fd(fds, package, "package", &request->package, error) ||
+	    !get_option_fd(fds, vmlinuz, "vmlinuz", &request->vmlinuz, error) ||
+	    !get_option_fd(fds, modules, "modules", &request->modules, error))
+		return NULL;
+	request->name = g_strdup(name);
+	request->fetch = g_strdup(fetch);
+	request->suite = g_strdup(suite);
+	request->mirror = g_strdup(mirror);
+	return g_steal_pointer(&request);
+}
+
+static gboolean
+handle_import_kernel(BangerDBusManager *skeleton, GDBusMethodInvocation *invocation,
+		     GUnixFDList *fds, GVariant *options, BangerBus *bus)
+{
+	g_autoptr(BangerKernelRequest) request = NULL;
+	const char *operation = "";
+	bool make_default = false;
+	GError *error = NULL;
+	BangerJob *job;
+
+	request = read_kernel_request(fds, options, &make_default, &operation, &error);
+	if (!request)
+		return banger_bus_refuse(invocation, error);
+	job = banger_manager_make_kernel(bus->manager, g_steal_pointer(&request), make_default,
+					 operation, &error);
+	if (!job)
+		return banger_bus_refuse(invocation, error);
+	banger_dbus_manager_complete_import_kernel(skeleton, invocation, /* fds= */ NULL,
+						   banger_bus_job_path(job));
+	return TRUE;
+}
+
+static void
+on_diagnosed(GObject *source, GAsyncResult *result, gpointer data)
+{
+	GDBusMethodInvocation *invocation = data;
+	GVariant *rows = banger_diagnose_finish(result);
+
+	g_dbus_method_invocation_return_value(invocation, g_variant_new("(@a(ssss))", rows));
+}
+
+static gboolean
+handle_diagnose(BangerDBusManager *skeleton, GDBusMethodInvocation *invocation, BangerBus *bus)
+{
+	banger_diagnose_async(bus->manager, bus->kvm, on_diagnosed, invocation);
+	return TRUE;
+}
+
+static void
+on_changed(BangerManager *manager, void *nothing, BangerBus *bus)
+{
+	const char *image = banger_manager_get_default_image(manager);
+	const char *kernel = banger_manager_get_default_kernel(manager);
+	g_autofree char *image_path = *image ? banger_path_new("image", image) : g_strdup("/");
+	g_autofree char *kernel_path = *kernel ? banger_path_new("kernel", kernel) : g_strdup("/");
+
+	banger_dbus_manager_set_default_image(bus->skeleton, image_path);
+	banger_dbus_manager_set_default_kernel(bus->skeleton, kernel_path);
+}
+
+static void
+on_kvm_changed(BangerKvmVerdict *kvm, BangerBus *bus)
+{
+	banger_dbus_manager_set_accelerator(bus->skeleton, banger_kvm_verdict_get(kvm));
+	banger_dbus_manager_set_accelerator_reason(bus->skeleton,
+						   banger_kvm_verdict_get_reason(kvm));
+}
+
+BangerDBusManager *
+banger_manager_dbus_new(BangerBus *bus)
+{
+	BangerDBusManager *skeleton = banger_dbus_manager_skeleton_new();
+	const struct {
+		const char *signal;
+		GCallback handler;
+	} handlers[] = {
+		{ "handle-create-vm", G_CALLBACK(handle_create_vm) },
+		{ "handle-plan-vm", G_CALLBACK(handle_plan_vm) },
+		{ "handle-find-vm", G_CALLBACK(handle_find_vm) },
+		{ "handle-find-image", G_CALLBACK(handle_find_image) },
+		{ "handle-find-kernel", G_CALLBACK(handle_find_kernel) },
+		{ "handle-import-image", G_CALLBACK(handle_import_image) },
+		{ "handle-build-image", G_CALLBACK(handle_build_image) },
+		{ "handle-import-kernel", G_CALLBACK(handle_import_kernel) },
+		{ "handle-diagnose", G_CALLBACK(handle_diagnose) },
+	};
+
+	for (size_t i = 0; i < G_N_ELEMENTS(handlers); i++)
+		g_signal_connect(skeleton, handlers[i].signal, handlers[i].handler, bus);
+	bus->skeleton = skeleton;
+	banger_dbus_manager_set_version(skeleton, BANGER_VERSION);
+	on_changed(bus->manager, NULL, bus);
+	on_kvm_changed(bus->kvm, bus);
+	g_signal_connect(bus->manager, "changed", G_CALLBACK(on_changed), bus);
+	g_signal_connect(bus->kvm, "changed", G_CALLBACK(on_kvm_changed), bus);
+	return skeleton;
+}

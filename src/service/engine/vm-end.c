@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* How a VM's run ends: asked for, by itself, or by a crash; and how it is found again by a successor. */
+#include "service/base/error.h"
+#include "service/engine/vm-private.h"
+#include "shared/base/log.h"
+
+#define PRIVILEGED(self) BANGER_PRIVILEGED_GET_IFACE((self)->ports->privileged)
+
+/* Whether an end that nobody here asked for is an ordinary one. */
+static bool
+is_guests_own_end(const char *reason)
+{
+	return g_str_equal(reason, "guest") || g_str_equal(reason, "host");
+}
+
+static void
+on_released(GObject *source, GAsyncResult *result, gpointer data)
+{
+	g_autoptr(BangerVm) self = data;
+	g_autoptr(GError) error = NULL;
+	g_autofree char *ended = NULL;
+	g_autofree char *why = NULL;
+	bool wanted = self->end_wanted;
+
+	if (!PRIVILEGED(self)->release_finish(self->ports->privileged, result, &ended, &error))
+		why = g_strdup_printf("its resources could not be released: %s", error->message);
+	else if (!wanted)
+		why = g_strdup_printf("the VMM ended unasked: %s; see 'banger vm logs %s'", ended,
+				      self->spec->name);
+	banger_vm_apply(self, wanted ? BANGER_VM_EV_END : BANGER_VM_EV_DIE, why);
+}
+
+static void
+release(BangerVm *self)
+{
+	PRIVILEGED(self)->release(self->ports->privileged, self->spec->id, self->operation,
+				  on_released, g_object_ref(self));
+}
+
+gboolean
+banger_vm_on_process_end(int fd, GIOCondition condition, gpointer data)
+{
+	BangerVm *self = data;
+
+	/* While it is starting, the runner notices by itself: the agent's connection is closed too. */
+	if (self->state == BANGER_VM_STARTING || self->bring_up)
+		return G_SOURCE_REMOVE;
+	if (is_guests_own_end(BANGER_VMM_GET_IFACE(self->vmm)->get_end_reason(self->vmm)))
+		self->end_wanted = true;
+	banger_vm_detach(self);
+	release(self);
+	return G_SOURCE_REMOVE;
+}
+
+/* One request to stop. */
+typedef struct Stop {
+	GSource *limit; /* fires when the guest has not ended by itself */
+} Stop;
+
+static void
+stop_free(Stop *stop)
+{
+	if (stop->limit)
+		g_source_destroy(stop->limit);
+	g_clear_pointer(&stop->limit, g_source_unref);
+	g_free(stop);
+}
+
+/* Ends the VMM; its end is then noticed like any other. */
+static void
+end_now(BangerVm *self)
+{
+	if (!self->process)
+		return;
+	banger_vm_detach(self);
+	release(self);
+}
+
+static gboolean
+on_limit(gpointer data)
+{
+	BangerVm *self = data;
+
+	bn_log_notice("vm=%s: the guest did not shut down in time, ending it", self->spec->id);
+	end_now(self);
+	return G_SOURCE_REMOVE;
+}
+
+static void
+on_shutdown(GObject *source, GAsyncResult *result, gpointer data)
+{
+	g_autoptr(BangerVm) self = data;
+	BangerGuest *guest = BANGER_GUEST(source);
+	g_autoptr(GError) error = NULL;
+
+	if (BANGER_GUEST_GET_IFACE(guest)->shutdown_finish(guest, result, &error))
+		return;
+	/* The VMM may have gone first, which is what was wanted. */
+	if (self->guest != guest)
+		return;
+	bn_log_notice("vm=%s: the guest cannot be asked to shut down, ending it: %s",
+		      self->spec->id, error->message);
+	end_now(self);
+}
+
+static void
+on_waited(GObject *source, GAsyncResult *result, gpointer data)
+{
+	g_autoptr(GTask) task = data;
+
+	(void)g_task_propagate_boolean(G_TASK(result), /* error= */ NULL);
+	g_task_return_boolean(task, true);
+}
+
+/* `task` succeeds when the VMM is gone and released. */
+static void
+wait_end(BangerVm *self, GTask *task)
+{
+	GTask *wait = g_task_new(self, /* cancellable= */ NULL, on_waited, g_object_ref(task));
+
+	g_ptr_array_add(self->waiting_end, wait);
+}
+
+void
+banger_vm_stop_async(BangerVm *self, unsigned timeout_s, const char *operation,
+		     GAsyncReadyCallback callback, void *data)
+{
+	g_autoptr(GTask) task = g_task_new(self, /* cancellable= */ NULL, callback, data);
+	Stop *stop = g_new0(Stop, 1);
+	BangerVmState before = self->state;
+	GError *error = NULL;
+
+	g_task_set_task_data(task, stop, (GDestroyNotify)stop_free);
+	if (before == BANGER_VM_STOPPING) {
+		/* Asked once more: now without patience, if it says so. */
+		wait_end(self, task);
+		if (timeout_s == 0)
+			end_now(self);
+		return;
+	}
+	if (!banger_vm_check_event(self, BANGER_VM_EV_STOP, &error)) {
+		g_task_return_error(task, error);
+		return;
+	}
+	banger_vm_apply(self, BANGER_VM_EV_STOP, /* error= */ NULL);
+	self->end_wanted = true;
+	wait_end(self, task);
+	if (before == BANGER_VM_STARTING) {
+		/* The end comes through the failure of the start, or of the recovery. */
+		if (self->bring_up)
+			g_cancellable_cancel(self->bring_up);
+		return;
+	}
+	/* A paused guest cannot answer. */
+	if (timeout_s == 0 || before == BANGER_VM_PAUSED || !self->guest) {
+		end_now(self);
+		return;
+	}
+	stop->limit = g_timeout_source_new_seconds(timeout_s);
+	g_source_set_callback(stop->limit, on_limit, self, NULL);
+	(void)g_source_attach(stop->limit, g_main_context_get_thread_default());
+	BANGER_GUEST_GET_IFACE(self->guest)
+		->shutdown(self->guest, /* cancellable= */ NULL, on_shutdown, g_object_ref(self));
+}
+
+bool
+banger_vm_stop_finish(BangerVm *self, GAsyncResult *result, GError **error)
+{
+	return g_task_propagate_boolean(G_TASK(result), error);
+}
+
+static void
+on_signalled(GObject *source, GAsyncResult *result, gpointer data)
+{
+	g_autoptr(GTask) task = data;
+	BangerPrivileged *privileged = BANGER_PRIVILEGED(source);
+	GError *error = NULL;
+
+	if (BANGER_PRIVILEGED_GET_IFACE(privileged)->signal_finish(privileged, result, &error))
+		g_task_return_boolean(task, true);
+	else
+		g_task_return_error(task, error);
+}
+
+void
+banger_vm_kill_async(BangerVm *self, uint32_t signal_number, const char *operation,
+		     GAsyncReadyCallback callback, void *data)
+{
+	g_autoptr(GTask) task = g_task_new(self, /* cancellable= */ NULL, callback, data);
+
+	if (!self->process) {
+		g_task_return_new_error(task, BANGER_ERROR, BANGER_ERROR_INVALID_STATE,
+					"VM %s is %s: nothing runs", self->spec->name,
+					banger_vm_state_to_string(self->state));
+		return;
+	}
+	self->end_wanted = true;
+	PRIVILEGED(self)->signal(self->ports->privileged, self->spec->id, operation, signal_number,
+				 on_signalled, g_steal_pointer(&task));
+}
+
+bool
+banger_vm_kill_finish(BangerVm *self, GAsyncResult *result, GError **error)
+{
+	return g_task_propagate_boolean(G_TASK(result), error);
+}
+
+static void
+on_lost_released(GObject *source, GAsyncResult *result, gpointer data)
+{
+	g_autoptr(GTask) task = data;
+	BangerVm *self = g_task_get_source_object(task);
+	g_autoptr(GError) error = NULL;
+	g_autofree char *ended = NULL;
+	g_autofree char *why = NULL;
+
+	if (!PRIVILEGED(self)->release_finish(self->ports->privileged, result, &ended, &error))
+		why = g_strdup_printf("ended while bangerd was away: %s", error->message);
+	else
+		why = g_strdup_printf("ended while bangerd was away: %s",
+				      *ended ? ended : "unknown");
+	bn_log_notice("vm=%s: %s", self->spec->id, why);
+	if (self->state == BANGER_VM_STARTING) {
+		g_autoptr(GError) gone = g_error_new_literal(BANGER_ERROR,
+							     BANGER_ERROR_GUEST_UNREACHABLE, why);
+
+		banger_vm_settle_guest(self, gone);
+		banger_vm_apply(self, BANGER_VM_EV_STOP, /* error= */ NULL);
+	}
+	banger_vm_apply(self, BANGER_VM_EV_END, self->end_wanted ? NULL : why);
+	g_task_return_boolean(task, true);
+}
+
+static void
+give_up_recovery(BangerVm *self, GTask *task)
+{
+	banger_vm_detach(self);
+	PRIVILEGED(self)->release(self->ports->privileged, self->spec->id, "", on_lost_released,
+				  g_object_ref(task));
+}
+
+static void
+on_guest_found(GObject *source, GAsyncResult *result, gpointer data)
+{
+	g_autoptr(GTask) task = data;
+	BangerVm *self = g_task_get_source_object(task);
+	BangerGuest *guest = BANGER_GUEST(source);
+	g_autoptr(GError) error = NULL;
+
+	if (!BANGER_GUEST_GET_IFACE(guest)->open_finish(guest, result, &self->hello, &error)) {
+		bn_log_warning("vm=%s: its guest does not answer any more: %s", self->spec->id,
+			       error->message);
+		give_up_recovery(self, task);
+		return;
+	}
+	/* Somebody could not wait. */
+	if (self->state != BANGER_VM_STARTING) {
+		give_up_recovery(self, task);
+		return;
+	}
+	bn_log_notice("vm=%s: found running", self->spec->id);
+	banger_vm_apply(self, BANGER_VM_EV_READY, /* error= */ NULL);
+	banger_vm_settle_guest(self, /* error= */ NULL);
+	g_task_return_boolean(task, true);
+}
+
+static void
+on_opened(GObject *source, GAsyncResult *result, gpointer data)
+{
+	g_autoptr(GTask) task = data;
+	BangerVm *self = g_task_get_source_object(task);
+	g_auto(BangerVmmHandles) handles = BANGER_VMM_HANDLES_INIT;
+	g_autoptr(GError) error = NULL;
+
+	if (!PRIVILEGED(self)->open_finish(self->ports->privileged, result, &handles, &error)) {
+		give_up_recovery(self, task);
+		return;
+	}
+	banger_vm_attach(self, &handles, /* fresh= */ false);
+	BANGER_GUEST_GET_IFACE(self->guest)
+		->open(self->guest, /* cancellable= */ NULL, on_guest_found, g_object_ref(task));
+}
+
+void
+banger_vm_recover_async(BangerVm *self, bool lives, GAsyncReadyCallback callback, void *data)
+{
+	g_autoptr(GTask) task = g_task_new(self, /* cancellable= */ NULL, callback, data);
+
+	if (lives && self->state == BANGER_VM_STARTING)
+		PRIVILEGED(self)->open(self->ports->privileged, self->spec->id, "", on_opened,
+				       g_object_ref(task));
+	else
+		give_up_recovery(self, task);
+}
+
+void
+banger_vm_recover_finish(BangerVm *self, GAsyncResult *result)
+{
+	(void)g_task_propagate_boolean(G_TASK(result), /* error= */ NULL);
+}

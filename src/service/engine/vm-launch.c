@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The steps of bringing a VM up, carried out through the ports. */
+#include "service/base/error.h"
+#include "service/engine/launch-run.h"
+#include "service/engine/vm-private.h"
+#include "shared/base/log.h"
+#include "shared/rules/boot-cmdline.h"
+
+/* What one bring-up needs besides the VM. */
+typedef struct BringUp {
+	BangerPlanFlags flags;
+	char *operation;
+	GCancellable *outer; /* the caller's */
+	gulong outer_handler;
+} BringUp;
+
+static void
+bring_up_free(BringUp *up)
+{
+	if (up->outer)
+		g_cancellable_disconnect(up->outer, up->outer_handler);
+	g_clear_object(&up->outer);
+	g_free(up->operation);
+	g_free(up);
+}
+
+/* One line per stage, so that the way of one operation can be followed, and timed, through all processes. */
+static void
+stamp(BangerVm *self, const char *stage)
+{
+	bn_log_info("op=%s vm=%s stage=%s mono_us=%" G_GINT64_FORMAT, self->operation,
+		    self->spec->id, stage, g_get_monotonic_time());
+}
+
+static void
+on_disk_made(GObject *source, GAsyncResult *result, gpointer data)
+{
+	g_autoptr(GTask) step = data;
+	BangerStorage *storage = BANGER_STORAGE(source);
+	g_autoptr(GError) error = NULL;
+
+	if (BANGER_STORAGE_GET_IFACE(storage)->create_finish(storage, result, &error))
+		g_task_return_boolean(step, true);
+	else
+		g_task_return_error(step, g_steal_pointer(&error));
+}
+
+static void
+on_decided(GObject *source, GAsyncResult *result, gpointer data)
+{
+	g_autoptr(GTask) step = data;
+	BangerVm *self = g_task_get_task_data(step);
+	g_autoptr(GError) error = NULL;
+	g_autofree char *reason = NULL;
+
+	if (!banger_kvm_verdict_decide_finish(result, &self->uses_kvm, &reason, &error)) {
+		g_task_return_error(step, g_steal_pointer(&error));
+		return;
+	}
+	g_free(self->accelerator_reason);
+	self->accelerator_reason = g_steal_pointer(&reason);
+	g_task_return_boolean(step, true);
+}
+
+static bool
+fill_spec(BangerVm *self, BnVmmSpec *ret, GError **error)
+{
+	BnBootCmdline line = {
+		.kind = self->spec->vmm,
+		.kvm = self->uses_kvm,
+		.tsc_khz = self->uses_kvm ? 0 : self->ports->tsc_khz,
+		.hostname = self->spec->name,
+		.root = BN_BOOT_ROOT_OVERLAY,
+		.init = self->spec->use_init ? BN_BOOT_INIT_AUTO : BN_BOOT_INIT_NONE,
+	};
+
+	*ret = (BnVmmSpec){ .kind = self->spec->vmm,
+			    .kvm = self->uses_kvm,
+			    .vcpus = self->spec->vcpus,
+			    .memory_bytes = self->spec->memory_bytes,
+			    .n_disks = (uint32_t)self->disks.n };
+	for (size_t i = 0; i < self->disks.n; i++)
+		ret->disk_read_only[i] = self->disks.read_only[i];
+	if (bn_boot_cmdline_make(&line, ret->cmdline) < 0) {
+		g_set_error(error, BANGER_ERROR, BANGER_ERROR_INVALID_ARGUMENT,
+			    "the kernel command line does not fit");
+		return false;
+	}
+	return true;
+}
+
+static void
+on_launched(GObject *source, GAsyncResult *result, gpointer data)
+{
+	g_autoptr(GTask) step = data;
+	BangerVm *self = g_task_get_task_data(step);
+	BangerPrivileged *privileged = BANGER_PRIVILEGED(source);
+	g_auto(BangerVmmHandles) handles = BANGER_VMM_HANDLES_INIT;
+	g_autoptr(GError) error = NULL;
+
+	/* The VMM has its own copies now, or there is none. */
+	banger_disks_clear(&self->disks);
+	if (!BANGER_PRIVILEGED_GET_IFACE(privileged)
+		     ->launch_finish(privileged, result, &handles, &error)) {
+		g_task_return_error(step, g_steal_pointer(&error));
+		return;
+	}
+	stamp(self, "launched");
+	banger_vm_attach(self, &handles, /* fresh= */ true);
+	g_task_return_boolean(step, true);
+}
+
+static void
+run_launch(BangerVm *self, GTask *step)
+{
+	BnVmmSpec spec;
+	BangerLaunch launch = { .vm = self->spec->id,
+				.operation = self->operation,
+				.spec = &spec,
+				.kernel = self->kernel_fd,
+				.initramfs = self->initramfs_fd };
+	GError *error = NULL;
+
+	if (!fill_spec(self, &spec, &error)) {
+		g_task_return_error(step, error);
+		return;
+	}
+	for (size_t i = 0; i < self->disks.n; i++)
+		launch.disks[i] = self->disks.fds[i];
+	stamp(self, "launch");
+	BANGER_PRIVILEGED_GET_IFACE(self->ports->privileged)
+		->launch(self->ports->privileged, &launch, g_task_get_cancellable(step),
+			 on_launched, g_object_ref(step));
+}
+
+static void
+on_guest_open(GObject *source, GAsyncResult *result, gpointer data)
+{
+	g_autoptr(GTask) step = data;
+	BangerVm *self = g_task_get_task_data(step);
+	BangerGuest *guest = BANGER_GUEST(source);
+	g_autoptr(GError) error = NULL;
+
+	if (!BANGER_GUEST_GET_IFACE(guest)->open_finish(guest, result, &self->hello, &error)) {
+		g_task_return_error(step, g_steal_pointer(&error));
+		return;
+	}
+	bn_log_info("op=%s vm=%s stage=hello mono_us=%" G_GINT64_FORMAT
+		    " guest_us=%" G_GUINT64_FORMAT,
+		    self->operation, self->spec->id, g_get_monotonic_time(),
+		    self->hello.hello_us - self->hello.first_us);
+	g_task_return_boolean(step, true);
+}
+
+static void
+run_step(BangerStep kind, GTask *step, void *data)
+{
+	BangerVm *self = data;
+	const BangerPorts *ports = self->ports;
+	GCancellable *cancellable = g_task_get_cancellable(step);
+	GError *error = NULL;
+	bool ok = true;
+
+	g_task_set_task_data(step, self, /* destroy= */ NULL);
+	switch (kind) {
+	case BANGER_STEP_MAKE_DISK:
+		BANGER_STORAGE_GET_IFACE(ports->storage)
+			->create(ports->storage, self->spec, cancellable, on_disk_made,
+				 g_object_ref(step));
+		return;
+	case BANGER_STEP_ACCELERATOR:
+		banger_kvm_verdict_decide_async(self->kvm, self->spec->accelerator, cancellable,
+						on_decided, g_object_ref(step));
+		return;
+	case BANGER_STEP_KERNEL:
+		ok = BANGER_IMAGE_STORE_GET_IFACE(ports->images)
+			     ->get_kernel(ports->images, self->spec->kernel, &self->kernel_fd,
+					  &self->initramfs_fd, &error);
+		break;
+	case BANGER_STEP_DISKS:
+		ok = BANGER_STORAGE_GET_IFACE(ports->storage)
+			     ->open(ports->storage, self->spec, &self->disks, &error);
+		break;
+	case BANGER_STEP_LAUNCH:
+		run_launch(self, step);
+		return;
+	case BANGER_STEP_GUEST:
+		BANGER_GUEST_GET_IFACE(self->guest)
+			->open(self->guest, cancellable, on_guest_open, g_object_ref(step));
+		return;
+	default:
+		g_assert_not_reached();
+	}
+	if (ok)
+		g_task_return_boolean(step, true);
+	else
+		g_task_return_error(step, error);
+}
+
+static void
+on_released(GObject *source, GAsyncResult *result, gpointer data)
+{
+	g_autoptr(GTask) step = data;
+	BangerVm *self = g_task_get_task_data(step);
+	BangerPrivileged *privileged = BANGER_PRIVILEGED(source);
+	g_autoptr(GError) error = NULL;
+	g_autofree char *ended = NULL;
+
+	if (!BANGER_PRIVILEGED_GET_IFACE(privileged)
+		     ->release_finish(privileged, result, &ended, &error))
+		bn_log_warning("op=%s vm=%s: the VMM could not be released, ignoring: %s",
+			       self->operation, self->spec->id, error->message);
+	else
+		bn_log_info("op=%s vm=%s: the VMM ended: %s", self->operation, self->spec->id,
+			    ended);
+	g_task_return_boolean(step, true);
+}
+
+static void
+undo_step(BangerStep kind, GTask *step, void *data)
+{
+	BangerVm *self = data;
+	g_autoptr(GError) error = NULL;
+
+	g_task_set_task_data(step, self, /* destroy= */ NULL);
+	switch (kind) {
+	case BANGER_STEP_MAKE_DISK:
+		if (!BANGER_STORAGE_GET_IFACE(self->ports->storage)
+			     ->destroy(self->ports->storage, self->spec->id, &error))
+			bn_log_warning("op=%s vm=%s: its disk could not be removed, ignoring: %s",
+				       self->operation, self->spec->id, error->message);
+		break;
+	case BANGER_STEP_DISKS:
+		banger_disks_clear(&self->disks);
+		break;
+	case BANGER_STEP_LAUNCH:
+		banger_vm_detach(self);
+		BANGER_PRIVILEGED_GET_IFACE(self->ports->privileged)
+			->release(self->ports->privileged, self->spec->id, self->operation,
+				  on_released, g_object_ref(step));
+		return;
+	default:
+		break;
+	}
+	g_task_return_boolean(step, true);
+}
+
+static void
+report_step(BangerStep kind, size_t index, size_t n, void *data)
+{
+	static const char *const texts[_BANGER_STEP_MAX] = {
+		[BANGER_STEP_MAKE_DISK] = "making its disk",
+		[BANGER_STEP_ACCELERATOR] = "looking for KVM",
+		[BANGER_STEP_KERNEL] = "loading the kernel",
+		[BANGER_STEP_DISKS] = "opening its disks",
+		[BANGER_STEP_LAUNCH] = "starting the VMM",
+		[BANGER_STEP_GUEST] = "waiting for the guest",
+	};
+	BangerVm *self = data;
+
+	if (self->progress)
+		self->progress(texts[kind], (double)index / (double)n, self->progress_data);
+}
+
+static const BangerStepOps step_ops = {
+	.run = run_step,
+	.undo = undo_step,
+	.progress = report_step,
+};
+
+static void
+finish_start(BangerVm *self, const GError *error)
+{
+	if (error) {
+		/* Whoever waits to run a command hears the cause, not a consequence. */
+		banger_vm_settle_guest(self, error);
+		banger_vm_apply(self, BANGER_VM_EV_FAIL, error->message);
+		return;
+	}
+	banger_vm_apply(self, BANGER_VM_EV_READY, /* error= */ NULL);
+	banger_vm_settle_guest(self, /* error= */ NULL);
+}
+
+static void
+on_brought_up(GObject *source, GAsyncResult *result, gpointer data)
+{
+	g_autoptr(GTask) task = data;
+	BangerVm *self = g_task_get_source_object(task);
+	BringUp *up = g_task_get_task_data(task);
+	GError *error = NULL;
+
+	(void)banger_launch_run_finish(result, &error);
+	if (error)
+		banger_error_convert(error);
+	g_clear_object(&self->bring_up);
+	if (up->flags & BANGER_PLAN_START)
+		finish_start(self, error);
+	self->operation = "";
+	if (error)
+		g_task_return_error(task, error);
+	else
+		g_task_return_boolean(task, true);
+}
+
+static void
+on_resumed(GObject *source, GAsyncResult *result, gpointer data)
+{
+	g_autoptr(GTask) task = data;
+	BangerVmm *vmm = BANGER_VMM(source);
+	GError *error = NULL;
+
+	if (BANGER_VMM_GET_IFACE(vmm)->resume_finish(vmm, result, &error))
+		g_task_return_boolean(task, true);
+	else
+		g_task_return_error(task, error);
+}
+
+static void
+on_outer_cancelled(GCancellable *outer, GCancellable *inner)
+{
+	g_cancellable_cancel(inner);
+}
+
+void
+banger_vm_bring_up_async(BangerVm *self, BangerPlanFlags flags, const char *operation,
+			 BangerVmProgress progress, void *progress_data, GCancellable *cancellable,
+			 GAsyncReadyCallback callback, void *data)
+{
+	g_autoptr(GTask) task = g_task_new(self, /* cancellable= */ NULL, callback, data);
+	BangerPlan plan = banger_launch_plan_make(flags);
+	BringUp *up = g_new0(BringUp, 1);
+	GError *error = NULL;
+
+	up->flags = flags;
+	up->operation = g_strdup(operation);
+	g_task_set_task_data(task, up, (GDestroyNotify)bring_up_free);
+	if (self->state == BANGER_VM_PAUSED && (flags & BANGER_PLAN_START)) {
+		BANGER_VMM_GET_IFACE(self->vmm)->resume(self->vmm, on_resumed,
+							g_steal_pointer(&task));
+		return;
+	}
+	if ((flags & BANGER_PLAN_START) &&
+	    !banger_vm_check_event(self, BANGER_VM_EV_START, &error)) {
+		g_task_return_error(task, error);
+		return;
+	}
+	self->operation = up->operation;
+	self->bring_up = g_cancellable_new();
+	self->progress = progress;
+	self->progress_data = progress_data;
+	if (cancellable) {
+		up->outer = g_object_ref(cancellable);
+		up->outer_handler =
+			g_cancellable_connect(cancellable, G_CALLBACK(on_outer_cancelled),
+					      g_object_ref(self->bring_up), g_object_unref);
+	}
+	if (flags & BANGER_PLAN_START) {
+		self->started_us = g_get_real_time();
+		banger_vm_apply(self, BANGER_VM_EV_START, /* error= */ NULL);
+	}
+	banger_launch_run_async(&plan, &step_ops, self, self->bring_up, on_brought_up,
+				g_steal_pointer(&task));
+}
+
+bool
+banger_vm_bring_up_finish(BangerVm *self, GAsyncResult *result, GError **error)
+{
+	return g_task_propagate_boolean(G_TASK(result), error);
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What a VM is: the values that were chosen at its creation. */
+#pragma once
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "shared/rules/vmm-spec.h"
+
+typedef enum BangerAccelerator {
+	BANGER_ACCELERATOR_AUTO, /* KVM where the probe proves it, else emulation */
+	BANGER_ACCELERATOR_KVM,
+	BANGER_ACCELERATOR_EMULATION,
+	_BANGER_ACCELERATOR_MAX,
+	_BANGER_ACCELERATOR_INVALID = -EINVAL,
+} BangerAccelerator;
+
+BN_DECLARE_ENUM_TABLE(banger_accelerator, BangerAccelerator);
+
+#define BANGER_VM_DEFAULT_VCPUS  2
+#define BANGER_VM_DEFAULT_MEMORY (1 * BN_GIB)
+#define BANGER_VM_DEFAULT_DISK   (8 * BN_GIB)
+
+/* All strings are owned. */
+typedef struct BangerVmSpec {
+	char *id;
+	char *name;
+	char *image;  /* id */
+	char *kernel; /* id */
+	uint32_t vcpus;
+	uint64_t memory_bytes;
+	uint64_t disk_bytes;
+	BnVmmKind vmm;
+	BangerAccelerator accelerator;
+	bool use_init; /* hand PID 1 to the image's init where it has one */
+	bool ephemeral;
+	int64_t created_us; /* since 1970 UTC */
+} BangerVmSpec;
+
+/* A spec with the defaults and nothing named yet. */
+BangerVmSpec *banger_vm_spec_new(void);
+BangerVmSpec *banger_vm_spec_dup(const BangerVmSpec *spec);
+void banger_vm_spec_free(BangerVmSpec *spec);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(BangerVmSpec, banger_vm_spec_free)
+
+/* False with BANGER_ERROR_INVALID_ARGUMENT naming the option that is out of bounds. */
+bool banger_vm_spec_check(const BangerVmSpec *spec, GError **error);

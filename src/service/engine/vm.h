@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* One VM: its state, and what is done to it. Knows no bus and no adapter. */
+#pragma once
+
+#include "service/engine/kvm-verdict.h"
+#include "service/engine/launch-plan.h"
+#include "service/engine/vm-fsm.h"
+#include "service/engine/vm-spec.h"
+#include "service/ports/ports.h"
+
+#define BANGER_TYPE_VM (banger_vm_get_type())
+G_DECLARE_FINAL_TYPE(BangerVm, banger_vm, BANGER, VM, GObject)
+
+/* `ports` and `kvm` outlive the VM. A VM that is restored with a live state waits for
+ * banger_vm_recover_async().
+ *
+ * Signals: "changed" (anything but the spec); "ended" when a VMM is gone, for whatever reason. */
+BangerVm *banger_vm_new(const BangerVmSpec *spec, const BangerPorts *ports, BangerKvmVerdict *kvm);
+void banger_vm_restore(BangerVm *self, BangerVmState state, const char *last_error,
+		       int64_t started_us);
+
+const BangerVmSpec *banger_vm_get_spec(BangerVm *self);
+BangerVmState banger_vm_get_state(BangerVm *self);
+const char *banger_vm_get_last_error(BangerVm *self);
+int64_t banger_vm_get_started_us(BangerVm *self);
+/* "kvm", "emulation", or "" before the first start; and why. */
+const char *banger_vm_get_accelerator(BangerVm *self);
+const char *banger_vm_get_accelerator_reason(BangerVm *self);
+/* "" while the agent has not answered. */
+const char *banger_vm_get_boot_id(BangerVm *self);
+
+/* Called when a step begins. */
+typedef void (*BangerVmProgress)(const char *text, double progress, void *data);
+
+/* Makes its disk (BANGER_PLAN_MAKE) and starts it (BANGER_PLAN_START); what had been done is undone where it
+ * fails or is cancelled. Starting a paused VM lets it go on. `progress` may be NULL. */
+void banger_vm_bring_up_async(BangerVm *self, BangerPlanFlags flags, const char *operation,
+			      BangerVmProgress progress, void *progress_data,
+			      GCancellable *cancellable, GAsyncReadyCallback callback, void *data);
+bool banger_vm_bring_up_finish(BangerVm *self, GAsyncResult *result, GError **error);
+
+/* False with BANGER_ERROR_INVALID_STATE where `event` cannot happen now. */
+bool banger_vm_check_event(BangerVm *self, BangerVmEvent event, GError **error);
+
+/* Syncs, shuts down, and ends the VMM where the guest has not by itself within `timeout_s`. 0: ends it at once. */
+void banger_vm_stop_async(BangerVm *self, unsigned timeout_s, const char *operation,
+			  GAsyncReadyCallback callback, void *data);
+bool banger_vm_stop_finish(BangerVm *self, GAsyncResult *result, GError **error);
+
+void banger_vm_kill_async(BangerVm *self, uint32_t signal_number, const char *operation,
+			  GAsyncReadyCallback callback, void *data);
+bool banger_vm_kill_finish(BangerVm *self, GAsyncResult *result, GError **error);
+
+/* Finds the VMM again that a daemon before this one had started: afterwards the VM runs, or is stopped and says
+ * why. Never fails. `lives`: the helper knows of it. */
+void banger_vm_recover_async(BangerVm *self, bool lives, GAsyncReadyCallback callback, void *data);
+void banger_vm_recover_finish(BangerVm *self, GAsyncResult *result);
+
+/* Waits while it is starting; then its guest (a reference), or BANGER_ERROR_INVALID_STATE or
+ * BANGER_ERROR_GUEST_UNREACHABLE. */
+void banger_vm_wait_guest_async(BangerVm *self, GCancellable *cancellable,
+				GAsyncReadyCallback callback, void *data);
+BangerGuest *banger_vm_wait_guest_finish(BangerVm *self, GAsyncResult *result, GError **error);
+
+/* NULL where it has none now. */
+BangerConsole *banger_vm_get_console(BangerVm *self);

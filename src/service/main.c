@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* bangerd: options, construction, loop. */
+#include <gio/gio.h>
+#include <glib-unix.h>
+#include <locale.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "boot/tsc.h"
+#include "service/adapters/console-log.h"
+#include "service/adapters/guest-agent.h"
+#include "service/adapters/image-store.h"
+#include "service/adapters/privileged-dbus.h"
+#include "service/adapters/storage-overlay.h"
+#include "service/adapters/vmm-qemu.h"
+#include "service/base/error.h"
+#include "service/base/names.h"
+#include "service/bus/bus.h"
+#include "shared/base/log.h"
+
+/* Everything that main() makes, in the order in which it is taken down. */
+typedef struct Daemon {
+	GMainLoop *loop;
+	GDBusConnection *session;
+	BangerPorts ports;
+	BangerKvmVerdict *kvm;
+	BangerManager *manager;
+	BangerBus *bus;
+	int status;
+} Daemon;
+
+static char *vm_directory;
+
+static BangerConsole *
+make_console(const char *vm, int fd, bool fresh)
+{
+	g_autofree char *path = g_build_filename(vm_directory, vm, "console.log", NULL);
+
+	return banger_console_log_new(path, fd, fresh);
+}
+
+static int
+print_errors(void)
+{
+	(void)banger_error_quark();
+	for (int i = 0; i < _BANGER_ERROR_MAX; i++)
+		(void)puts(banger_error_get_name((BangerError)i));
+	return 0;
+}
+
+static char *
+state_directory(void)
+{
+	return g_build_filename(g_get_user_state_dir(), "banger", NULL);
+}
+
+static bool
+fill_ports(Daemon *daemon, GDBusConnection *system, GError **error)
+{
+	const char *data = g_get_user_data_dir();
+	g_autofree char *images = g_build_filename(data, "banger", NULL);
+	g_autofree char *temporary =
+		g_build_filename(g_get_user_cache_dir(), "banger", "tmp", NULL);
+	BangerPorts *ports = &daemon->ports;
+
+	vm_directory = g_build_filename(data, "banger", "vm", NULL);
+	if (g_mkdir_with_parents(temporary, 0700) < 0 ||
+	    g_mkdir_with_parents(vm_directory, 0700) < 0) {
+		g_set_error(error, BANGER_ERROR, BANGER_ERROR_FAILED, "cannot make %s or %s: %s",
+			    temporary, vm_directory, g_strerror(errno));
+		return false;
+	}
+	ports->images = banger_image_directory_new(images, error);
+	if (!ports->images)
+		return false;
+	banger_image_directory_clean(BANGER_IMAGE_DIRECTORY(ports->images));
+	ports->privileged = banger_privileged_dbus_new(system, /* may_ask= */ true);
+	ports->storage = banger_storage_overlay_new(vm_directory, ports->images);
+	ports->vmm_new = banger_vmm_qemu_new;
+	ports->guest_new = banger_guest_agent_new;
+	ports->console_new = make_console;
+	ports->tsc_khz = boot_tsc_khz();
+	return true;
+}
+
+static void
+on_name_lost(GDBusConnection *connection, const char *name, gpointer data)
+{
+	Daemon *daemon = data;
+
+	/* Another daemon has it, or the bus is gone: VMs live on, and the next daemon finds them. */
+	bn_log_error("%s is not ours: another bangerd runs, or the session bus is gone", name);
+	daemon->status = 1;
+	g_main_loop_quit(daemon->loop);
+}
+
+static gboolean
+on_signal(gpointer data)
+{
+	Daemon *daemon = data;
+
+	g_main_loop_quit(daemon->loop);
+	return G_SOURCE_CONTINUE;
+}
+
+static void
+on_recovered(GObject *source, GAsyncResult *result, gpointer data)
+{
+	banger_manager_recover_finish(BANGER_MANAGER(source), result);
+}
+
+static bool
+build(Daemon *daemon, GError **error)
+{
+	g_autofree char *directory = state_directory();
+	g_autoptr(BangerStore) store = NULL;
+	g_autoptr(GError) no_system_bus = NULL;
+	g_autoptr(GDBusConnection) system =
+		g_bus_get_sync(G_BUS_TYPE_SYSTEM, /* cancellable= */ NULL, &no_system_bus);
+
+	if (system)
+		g_dbus_connection_set_exit_on_close(system, FALSE);
+	else
+		bn_log_warning("no system bus, so no VM can be started: %s",
+			       no_system_bus->message);
+	if (g_mkdir_with_parents(directory, 0700) < 0) {
+		g_set_error(error, BANGER_ERROR, BANGER_ERROR_FAILED, "cannot make %s: %s",
+			    directory, g_strerror(errno));
+		return false;
+	}
+	store = banger_store_open(directory, error);
+	if (!store || !fill_ports(daemon, system, error))
+		return false;
+	daemon->kvm = banger_kvm_verdict_new(daemon->ports.privileged);
+	daemon->manager = banger_manager_new(store, &daemon->ports, daemon->kvm, error);
+	if (!daemon->manager)
+		return false;
+	daemon->session = g_bus_get_sync(G_BUS_TYPE_SESSION, /* cancellable= */ NULL, error);
+	if (!daemon->session)
+		return false;
+	g_dbus_connection_set_exit_on_close(daemon->session, FALSE);
+	daemon->bus = banger_bus_new(daemon->session, daemon->manager, daemon->kvm, &daemon->ports,
+				     error);
+	return daemon->bus != NULL;
+}
+
+static void
+run(Daemon *daemon)
+{
+	guint name = g_bus_own_name_on_connection(
+		daemon->session, BANGER_BUS_NAME, G_BUS_NAME_OWNER_FLAGS_DO_NOT_QUEUE,
+		/* acquired= */ NULL, on_name_lost, daemon, /* free= */ NULL);
+
+	(void)g_unix_signal_add(SIGTERM, on_signal, daemon);
+	(void)g_unix_signal_add(SIGINT, on_signal, daemon);
+	banger_manager_recover_async(daemon->manager, on_recovered, /* data= */ NULL);
+	g_main_loop_run(daemon->loop);
+	g_bus_unown_name(name);
+}
+
+static void
+tear_down(Daemon *daemon)
+{
+	g_clear_pointer(&daemon->bus, banger_bus_free);
+	g_clear_object(&daemon->manager);
+	g_clear_object(&daemon->kvm);
+	g_clear_object(&daemon->ports.storage);
+	g_clear_object(&daemon->ports.images);
+	g_clear_object(&daemon->ports.privileged);
+	if (daemon->session)
+		(void)g_dbus_connection_flush_sync(daemon->session, /* cancellable= */ NULL, NULL);
+	g_clear_object(&daemon->session);
+	g_main_loop_unref(daemon->loop);
+	g_free(vm_directory);
+}
+
+int
+main(int argc, char **argv)
+{
+	gboolean version = FALSE, check = FALSE, errors = FALSE, verbose = FALSE;
+	const GOptionEntry entries[] = {
+		{ "version", 0, 0, G_OPTION_ARG_NONE, &version, "Print the version", NULL },
+		{ "check-migrations", 0, 0, G_OPTION_ARG_NONE, &check,
+		  "Exit with 0 if the state fits, 1 if it would be migrated, 2 if it cannot be read",
+		  NULL },
+		{ "list-errors", 0, 0, G_OPTION_ARG_NONE, &errors, "Print the names of all errors",
+		  NULL },
+		{ "verbose", 'v', 0, G_OPTION_ARG_NONE, &verbose, "Log more", NULL },
+		{ NULL },
+	};
+	g_autoptr(GOptionContext) context = g_option_context_new("- the VMs of one user");
+	g_autoptr(GError) error = NULL;
+	g_autofree char *directory = state_directory();
+	Daemon daemon = {};
+
+	setlocale(LC_ALL, "");
+	(void)umask(0077);
+	g_option_context_add_main_entries(context, entries, /* domain= */ NULL);
+	if (!g_option_context_parse(context, &argc, &argv, &error)) {
+		(void)fprintf(stderr, "bangerd: %s\n", error->message);
+		return 2;
+	}
+	if (version) {
+		(void)puts(BANGER_VERSION);
+		return 0;
+	}
+	if (check)
+		return banger_store_check(directory);
+	if (errors)
+		return print_errors();
+	bn_log_set_max(verbose ? BN_LOG_DEBUG : BN_LOG_INFO);
+	(void)banger_error_quark();
+	daemon.loop = g_main_loop_new(NULL, FALSE);
+	if (build(&daemon, &error)) {
+		run(&daemon);
+	} else {
+		bn_log_error("%s", error->message);
+		daemon.status = 1;
+	}
+	tear_down(&daemon);
+	return daemon.status;
+}

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "service/manager/diagnose.h"
+
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "service/base/error.h"
+
+/* Below this a VM with the default disk is likely to be paused soon. */
+#define FREE_SPACE_LOW (2 * BN_GIB)
+
+static void
+add(GVariantBuilder *rows, const char *result, const char *check, const char *finding,
+    const char *remedy)
+{
+	g_variant_builder_add(rows, "(ssss)", result, check, finding, remedy);
+}
+
+static void
+check_program(GVariantBuilder *rows, const char *check, const char *path, const char *result,
+	      const char *package)
+{
+	g_autofree char *remedy = g_strdup_printf("install the package '%s'", package);
+	g_autofree char *finding = g_strdup_printf("%s is missing", path);
+
+	if (access(path, X_OK) == 0)
+		add(rows, "pass", check, path, "");
+	else
+		add(rows, result, check, finding, remedy);
+}
+
+static void
+check_defaults(GVariantBuilder *rows, BangerManager *manager)
+{
+	g_autoptr(GError) error = NULL;
+	const BangerImageRow *image = banger_manager_find_image(manager, "", &error);
+	const BangerKernelRow *kernel;
+
+	if (image)
+		add(rows, "pass", "default image", image->name, "");
+	else
+		add(rows, "warn", "default image", "there is none", "banger image build --default");
+	g_clear_error(&error);
+	kernel = banger_manager_find_kernel(manager, "", &error);
+	if (kernel)
+		add(rows, "pass", "default kernel", kernel->release, "");
+	else
+		add(rows, "warn", "default kernel", "there is none",
+		    "banger kernel import --fetch --default");
+}
+
+static void
+check_space(GVariantBuilder *rows)
+{
+	const char *directory = g_get_user_data_dir();
+	struct statvfs fs;
+	uint64_t free_bytes;
+	g_autofree char *finding = NULL;
+
+	if (statvfs(directory, &fs) < 0)
+		return;
+	free_bytes = (uint64_t)fs.f_bavail * fs.f_frsize;
+	finding = g_strdup_printf("%s has %" G_GUINT64_FORMAT " MiB free", directory,
+				  free_bytes / BN_MIB);
+	if (free_bytes >= FREE_SPACE_LOW)
+		add(rows, "pass", "disk space", finding, "");
+	else
+		add(rows, "warn", "disk space", finding,
+		    "delete images and VMs that are not needed: 'banger image list', 'banger vm list'");
+}
+
+static void
+check_vms(GVariantBuilder *rows, BangerManager *manager)
+{
+	g_autoptr(GList) vms = banger_manager_list_vms(manager);
+
+	for (GList *l = vms; l; l = l->next) {
+		const char *problem = banger_vm_get_last_error(l->data);
+		g_autofree char *check =
+			g_strdup_printf("VM %s", banger_vm_get_spec(l->data)->name);
+
+		if (*problem)
+			add(rows, "warn", check, problem, "banger vm show, banger vm logs");
+	}
+}
+
+static void
+on_decided(GObject *source, GAsyncResult *result, gpointer data)
+{
+	g_autoptr(GTask) task = data;
+	BangerManager *manager = g_task_get_source_object(task);
+	BangerKvmVerdict *kvm = BANGER_KVM_VERDICT(source);
+	g_autoptr(GError) error = NULL;
+	g_autofree char *reason = NULL;
+	GVariantBuilder rows;
+	bool usable = false;
+
+	g_variant_builder_init(&rows, G_VARIANT_TYPE("a(ssss)"));
+	add(&rows, "pass", "bangerd", BANGER_VERSION, "");
+	if (!banger_kvm_verdict_decide_finish(result, &usable, &reason, &error))
+		add(&rows, "fail", "helper", error->message,
+		    banger_error_is_not_authorized(error)
+			    ? "ask an administrator to add you to the group 'banger'"
+			    : "see 'journalctl -u banger-helper'");
+	else
+		add(&rows, "pass", "helper", "org.banger.Helper answers", "");
+	if (usable)
+		add(&rows, "pass", "acceleration", reason, "");
+	else if (!error)
+		add(&rows, "warn", "acceleration", reason,
+		    *banger_kvm_verdict_get(kvm)
+			    ? "VMs run under emulation, about ten times slower"
+			    : "ask an administrator to add you to the group 'banger'");
+	check_program(&rows, "VMM", "/usr/bin/qemu-system-x86_64", "fail", "qemu-system-x86");
+	check_program(&rows, "image build", "/usr/bin/mmdebstrap", "warn", "mmdebstrap");
+	check_program(&rows, "image build as a user", "/usr/bin/newuidmap", "warn", "uidmap");
+	check_defaults(&rows, manager);
+	check_space(&rows);
+	check_vms(&rows, manager);
+	g_task_return_pointer(task, g_variant_builder_end(&rows), NULL);
+}
+
+void
+banger_diagnose_async(BangerManager *manager, BangerKvmVerdict *kvm, GAsyncReadyCallback callback,
+		      void *data)
+{
+	GTask *task = g_task_new(manager, /* cancellable= */ NULL, callback, data);
+
+	banger_kvm_verdict_decide_async(kvm, BANGER_ACCELERATOR_AUTO, /* cancellable= */ NULL,
+					on_decided, task);
+}
+
+GVariant *
+banger_diagnose_finish(GAsyncResult *result)
+{
+	return g_task_propagate_pointer(G_TASK(result), /* error= */ NULL);
+}

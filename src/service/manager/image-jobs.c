@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The jobs that make images and kernels, and their deletion. */
+#include "service/base/error.h"
+#include "service/base/names.h"
+#include "service/manager/manager-private.h"
+#include "shared/base/log.h"
+#include "shared/rules/names.h"
+
+#define STORE(self) BANGER_IMAGE_STORE_GET_IFACE((self)->ports->images)
+
+typedef struct Work {
+	BangerManager *manager;
+	BangerJob *job;
+	bool make_default;
+} Work;
+
+static Work *
+work_new(BangerManager *manager, BangerJobKind kind, bool make_default, const char *operation)
+{
+	Work *work = g_new0(Work, 1);
+
+	work->manager = g_object_ref(manager);
+	work->job = banger_manager_begin_job(manager, kind, /* subject= */ NULL, operation);
+	work->make_default = make_default;
+	return work;
+}
+
+static void
+work_free(Work *work)
+{
+	g_object_unref(work->job);
+	g_object_unref(work->manager);
+	g_free(work);
+}
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Work, work_free)
+
+static void
+on_progress(const char *stage, double progress, void *data)
+{
+	banger_job_set_stage(data, stage, progress);
+}
+
+static void
+set_result(BangerJob *job, const char *kind, const char *id)
+{
+	g_autofree char *path = banger_path_new(kind, id);
+
+	banger_job_set_result(job, kind, g_variant_new_object_path(path));
+}
+
+/* The files are published already: from here on the row decides whether they exist. */
+static bool
+record_image(Work *work, BangerImageRow *row, GError **error)
+{
+	BangerManager *self = work->manager;
+	g_autoptr(GError) second = NULL;
+
+	if (!banger_store_add_image(self->store, row, error)) {
+		if (!STORE(self)->remove_image(self->ports->images, row->id, &second))
+			bn_log_error("image=%s: it could not be removed, ignoring: %s", row->id,
+				     second->message);
+		banger_image_row_free(row);
+		return false;
+	}
+	g_hash_table_insert(self->images, row->id, row);
+	banger_manager_emit(self, BANGER_MANAGER_IMAGE_ADDED, row);
+	set_result(work->job, "image", row->id);
+	if (work->make_default || !*self->default_image)
+		return banger_manager_set_default_image(self, row->id, error);
+	return true;
+}
+
+static void
+on_image_made(GObject *source, GAsyncResult *result, gpointer data)
+{
+	g_autoptr(Work) work = data;
+	BangerImageStore *store = BANGER_IMAGE_STORE(source);
+	GError *error = NULL;
+	BangerImageRow *row =
+		BANGER_IMAGE_STORE_GET_IFACE(store)->make_image_finish(store, result, &error);
+
+	if (row)
+		(void)record_image(work, row, &error);
+	else
+		banger_error_convert(error);
+	banger_job_finish(work->job, error);
+}
+
+static bool
+check_name(const char *name, GError **error)
+{
+	if (bn_names_is_object(name))
+		return true;
+	g_set_error(error, BANGER_ERROR, BANGER_ERROR_INVALID_ARGUMENT,
+		    "option 'name': must be 1 to 127 of a-z, 0-9, and inside '-' '.' '_' ':'");
+	return false;
+}
+
+static bool
+is_name_taken(GHashTable *table, const char *(*name_of)(void *), const char *name)
+{
+	GHashTableIter iter;
+	void *row;
+
+	g_hash_table_iter_init(&iter, table);
+	while (g_hash_table_iter_next(&iter, NULL, &row))
+		if (g_str_equal(name_of(row), name))
+			return true;
+	return false;
+}
+
+static const char *
+image_name(void *row)
+{
+	return ((BangerImageRow *)row)->name;
+}
+
+static const char *
+kernel_name(void *row)
+{
+	return ((BangerKernelRow *)row)->name;
+}
+
+BangerJob *
+banger_manager_make_image(BangerManager *self, BangerImageRequest *request, bool make_default,
+			  const char *operation, GError **error)
+{
+	g_autoptr(BangerImageRequest) owned = request;
+	BangerJobKind kind =
+		request->archive >= 0 ? BANGER_JOB_IMPORT_IMAGE : BANGER_JOB_BUILD_IMAGE;
+	BangerJob *job;
+	Work *work;
+
+	if (!check_name(request->name, error))
+		return NULL;
+	if (is_name_taken(self->images, image_name, request->name)) {
+		g_set_error(error, BANGER_ERROR, BANGER_ERROR_ALREADY_EXISTS,
+			    "an image named %s already exists", request->name);
+		return NULL;
+	}
+	if (!STORE(self)->check_image(self->ports->images, request, error))
+		return NULL;
+	work = work_new(self, kind, make_default, operation);
+	job = work->job;
+	STORE(self)->make_image(self->ports->images, g_steal_pointer(&owned), on_progress, job,
+				banger_job_get_cancellable(job), on_image_made, work);
+	return job;
+}
+
+static bool
+record_kernel(Work *work, BangerKernelRow *row, GError **error)
+{
+	BangerManager *self = work->manager;
+	g_autoptr(GError) second = NULL;
+
+	if (!banger_store_add_kernel(self->store, row, error)) {
+		if (!STORE(self)->remove_kernel(self->ports->images, row->id, &second))
+			bn_log_error("kernel=%s: it could not be removed, ignoring: %s", row->id,
+				     second->message);
+		banger_kernel_row_free(row);
+		return false;
+	}
+	g_hash_table_insert(self->kernels, row->id, row);
+	banger_manager_emit(self, BANGER_MANAGER_KERNEL_ADDED, row);
+	set_result(work->job, "kernel", row->id);
+	if (work->make_default || !*self->default_kernel)
+		return banger_manager_set_default_kernel(self, row->id, error);
+	return true;
+}
+
+static void
+on_kernel_made(GObject *source, GAsyncResult *result, gpointer data)
+{
+	g_autoptr(Work) work = data;
+	BangerImageStore *store = BANGER_IMAGE_STORE(source);
+	GError *error = NULL;
+	BangerKernelRow *row =
+		BANGER_IMAGE_STORE_GET_IFACE(store)->make_kernel_finish(store, result, &error);
+
+	if (row)
+		(void)record_kernel(work, row, &error);
+	else
+		banger_error_convert(error);
+	banger_job_finish(work->job, error);
+}
+
+BangerJob *
+banger_manager_make_kernel(BangerManager *self, BangerKernelRequest *request, bool make_default,
+			   const char *operation, GError **error)
+{
+	g_autoptr(BangerKernelRequest) owned = request;
+	BangerJob *job;
+	Work *work;
+
+	if (request->name && !check_name(request->name, error))
+		return NULL;
+	if (request->name && is_name_taken(self->kernels, kernel_name, request->name)) {
+		g_set_error(error, BANGER_ERROR, BANGER_ERROR_ALREADY_EXISTS,
+			    "a kernel named %s already exists", request->name);
+		return NULL;
+	}
+	if (!STORE(self)->check_kernel(self->ports->images, request, error))
+		return NULL;
+	work = work_new(self, BANGER_JOB_IMPORT_KERNEL, make_default, operation);
+	job = work->job;
+	STORE(self)->make_kernel(self->ports->images, g_steal_pointer(&owned), on_progress, job,
+				 banger_job_get_cancellable(job), on_kernel_made, work);
+	return job;
+}
+
+/* The VMs made from it, by name; NULL where there are none. */
+static char *
+list_users(BangerManager *self, const char *id)
+{
+	g_autoptr(GString) names = g_string_new(NULL);
+	GHashTableIter iter;
+	void *vm;
+
+	g_hash_table_iter_init(&iter, self->vms);
+	while (g_hash_table_iter_next(&iter, NULL, &vm)) {
+		const BangerVmSpec *spec = banger_vm_get_spec(vm);
+
+		if (g_str_equal(spec->image, id) || g_str_equal(spec->kernel, id))
+			g_string_append_printf(names, "%s%s", names->len ? ", " : "", spec->name);
+	}
+	return names->len ? g_string_free(g_steal_pointer(&names), FALSE) : NULL;
+}
+
+static bool
+check_unused(BangerManager *self, const char *id, GError **error)
+{
+	g_autofree char *users = list_users(self, id);
+
+	if (users)
+		g_set_error(error, BANGER_ERROR, BANGER_ERROR_BUSY, "these VMs use it: %s", users);
+	return !users;
+}
+
+bool
+banger_manager_delete_image(BangerManager *self, const char *id, GError **error)
+{
+	g_autofree char *own_id = g_strdup(id);
+	void *row = g_hash_table_lookup(self->images, id);
+
+	if (!check_unused(self, id, error) || !banger_store_delete_image(self->store, id, error))
+		return false;
+	if (g_str_equal(self->default_image, id) &&
+	    !banger_manager_set_default_image(self, "", error))
+		return false;
+	banger_manager_emit(self, BANGER_MANAGER_IMAGE_REMOVED, row);
+	(void)g_hash_table_remove(self->images, own_id);
+	/* The row is gone; a file that stays behind is found at the next start. */
+	return STORE(self)->remove_image(self->ports->images, own_id, error);
+}
+
+bool
+banger_manager_delete_kernel(BangerManager *self, const char *id, GError **error)
+{
+	g_autofree char *own_id = g_strdup(id);
+	void *row = g_hash_table_lookup(self->kernels, id);
+
+	if (!check_unused(self, id, error) || !banger_store_delete_kernel(self->store, id, error))
+		return false;
+	if (g_str_equal(self->default_kernel, id) &&
+	    !banger_manager_set_default_kernel(self, "", error))
+		return false;
+	banger_manager_emit(self, BANGER_MANAGER_KERNEL_REMOVED, row);
+	(void)g_hash_table_remove(self->kernels, own_id);
+	/* The row is gone; a file that stays behind is found at the next start. */
+	return STORE(self)->remove_kernel(self->ports->images, own_id, error);
+}

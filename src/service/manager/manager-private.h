@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What the files of the manager share: nobody else includes it. */
+#pragma once
+
+#include "service/manager/manager.h"
+
+struct _BangerManager {
+	GObject parent;
+
+	BangerStore *store;
+	const BangerPorts *ports;
+	BangerKvmVerdict *kvm;
+	GHashTable *vms;     /* id → BangerVm */
+	GHashTable *images;  /* id → BangerImageRow */
+	GHashTable *kernels; /* id → BangerKernelRow */
+	char *default_image;
+	char *default_kernel;
+};
+
+typedef enum BangerManagerSignal {
+	BANGER_MANAGER_VM_ADDED,
+	BANGER_MANAGER_VM_REMOVED,
+	BANGER_MANAGER_IMAGE_ADDED,
+	BANGER_MANAGER_IMAGE_REMOVED,
+	BANGER_MANAGER_KERNEL_ADDED,
+	BANGER_MANAGER_KERNEL_REMOVED,
+	BANGER_MANAGER_JOB_ADDED,
+	BANGER_MANAGER_CHANGED,
+	_BANGER_MANAGER_SIGNAL_MAX,
+} BangerManagerSignal;
+
+void banger_manager_emit(BangerManager *self, BangerManagerSignal which, void *object);
+
+/* A new job, announced. A reference of the caller's, which the work keeps until it has finished the job. */
+BangerJob *banger_manager_begin_job(BangerManager *self, BangerJobKind kind, const char *subject,
+				    const char *operation);
+
+/* Puts a VM into the table and begins to record its changes. */
+void banger_manager_adopt_vm(BangerManager *self, BangerVm *vm);
+
+/* Forgets a VM: disks, row, object. Does what it can and reports the first failure. */
+bool banger_manager_forget_vm(BangerManager *self, BangerVm *vm, GError **error);

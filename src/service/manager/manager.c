@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "service/manager/manager.h"
+
+#include "service/base/error.h"
+#include "service/base/random-id.h"
+#include "service/manager/manager-private.h"
+#include "shared/base/log.h"
+#include "shared/rules/names.h"
+
+G_DEFINE_FINAL_TYPE(BangerManager, banger_manager, G_TYPE_OBJECT)
+
+static guint signals[_BANGER_MANAGER_SIGNAL_MAX];
+
+static void
+banger_manager_finalize(GObject *object)
+{
+	BangerManager *self = BANGER_MANAGER(object);
+
+	g_hash_table_unref(self->vms);
+	g_hash_table_unref(self->images);
+	g_hash_table_unref(self->kernels);
+	g_clear_object(&self->store);
+	g_clear_object(&self->kvm);
+	g_free(self->default_image);
+	g_free(self->default_kernel);
+	G_OBJECT_CLASS(banger_manager_parent_class)->finalize(object);
+}
+
+static void
+banger_manager_class_init(BangerManagerClass *klass)
+{
+	static const char *const names[_BANGER_MANAGER_SIGNAL_MAX] = {
+		[BANGER_MANAGER_VM_ADDED] = "vm-added",
+		[BANGER_MANAGER_VM_REMOVED] = "vm-removed",
+		[BANGER_MANAGER_IMAGE_ADDED] = "image-added",
+		[BANGER_MANAGER_IMAGE_REMOVED] = "image-removed",
+		[BANGER_MANAGER_KERNEL_ADDED] = "kernel-added",
+		[BANGER_MANAGER_KERNEL_REMOVED] = "kernel-removed",
+		[BANGER_MANAGER_JOB_ADDED] = "job-added",
+		[BANGER_MANAGER_CHANGED] = "changed",
+	};
+
+	G_OBJECT_CLASS(klass)->finalize = banger_manager_finalize;
+	for (int i = 0; i < _BANGER_MANAGER_SIGNAL_MAX; i++)
+		signals[i] = g_signal_new(names[i], G_TYPE_FROM_CLASS(klass), G_SIGNAL_RUN_LAST, 0,
+					  NULL, NULL, NULL, G_TYPE_NONE, 1, G_TYPE_POINTER);
+}
+
+static void
+banger_manager_init(BangerManager *self)
+{
+	self->vms = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, g_object_unref);
+	self->images = g_hash_table_new_full(g_str_hash, g_str_equal, NULL,
+					     (GDestroyNotify)banger_image_row_free);
+	self->kernels = g_hash_table_new_full(g_str_hash, g_str_equal, NULL,
+					      (GDestroyNotify)banger_kernel_row_free);
+}
+
+void
+banger_manager_emit(BangerManager *self, BangerManagerSignal which, void *object)
+{
+	g_signal_emit(self, signals[which], 0, object);
+}
+
+/* What happens to a VM is on disk before anybody else hears of it. */
+static void
+on_vm_changed(BangerVm *vm, BangerManager *self)
+{
+	g_autoptr(GError) error = NULL;
+
+	if (!banger_store_update_vm(self->store, banger_vm_get_spec(vm)->id,
+				    banger_vm_get_state(vm), banger_vm_get_last_error(vm),
+				    banger_vm_get_started_us(vm), &error))
+		bn_log_error("vm=%s: its state could not be recorded, ignoring: %s",
+			     banger_vm_get_spec(vm)->id, error->message);
+}
+
+static void
+on_vm_ended(BangerVm *vm, BangerManager *self)
+{
+	if (banger_vm_get_spec(vm)->ephemeral)
+		banger_manager_discard_vm(self, vm);
+}
+
+void
+banger_manager_adopt_vm(BangerManager *self, BangerVm *vm)
+{
+	g_hash_table_insert(self->vms, banger_vm_get_spec(vm)->id, g_object_ref(vm));
+	g_signal_connect_object(vm, "changed", G_CALLBACK(on_vm_changed), self, 0);
+	g_signal_connect_object(vm, "ended", G_CALLBACK(on_vm_ended), self, 0);
+	banger_manager_emit(self, BANGER_MANAGER_VM_ADDED, vm);
+}
+
+bool
+banger_manager_forget_vm(BangerManager *self, BangerVm *vm, GError **error)
+{
+	g_autoptr(BangerVm) keep = g_object_ref(vm);
+	BangerStorage *storage = self->ports->storage;
+	const char *id = banger_vm_get_spec(vm)->id;
+
+	if (!g_hash_table_contains(self->vms, id))
+		return true;
+	/* The row goes last: a crash in between leaves one that recovery finishes. */
+	if (!BANGER_STORAGE_GET_IFACE(storage)->destroy(storage, id, error) ||
+	    !banger_store_delete_vm(self->store, id, error))
+		return false;
+	g_signal_handlers_disconnect_by_data(vm, self);
+	(void)g_hash_table_remove(self->vms, id);
+	banger_manager_emit(self, BANGER_MANAGER_VM_REMOVED, vm);
+	return true;
+}
+
+static bool
+load(BangerManager *self, GError **error)
+{
+	g_autoptr(GPtrArray) images = banger_store_list_images(self->store, error);
+	g_autoptr(GPtrArray) kernels =
+		images ? banger_store_list_kernels(self->store, error) : NULL;
+	g_autoptr(GPtrArray) vms = kernels ? banger_store_list_vms(self->store, error) : NULL;
+
+	if (!vms)
+		return false;
+	while (images->len > 0) {
+		BangerImageRow *row = g_ptr_array_steal_index_fast(images, images->len - 1);
+
+		g_hash_table_insert(self->images, row->id, row);
+	}
+	while (kernels->len > 0) {
+		BangerKernelRow *row = g_ptr_array_steal_index_fast(kernels, kernels->len - 1);
+
+		g_hash_table_insert(self->kernels, row->id, row);
+	}
+	for (guint i = 0; i < vms->len; i++) {
+		BangerVmRow *row = g_ptr_array_index(vms, i);
+		g_autoptr(BangerVm) vm = banger_vm_new(row->spec, self->ports, self->kvm);
+
+		banger_vm_restore(vm, row->ready ? row->state : BANGER_VM_CREATED, row->last_error,
+				  row->started_us);
+		g_object_set_data(G_OBJECT(vm), "incomplete", GINT_TO_POINTER(!row->ready));
+		banger_manager_adopt_vm(self, vm);
+	}
+	return true;
+}
+
+BangerManager *
+banger_manager_new(BangerStore *store, const BangerPorts *ports, BangerKvmVerdict *kvm,
+		   GError **error)
+{
+	g_autoptr(BangerManager) self = g_object_new(BANGER_TYPE_MANAGER, NULL);
+
+	self->store = g_object_ref(store);
+	self->ports = ports;
+	self->kvm = g_object_ref(kvm);
+	if (!load(self, error))
+		return NULL;
+	self->default_image = banger_store_get_setting(store, "default-image");
+	self->default_kernel = banger_store_get_setting(store, "default-kernel");
+	return g_steal_pointer(&self);
+}
+
+GList *
+banger_manager_list_vms(BangerManager *self)
+{
+	return g_hash_table_get_values(self->vms);
+}
+
+GList *
+banger_manager_list_images(BangerManager *self)
+{
+	return g_hash_table_get_values(self->images);
+}
+
+GList *
+banger_manager_list_kernels(BangerManager *self)
+{
+	return g_hash_table_get_values(self->kernels);
+}
+
+static const char *
+name_of_vm(void *object)
+{
+	return banger_vm_get_spec(object)->name;
+}
+
+static const char *
+name_of_image(void *object)
+{
+	return ((BangerImageRow *)object)->name;
+}
+
+static const char *
+name_of_kernel(void *object)
+{
+	return ((BangerKernelRow *)object)->name;
+}
+
+/* An exact name wins over an id, and an id over the beginning of one. */
+static void *
+find(GHashTable *table, const char *(*name_of)(void *), const char *what, const char *reference,
+     GError **error)
+{
+	g_autoptr(GString) candidates = g_string_new(NULL);
+	GHashTableIter iter;
+	void *id, *object, *found = NULL;
+	int n = 0;
+
+	g_hash_table_iter_init(&iter, table);
+	while (g_hash_table_iter_next(&iter, &id, &object))
+		if (g_str_equal(name_of(object), reference))
+			return object;
+	g_hash_table_iter_init(&iter, table);
+	while (bn_names_is_id_prefix(reference) && g_hash_table_iter_next(&iter, &id, &object)) {
+		if (!g_str_has_prefix(id, reference))
+			continue;
+		found = object;
+		g_string_append_printf(candidates, "%s%s (%s)", n++ ? ", " : "", (char *)id,
+				       name_of(object));
+	}
+	if (n == 1)
+		return found;
+	if (n > 1)
+		g_set_error(error, BANGER_ERROR, BANGER_ERROR_AMBIGUOUS,
+			    "'%s' may mean any of these %ss: %s", reference, what, candidates->str);
+	else
+		g_set_error(error, BANGER_ERROR, BANGER_ERROR_NOT_FOUND, "there is no %s '%s'",
+			    what, reference);
+	return NULL;
+}
+
+BangerVm *
+banger_manager_find_vm(BangerManager *self, const char *reference, GError **error)
+{
+	return find(self->vms, name_of_vm, "VM", reference, error);
+}
+
+const BangerImageRow *
+banger_manager_find_image(BangerManager *self, const char *reference, GError **error)
+{
+	BangerImageRow *row;
+
+	if (*reference)
+		return find(self->images, name_of_image, "image", reference, error);
+	row = g_hash_table_lookup(self->images, self->default_image);
+	if (!row)
+		g_set_error(
+			error, BANGER_ERROR, BANGER_ERROR_NOT_FOUND,
+			"there is no default image: make one with 'banger image build --default'");
+	return row;
+}
+
+const BangerKernelRow *
+banger_manager_find_kernel(BangerManager *self, const char *reference, GError **error)
+{
+	BangerKernelRow *row;
+
+	if (*reference)
+		return find(self->kernels, name_of_kernel, "kernel", reference, error);
+	row = g_hash_table_lookup(self->kernels, self->default_kernel);
+	if (!row)
+		g_set_error(
+			error, BANGER_ERROR, BANGER_ERROR_NOT_FOUND,
+			"there is no default kernel: get one with 'banger kernel import --fetch --default'");
+	return row;
+}
+
+const char *
+banger_manager_get_default_image(BangerManager *self)
+{
+	return self->default_image;
+}
+
+const char *
+banger_manager_get_default_kernel(BangerManager *self)
+{
+	return self->default_kernel;
+}
+
+static bool
+set_default(BangerManager *self, const char *key, char **where, const char *id, GError **error)
+{
+	if (!banger_store_set_setting(self->store, key, id, error))
+		return false;
+	g_free(*where);
+	*where = g_strdup(id);
+	banger_manager_emit(self, BANGER_MANAGER_CHANGED, NULL);
+	return true;
+}
+
+bool
+banger_manager_set_default_image(BangerManager *self, const char *id, GError **error)
+{
+	return set_default(self, "default-image", &self->default_image, id, error);
+}
+
+bool
+banger_manager_set_default_kernel(BangerManager *self, const char *id, GError **error)
+{
+	return set_default(self, "default-kernel", &self->default_kernel, id, error);
+}
+
+BangerJob *
+banger_manager_begin_job(BangerManager *self, BangerJobKind kind, const char *subject,
+			 const char *operation)
+{
+	BangerJob *job = banger_job_new(kind, subject, operation);
+
+	bn_log_info("op=%s job=%s subject=%s stage=begin mono_us=%" G_GINT64_FORMAT,
+		    banger_job_get_operation(job), banger_job_kind_to_string(kind),
+		    subject ? subject : "", g_get_monotonic_time());
+	banger_manager_emit(self, BANGER_MANAGER_JOB_ADDED, job);
+	return job;
+}
+
+/* A name nobody has: short enough to type. */
+static char *
+make_name(BangerManager *self)
+{
+	char id[BN_ID_LENGTH + 1];
+	g_autofree char *name = NULL;
+
+	do {
+		banger_random_id(id);
+		g_free(name);
+		name = g_strdup_printf("vm-%.6s", id);
+	} while (banger_manager_find_vm(self, name, /* error= */ NULL));
+	return g_steal_pointer(&name);
+}
+
+bool
+banger_manager_resolve_spec(BangerManager *self, BangerVmSpec *spec, GError **error)
+{
+	const BangerImageRow *image =
+		banger_manager_find_image(self, spec->image ? spec->image : "", error);
+	const BangerKernelRow *kernel =
+		image ? banger_manager_find_kernel(self, spec->kernel ? spec->kernel : "", error)
+		      : NULL;
+	char id[BN_ID_LENGTH + 1];
+
+	if (!kernel)
+		return false;
+	if (!spec->name)
+		spec->name = make_name(self);
+	g_free(spec->image);
+	spec->image = g_strdup(image->id);
+	g_free(spec->kernel);
+	spec->kernel = g_strdup(kernel->id);
+	banger_random_id(id);
+	spec->id = g_strdup(id);
+	spec->created_us = g_get_real_time();
+	return banger_vm_spec_check(spec, error);
+}

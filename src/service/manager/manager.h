@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What exists: VMs, images, kernels and jobs of one user. Knows no bus, and touches the world through ports only. */
+#pragma once
+
+#include "service/engine/vm.h"
+#include "service/manager/job.h"
+#include "service/manager/store.h"
+
+#define BANGER_TYPE_MANAGER (banger_manager_get_type())
+G_DECLARE_FINAL_TYPE(BangerManager, banger_manager, BANGER, MANAGER, GObject)
+
+/* Signals, each with the object it is about: "vm-added" and "vm-removed" (BangerVm *), "image-added" and "image-removed"
+ * (const BangerImageRow *), "kernel-added" and "kernel-removed" (const BangerKernelRow *), "job-added" (BangerJob *);
+ * "changed": the defaults. `ports` must stay. */
+BangerManager *banger_manager_new(BangerStore *store, const BangerPorts *ports,
+				  BangerKvmVerdict *kvm, GError **error);
+
+/* Compares what is recorded with what really runs, mends the record and says what it changed. */
+void banger_manager_recover_async(BangerManager *self, GAsyncReadyCallback callback, void *data);
+void banger_manager_recover_finish(BangerManager *self, GAsyncResult *result);
+
+/* Borrowed lists of what there is. */
+GList *banger_manager_list_vms(BangerManager *self);
+GList *banger_manager_list_images(BangerManager *self);
+GList *banger_manager_list_kernels(BangerManager *self);
+
+/* By name, id, or unique beginning of an id; BANGER_ERROR_NOT_FOUND or BANGER_ERROR_AMBIGUOUS. For images and
+ * kernels "" is the default. Borrowed. */
+BangerVm *banger_manager_find_vm(BangerManager *self, const char *reference, GError **error);
+const BangerImageRow *banger_manager_find_image(BangerManager *self, const char *reference,
+						GError **error);
+const BangerKernelRow *banger_manager_find_kernel(BangerManager *self, const char *reference,
+						  GError **error);
+
+/* "" where there is none. */
+const char *banger_manager_get_default_image(BangerManager *self);
+const char *banger_manager_get_default_kernel(BangerManager *self);
+bool banger_manager_set_default_image(BangerManager *self, const char *id, GError **error);
+bool banger_manager_set_default_kernel(BangerManager *self, const char *id, GError **error);
+
+/* Completes a spec whose `image` and `kernel` are references (or NULL) and whose `name` may be NULL, and checks it:
+ * what CreateVM and PlanVM have in common. */
+bool banger_manager_resolve_spec(BangerManager *self, BangerVmSpec *spec, GError **error);
+
+/* Every job below is returned running (borrowed until it has ended and been told by "job-removed"), or NULL where
+ * preflight failed. */
+
+/* `spec` is resolved. A VM that cannot be made, or not be started when `start` is given, leaves nothing. */
+BangerJob *banger_manager_create_vm(BangerManager *self, const BangerVmSpec *spec, bool start,
+				    const char *operation, BangerVm **ret_vm, GError **error);
+BangerJob *banger_manager_start_vm(BangerManager *self, BangerVm *vm, const char *operation,
+				   GError **error);
+BangerJob *banger_manager_stop_vm(BangerManager *self, BangerVm *vm, unsigned timeout_s,
+				  const char *operation, GError **error);
+BangerJob *banger_manager_restart_vm(BangerManager *self, BangerVm *vm, unsigned timeout_s,
+				     const char *operation, GError **error);
+BangerJob *banger_manager_delete_vm(BangerManager *self, BangerVm *vm, bool force,
+				    const char *operation, GError **error);
+
+/* Its owner is gone: it is deleted, whatever it is doing. */
+void banger_manager_discard_vm(BangerManager *self, BangerVm *vm);
+
+/* The requests are taken over. */
+BangerJob *banger_manager_make_image(BangerManager *self, BangerImageRequest *request,
+				     bool make_default, const char *operation, GError **error);
+BangerJob *banger_manager_make_kernel(BangerManager *self, BangerKernelRequest *request,
+				      bool make_default, const char *operation, GError **error);
+bool banger_manager_delete_image(BangerManager *self, const char *id, GError **error);
+bool banger_manager_delete_kernel(BangerManager *self, const char *id, GError **error);

@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "service/manager/store.h"
+
+#include <glib/gstdio.h>
+#include <sqlite3.h>
+
+#include "service/base/error.h"
+#include "service/manager/migrations.h"
+#include "service/manager/store-file.h"
+
+struct _BangerStore {
+	GObject parent;
+
+	sqlite3 *db;
+};
+
+G_DEFINE_FINAL_TYPE(BangerStore, banger_store, G_TYPE_OBJECT)
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(sqlite3_stmt, sqlite3_finalize)
+
+void
+banger_vm_row_free(BangerVmRow *row)
+{
+	if (!row)
+		return;
+	banger_vm_spec_free(row->spec);
+	g_free(row->last_error);
+	g_free(row);
+}
+
+static void
+banger_store_finalize(GObject *object)
+{
+	BangerStore *self = BANGER_STORE(object);
+
+	(void)sqlite3_close_v2(self->db);
+	G_OBJECT_CLASS(banger_store_parent_class)->finalize(object);
+}
+
+static void
+banger_store_class_init(BangerStoreClass *klass)
+{
+	G_OBJECT_CLASS(klass)->finalize = banger_store_finalize;
+}
+
+static void
+banger_store_init(BangerStore *self)
+{
+}
+
+BangerStore *
+banger_store_open(const char *directory, GError **error)
+{
+	g_autoptr(BangerStore) self = g_object_new(BANGER_TYPE_STORE, NULL);
+
+	self->db = banger_store_file_open(directory, error);
+	return self->db ? g_steal_pointer(&self) : NULL;
+}
+
+static bool
+fail(BangerStore *self, GError **error)
+{
+	int code = sqlite3_errcode(self->db);
+
+	if (code == SQLITE_FULL)
+		g_set_error(error, BANGER_ERROR, BANGER_ERROR_NO_SPACE,
+			    "the state could not be written: the disk is full");
+	else
+		g_set_error(error, BANGER_ERROR, BANGER_ERROR_FAILED,
+			    "the state could not be read or written: %s", sqlite3_errmsg(self->db));
+	return false;
+}
+
+/* `types`: a letter per argument: s const char *, i int64_t. */
+static sqlite3_stmt *
+prepare(BangerStore *self, const char *sql, const char *types, ...)
+{
+	sqlite3_stmt *statement = NULL;
+	va_list args;
+
+	if (sqlite3_prepare_v2(self->db, sql, -1, &statement, NULL) != SQLITE_OK)
+		return NULL;
+	va_start(args, types);
+	for (int i = 1; *types; types++, i++) {
+		if (*types == 's')
+			(void)sqlite3_bind_text(statement, i, va_arg(args, const char *), -1,
+						SQLITE_TRANSIENT);
+		else
+			(void)sqlite3_bind_int64(statement, i, va_arg(args, int64_t));
+	}
+	va_end(args);
+	return statement;
+}
+
+/* Runs a statement that returns no rows. `taken` names what a broken uniqueness means, `used` what a
+ * broken reference means. */
+static bool
+execute(BangerStore *self, sqlite3_stmt *statement, const char *taken, const char *used,
+	GError **error)
+{
+	g_autoptr(sqlite3_stmt) owned = statement;
+	int r = owned ? sqlite3_step(owned) : SQLITE_ERROR;
+
+	if (r == SQLITE_DONE)
+		return true;
+	switch (owned ? sqlite3_extended_errcode(self->db) : r) {
+	case SQLITE_CONSTRAINT_UNIQUE:
+	case SQLITE_CONSTRAINT_PRIMARYKEY:
+		g_set_error(error, BANGER_ERROR, BANGER_ERROR_ALREADY_EXISTS, "%s already exists",
+			    taken);
+		return false;
+	case SQLITE_CONSTRAINT_FOREIGNKEY:
+		g_set_error_literal(error, BANGER_ERROR, BANGER_ERROR_BUSY, used);
+		return false;
+	default:
+		return fail(self, error);
+	}
+}
+
+static char *
+text(sqlite3_stmt *statement, int column)
+{
+	return g_strdup((const char *)sqlite3_column_text(statement, column));
+}
+
+/* Collects rows until the end; NULL with an error where reading failed. */
+static GPtrArray *
+collect(BangerStore *self, const char *sql, void *(*read)(sqlite3_stmt *), GDestroyNotify destroy,
+	GError **error)
+{
+	g_autoptr(GPtrArray) rows = g_ptr_array_new_with_free_func(destroy);
+	g_autoptr(sqlite3_stmt) statement = prepare(self, sql, "");
+	int r = SQLITE_ERROR;
+
+	while (statement && (r = sqlite3_step(statement)) == SQLITE_ROW)
+		g_ptr_array_add(rows, read(statement));
+	if (r != SQLITE_DONE) {
+		(void)fail(self, error);
+		return NULL;
+	}
+	return g_steal_pointer(&rows);
+}
+
+static void *
+read_image(sqlite3_stmt *statement)
+{
+	BangerImageRow *row = g_new0(BangerImageRow, 1);
+
+	row->id = text(statement, 0);
+	row->name = text(statement, 1);
+	row->digest = text(statement, 2);
+	row->size = (uint64_t)sqlite3_column_int64(statement, 3);
+	row->disk_usage = (uint64_t)sqlite3_column_int64(statement, 4);
+	row->init = text(statement, 5);
+	row->source = text(statement, 6);
+	row->created_us = sqlite3_column_int64(statement, 7);
+	return row;
+}
+
+GPtrArray *
+banger_store_list_images(BangerStore *self, GError **error)
+{
+	return collect(
+		self, "SELECT id, name, digest, size, disk_usage, init, source, created FROM image",
+		read_image, (GDestroyNotify)banger_image_row_free, error);
+}
+
+static void *
+read_kernel(sqlite3_stmt *statement)
+{
+	BangerKernelRow *row = g_new0(BangerKernelRow, 1);
+
+	row->id = text(statement, 0);
+	row->name = text(statement, 1);
+	row->release = text(statement, 2);
+	row->digest = text(statement, 3);
+	row->disk_usage = (uint64_t)sqlite3_column_int64(statement, 4);
+	row->source = text(statement, 5);
+	row->created_us = sqlite3_column_int64(statement, 6);
+	return row;
+}
+
+GPtrArray *
+banger_store_list_kernels(BangerStore *self, GError **error)
+{
+	return collect(self,
+		       "SELECT id, name, release, digest, disk_usage, source, created FROM kernel",
+		       read_kernel, (GDestroyNotify)banger_kernel_row_free, error);
+}
+
+static void *
+read_vm(sqlite3_stmt *statement)
+{
+	BangerVmRow *row = g_new0(BangerVmRow, 1);
+	BangerVmSpec *spec = banger_vm_spec_new();
+
+	row->spec = spec;
+	spec->id = text(statement, 0);
+	spec->name = text(statement, 1);
+	spec->image = text(statement, 2);
+	spec->kernel = text(statement, 3);
+	spec->vcpus = (uint32_t)sqlite3_column_int64(statement, 4);
+	spec->memory_bytes = (uint64_t)sqlite3_column_int64(statement, 5);
+	spec->disk_bytes = (uint64_t)sqlite3_column_int64(statement, 6);
+	spec->vmm = bn_vmm_kind_from_string((const char *)sqlite3_column_text(statement, 7));
+	spec->accelerator =
+		banger_accelerator_from_string((const char *)sqlite3_column_text(statement, 8));
+	spec->use_init = sqlite3_column_int(statement, 9) != 0;
+	spec->ephemeral = sqlite3_column_int(statement, 10) != 0;
+	spec->created_us = sqlite3_column_int64(statement, 11);
+	row->started_us = sqlite3_column_int64(statement, 12);
+	row->state = banger_vm_state_from_string((const char *)sqlite3_column_text(statement, 13));
+	row->last_error = text(statement, 14);
+	row->ready = sqlite3_column_int(statement, 15) != 0;
+	return row;
+}
+
+GPtrArray *
+banger_store_list_vms(BangerStore *self, GError **error)
+{
+	return collect(self,
+		       "SELECT id, name, image, kernel, vcpus, memory, disk, vmm, accelerator,"
+		       " use_init, ephemeral, created, started, state, last_error, ready FROM vm",
+		       read_vm, (GDestroyNotify)banger_vm_row_free, error);
+}
+
+bool
+banger_store_add_image(BangerStore *self, const BangerImageRow *row, GError **error)
+{
+	g_autofree char *what = g_strdup_printf("an image named %s", row->name);
+	sqlite3_stmt *statement =
+		prepare(self, "INSERT INTO image VALUES (?, ?, ?, ?, ?, ?, ?, ?)", "sssiissi",
+			row->id, row->name, row->digest, (int64_t)row->size,
+			(int64_t)row->disk_usage, row->init, row->source, row->created_us);
+
+	return execute(self, statement, what, /* used= */ "", error);
+}
+
+bool
+banger_store_add_kernel(BangerStore *self, const BangerKernelRow *row, GError **error)
+{
+	g_autofree char *what = g_strdup_printf("a kernel named %s", row->name);
+	sqlite3_stmt *statement = prepare(self, "INSERT INTO kernel VALUES (?, ?, ?, ?, ?, ?, ?)",
+					  "ssssisi", row->id, row->name, row->release, row->digest,
+					  (int64_t)row->disk_usage, row->source, row->created_us);
+
+	return execute(self, statement, what, /* used= */ "", error);
+}
+
+bool
+banger_store_add_vm(BangerStore *self, const BangerVmSpec *spec, GError **error)
+{
+	g_autofree char *what = g_strdup_printf("a VM named %s", spec->name);
+	sqlite3_stmt *statement = prepare(
+		self,
+		"INSERT INTO vm (id, name, image, kernel, vcpus, memory, disk, vmm,"
+		" accelerator, use_init, driver, ephemeral, created, state)"
+		" VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'overlay', ?, ?, 'created')",
+		"ssssiiissiii", spec->id, spec->name, spec->image, spec->kernel,
+		(int64_t)spec->vcpus, (int64_t)spec->memory_bytes, (int64_t)spec->disk_bytes,
+		bn_vmm_kind_to_string(spec->vmm), banger_accelerator_to_string(spec->accelerator),
+		(int64_t)spec->use_init, (int64_t)spec->ephemeral, spec->created_us);
+
+	/* Somebody deleted the image or kernel between its look-up and this. */
+	return execute(self, statement, what, "its image or kernel has just been deleted", error);
+}
+
+bool
+banger_store_set_vm_ready(BangerStore *self, const char *id, GError **error)
+{
+	return execute(self, prepare(self, "UPDATE vm SET ready = 1 WHERE id = ?", "s", id), "", "",
+		       error);
+}
+
+bool
+banger_store_update_vm(BangerStore *self, const char *id, BangerVmState state,
+		       const char *last_error, int64_t started_us, GError **error)
+{
+	return execute(self,
+		       prepare(self,
+			       "UPDATE vm SET state = ?, last_error = ?, started = ? WHERE id = ?",
+			       "ssis", banger_vm_state_to_string(state),
+			       last_error ? last_error : "", started_us, id),
+		       "", "", error);
+}
+
+bool
+banger_store_delete_image(BangerStore *self, const char *id, GError **error)
+{
+	return execute(self, prepare(self, "DELETE FROM image WHERE id = ?", "s", id), "",
+		       "VMs use this image", error);
+}
+
+bool
+banger_store_delete_kernel(BangerStore *self, const char *id, GError **error)
+{
+	return execute(self, prepare(self, "DELETE FROM kernel WHERE id = ?", "s", id), "",
+		       "VMs use this kernel", error);
+}
+
+bool
+banger_store_delete_vm(BangerStore *self, const char *id, GError **error)
+{
+	return execute(self, prepare(self, "DELETE FROM vm WHERE id = ?", "s", id), "", "", error);
+}
+
+char *
+banger_store_get_setting(BangerStore *self, const char *key)
+{
+	g_autoptr(sqlite3_stmt) statement =
+		prepare(self, "SELECT value FROM setting WHERE key = ?", "s", key);
+
+	if (!statement || sqlite3_step(statement) != SQLITE_ROW)
+		return g_strdup("");
+	return text(statement, 0);
+}
+
+bool
+banger_store_set_setting(BangerStore *self, const char *key, const char *value, GError **error)
+{
+	return execute(
+		self,
+		prepare(self, "INSERT OR REPLACE INTO setting VALUES (?, ?)", "ss", key, value), "",
+		"", error);
+}

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The jobs that make, start, stop and delete VMs. */
+#include "service/base/error.h"
+#include "service/base/names.h"
+#include "service/manager/manager-private.h"
+#include "shared/base/log.h"
+
+/* Carried from the beginning of a job to its end. */
+typedef struct Work {
+	BangerManager *manager;
+	BangerVm *vm;
+	BangerJob *job;
+	bool creates;
+} Work;
+
+static Work *
+work_new(BangerManager *manager, BangerVm *vm, BangerJobKind kind, const char *operation)
+{
+	Work *work = g_new0(Work, 1);
+	g_autofree char *path = banger_path_new("vm", banger_vm_get_spec(vm)->id);
+
+	work->manager = g_object_ref(manager);
+	work->vm = g_object_ref(vm);
+	work->job = banger_manager_begin_job(manager, kind, path, operation);
+	return work;
+}
+
+static void
+work_free(Work *work)
+{
+	g_object_unref(work->job);
+	g_object_unref(work->vm);
+	g_object_unref(work->manager);
+	g_free(work);
+}
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Work, work_free)
+
+static void
+on_progress(const char *text, double progress, void *data)
+{
+	banger_job_set_stage(data, text, progress);
+}
+
+static void
+on_brought_up(GObject *source, GAsyncResult *result, gpointer data)
+{
+	g_autoptr(Work) work = data;
+	GError *error = NULL;
+	g_autoptr(GError) second = NULL;
+
+	if (banger_vm_bring_up_finish(work->vm, result, &error)) {
+		if (work->creates)
+			(void)banger_store_set_vm_ready(work->manager->store,
+							banger_vm_get_spec(work->vm)->id, &error);
+	}
+	/* A VM that was asked for in one breath with its start leaves nothing where either fails. */
+	if (error && work->creates && !banger_manager_forget_vm(work->manager, work->vm, &second))
+		bn_log_error("vm=%s: what was made of it could not be removed, ignoring: %s",
+			     banger_vm_get_spec(work->vm)->id, second->message);
+	banger_job_finish(work->job, error);
+}
+
+BangerJob *
+banger_manager_create_vm(BangerManager *self, const BangerVmSpec *spec, bool start,
+			 const char *operation, BangerVm **ret_vm, GError **error)
+{
+	g_autoptr(BangerVm) vm = NULL;
+	BangerJob *job;
+	Work *work;
+
+	if (!banger_store_add_vm(self->store, spec, error))
+		return NULL;
+	vm = banger_vm_new(spec, self->ports, self->kvm);
+	banger_manager_adopt_vm(self, vm);
+	work = work_new(self, vm, start ? BANGER_JOB_START : BANGER_JOB_CREATE, operation);
+	work->creates = true;
+	job = work->job;
+	*ret_vm = vm;
+	banger_vm_bring_up_async(vm, BANGER_PLAN_MAKE | (start ? BANGER_PLAN_START : 0),
+				 banger_job_get_operation(job), on_progress, job,
+				 banger_job_get_cancellable(job), on_brought_up, work);
+	return job;
+}
+
+BangerJob *
+banger_manager_start_vm(BangerManager *self, BangerVm *vm, const char *operation, GError **error)
+{
+	BangerJob *job;
+	Work *work;
+
+	if (banger_vm_get_state(vm) != BANGER_VM_PAUSED &&
+	    !banger_vm_check_event(vm, BANGER_VM_EV_START, error))
+		return NULL;
+	work = work_new(self, vm, BANGER_JOB_START, operation);
+	job = work->job;
+	banger_vm_bring_up_async(vm, BANGER_PLAN_START, banger_job_get_operation(job), on_progress,
+				 job, banger_job_get_cancellable(job), on_brought_up, work);
+	return job;
+}
+
+static void
+on_stopped(GObject *source, GAsyncResult *result, gpointer data)
+{
+	g_autoptr(Work) work = data;
+	GError *error = NULL;
+
+	(void)banger_vm_stop_finish(work->vm, result, &error);
+	if (error || banger_job_get_kind(work->job) != BANGER_JOB_RESTART) {
+		banger_job_finish(work->job, error);
+		return;
+	}
+	banger_vm_bring_up_async(work->vm, BANGER_PLAN_START, banger_job_get_operation(work->job),
+				 on_progress, work->job, /* cancellable= */ NULL, on_brought_up,
+				 work);
+	/* It goes on. */
+	g_steal_pointer(&work);
+}
+
+static BangerJob *
+stop(BangerManager *self, BangerVm *vm, BangerJobKind kind, unsigned timeout_s,
+     const char *operation, GError **error)
+{
+	BangerJob *job;
+	Work *work;
+
+	if (banger_vm_get_state(vm) != BANGER_VM_STOPPING &&
+	    !banger_vm_check_event(vm, BANGER_VM_EV_STOP, error))
+		return NULL;
+	work = work_new(self, vm, kind, operation);
+	job = work->job;
+	banger_job_set_stage(job, "stopping", -1);
+	/* A guest that has begun to shut down cannot be called back. */
+	banger_job_set_uncancellable(job);
+	banger_vm_stop_async(vm, timeout_s, banger_job_get_operation(job), on_stopped, work);
+	return job;
+}
+
+BangerJob *
+banger_manager_stop_vm(BangerManager *self, BangerVm *vm, unsigned timeout_s, const char *operation,
+		       GError **error)
+{
+	return stop(self, vm, BANGER_JOB_STOP, timeout_s, operation, error);
+}
+
+BangerJob *
+banger_manager_restart_vm(BangerManager *self, BangerVm *vm, unsigned timeout_s,
+			  const char *operation, GError **error)
+{
+	return stop(self, vm, BANGER_JOB_RESTART, timeout_s, operation, error);
+}
+
+static void
+delete_now(Work *work)
+{
+	g_autoptr(Work) owned = work;
+	GError *error = NULL;
+
+	(void)banger_manager_forget_vm(work->manager, work->vm, &error);
+	banger_job_finish(work->job, error);
+}
+
+static void
+on_ended_for_delete(GObject *source, GAsyncResult *result, gpointer data)
+{
+	Work *work = data;
+
+	(void)banger_vm_stop_finish(work->vm, result, /* error= */ NULL);
+	delete_now(work);
+}
+
+BangerJob *
+banger_manager_delete_vm(BangerManager *self, BangerVm *vm, bool force, const char *operation,
+			 GError **error)
+{
+	const BangerVmSpec *spec = banger_vm_get_spec(vm);
+	bool live = banger_vm_state_is_live(banger_vm_get_state(vm));
+	BangerJob *job;
+	Work *work;
+
+	if (live && !force) {
+		g_set_error(error, BANGER_ERROR, BANGER_ERROR_INVALID_STATE,
+			    "VM %s is %s: stop it first, or delete it with force", spec->name,
+			    banger_vm_state_to_string(banger_vm_get_state(vm)));
+		return NULL;
+	}
+	work = work_new(self, vm, BANGER_JOB_DELETE, operation);
+	job = work->job;
+	banger_job_set_stage(job, "deleting", -1);
+	banger_job_set_uncancellable(job);
+	if (live)
+		banger_vm_stop_async(vm, /* timeout_s= */ 0, banger_job_get_operation(job),
+				     on_ended_for_delete, work);
+	else
+		delete_now(work);
+	return job;
+}
+
+void
+banger_manager_discard_vm(BangerManager *self, BangerVm *vm)
+{
+	g_autoptr(GError) error = NULL;
+
+	if (!g_hash_table_contains(self->vms, banger_vm_get_spec(vm)->id))
+		return;
+	if (g_object_get_data(G_OBJECT(vm), "discarding"))
+		return;
+	g_object_set_data(G_OBJECT(vm), "discarding", GINT_TO_POINTER(1));
+	if (!banger_manager_delete_vm(self, vm, /* force= */ true, /* operation= */ NULL, &error))
+		bn_log_error("vm=%s: it could not be deleted, ignoring: %s",
+			     banger_vm_get_spec(vm)->id, error->message);
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "shared/rules/boot-cmdline.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "shared/rules/names.h"
+
+static const char *const root_table[_BN_BOOT_ROOT_MAX] = {
+	[BN_BOOT_ROOT_OVERLAY] = "overlay",
+	[BN_BOOT_ROOT_DISK] = "disk",
+	[BN_BOOT_ROOT_NONE] = "none",
+};
+
+BN_DEFINE_ENUM_TABLE(bn_boot_root, BnBootRoot, root_table);
+
+static const char *const init_table[_BN_BOOT_INIT_MAX] = {
+	[BN_BOOT_INIT_AUTO] = "auto",
+	[BN_BOOT_INIT_NONE] = "none",
+};
+
+BN_DEFINE_ENUM_TABLE(bn_boot_init, BnBootInit, init_table);
+
+/* console: the serial port is the only one there is. panic, reboot: a guest that cannot go on ends its
+ * VMM. systemd.getty_auto=no: an image without udev would wait for ttyS0. cryptomgr.notests: the
+ * self-tests take 0.4 s under emulation. */
+#define COMMON                                                                                     \
+	"console=ttyS0 quiet panic=-1 reboot=t cryptomgr.notests random.trust_cpu=on "             \
+	"systemd.getty_auto=no"
+
+/* Under emulation the timer check and the calibration of the time stamp counter fail at random. */
+#define EMULATION " no_timer_check"
+
+int
+bn_boot_cmdline_make(const BnBootCmdline *line, char ret[static BN_CMDLINE_MAX + 1])
+{
+	char text[BN_CMDLINE_MAX + 1] = "", tsc[40] = "";
+	int n;
+
+	if (!bn_names_is_vm(line->hostname))
+		return -EINVAL;
+	if (!line->kvm && line->tsc_khz > 0)
+		(void)snprintf(tsc, sizeof(tsc), " tsc_early_khz=%u", line->tsc_khz);
+	n = snprintf(text, sizeof(text),
+		     COMMON "%s%s banger.root=%s banger.init=%s banger.hostname=%s",
+		     line->kvm ? "" : EMULATION, tsc, bn_boot_root_to_string(line->root),
+		     bn_boot_init_to_string(line->init), line->hostname);
+	if (n < 0 || n > BN_CMDLINE_MAX)
+		return -E2BIG;
+	memset(ret, 0, BN_CMDLINE_MAX + 1);
+	memcpy(ret, text, (size_t)n);
+	return 0;
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The guest kernel's command line, with what the agent reads from it. Pure. */
+#pragma once
+
+#include "shared/rules/vmm-spec.h"
+
+typedef enum BnBootRoot {
+	BN_BOOT_ROOT_OVERLAY, /* vda is the base, vdb what is written */
+	BN_BOOT_ROOT_DISK,    /* vda is the root */
+	BN_BOOT_ROOT_NONE,    /* stay in the initramfs */
+	_BN_BOOT_ROOT_MAX,
+	_BN_BOOT_ROOT_INVALID = -EINVAL,
+} BnBootRoot;
+
+BN_DECLARE_ENUM_TABLE(bn_boot_root, BnBootRoot);
+
+typedef enum BnBootInit {
+	BN_BOOT_INIT_AUTO, /* the image's init where it has one */
+	BN_BOOT_INIT_NONE, /* the agent stays process 1 */
+	_BN_BOOT_INIT_MAX,
+	_BN_BOOT_INIT_INVALID = -EINVAL,
+} BnBootInit;
+
+BN_DECLARE_ENUM_TABLE(bn_boot_init, BnBootInit);
+
+typedef struct BnBootCmdline {
+	BnVmmKind kind;
+	bool kvm;
+	uint32_t tsc_khz; /* of the host; 0: unknown */
+	const char *hostname;
+	BnBootRoot root;
+	BnBootInit init;
+} BnBootCmdline;
+
+/* 0, -EINVAL where the host name is not one, or -E2BIG. */
+int bn_boot_cmdline_make(const BnBootCmdline *line, char ret[static BN_CMDLINE_MAX + 1]);

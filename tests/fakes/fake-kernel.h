@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The helper's kernel seam without a kernel: it records every call as one line of text, keeps the
+ * world that the calls made, fails the k-th call on demand and holds calls of one jail until told.
+ * Never linked into an installed program. */
+#pragma once
+
+#include <pthread.h>
+#include <stdbool.h>
+
+#include "helper/kernel/kernel.h"
+
+#define FAKE_JAILS_MAX 128
+
+typedef struct FakeJail {
+	char key[BN_DERIVE_KEY_SIZE];
+	uid_t uid;
+	bool alive;
+	bool started; /* GO */
+	bool scope;
+	bool files;
+	char ended[KERNEL_ENDED_SIZE];
+	BnVmmSpec spec;
+} FakeJail;
+
+typedef struct FakeKernel {
+	Kernel kernel;
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	char log[16384];
+	FakeJail jails[FAKE_JAILS_MAX];
+	size_t n;
+	unsigned calls;    /* so far */
+	unsigned fail_at;  /* the number of the first call that fails; 0: none does */
+	unsigned fail_for; /* how many fail from there on; 0 means 1 */
+	int fail_with;     /* negative errno */
+	bool kvm_usable;
+	bool has_verdict;
+	KernelVerdict verdict;
+	const char *held; /* calls that name a key containing this wait; NULL: none */
+	unsigned waiting;
+} FakeKernel;
+
+void fake_kernel_init(FakeKernel *f);
+void fake_kernel_done(FakeKernel *f);
+
+/* Number of jails of which anything is left. */
+size_t fake_kernel_count(FakeKernel *f);
+FakeJail *fake_kernel_find(FakeKernel *f, const char *key);
+/* The VMM ends by itself. */
+void fake_kernel_end(FakeKernel *f, const char *key, const char *ended);
+
+/* Returns once a held call waits. */
+void fake_kernel_hold(FakeKernel *f, const char *part);
+void fake_kernel_wait_held(FakeKernel *f);
+void fake_kernel_let_go(FakeKernel *f);

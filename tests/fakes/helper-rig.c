@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "fakes/helper-rig.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "shared/base/fd-util.h"
+#include "test.h"
+
+static int
+on_ask(void *ctx, const AuthorityQuestion *question, AuthorityDone *done, void *data,
+       void **ret_ticket)
+{
+	Rig *rig = ctx;
+	RigCall *call = NULL;
+
+	/* The rig names each connection after its call. */
+	for (int i = 0; i < rig->n_calls; i++) {
+		char name[32];
+
+		(void)snprintf(name, sizeof(name), ":%d", i);
+		if (strcmp(name, question->sender) == 0)
+			call = &rig->calls[i];
+	}
+	if (!call)
+		call = rig->asked_next;
+	check(call);
+	call->is_asked = true;
+	call->done = done;
+	call->data = data;
+	(void)snprintf(call->action, sizeof(call->action), "%s", question->action);
+	(void)snprintf(call->vm, sizeof(call->vm), "%s", question->vm);
+	(void)snprintf(call->object, sizeof(call->object), "%s", question->object);
+	*ret_ticket = call;
+	return 0;
+}
+
+static void
+on_cancel(void *ctx, void *ticket)
+{
+	RigCall *call = ticket;
+
+	check(call->is_asked);
+	call->is_asked = false;
+	call->is_cancelled = true;
+}
+
+static void
+on_answer(void *ctx, void *message, OpId id, const OpReply *reply, const OpFailure *failure)
+{
+	RigCall *call = message;
+
+	check(!call->is_answered);
+	check_int(call->id, id);
+	free(call->borrowed);
+	call->borrowed = NULL;
+	call->is_answered = true;
+	call->order = ++call->rig->n_answers;
+	call->error = failure ? failure->error : OP_ERROR_NONE;
+	if (failure)
+		(void)snprintf(call->text, sizeof(call->text), "%s", failure->text);
+	else if (!reply)
+		(void)snprintf(call->text, sizeof(call->text), "(nobody)");
+	else if (id == OP_RELEASE_VM)
+		(void)snprintf(call->text, sizeof(call->text), "%s", reply->release_vm.ended);
+	else if (id == OP_RELEASE_USER)
+		call->number = reply->release_user.released;
+	else if (id == OP_LIST_ALL_RESOURCES)
+		call->number = (uint32_t)reply->list_all_resources.n_resources;
+	else if (id == OP_LIST_RESOURCES) {
+		call->number = (uint32_t)reply->list_resources.n_resources;
+		if (call->number > 0)
+			(void)snprintf(call->text, sizeof(call->text), "%s",
+				       reply->list_resources.resources[0].f3);
+	}
+}
+
+static void
+on_changed(void *ctx)
+{
+	Rig *rig = ctx;
+
+	rig->n_changed++;
+}
+
+static void
+start(Rig *rig)
+{
+	DispatchSetup setup = {
+		.authority = { .ctx = rig, .ask = on_ask, .cancel = on_cancel },
+		.transport = { .ctx = rig, .answer = on_answer, .changed = on_changed },
+	};
+	unsigned damaged = 0;
+
+	check_int(ledger_open(rig->directory, &rig->ledger, &damaged), 0);
+	check_int(damaged, 0);
+	check_int(workers_new(&rig->workers, &rig->event), 0);
+	setup.env = (OpEnv){ .ledger = rig->ledger,
+			     .kernel = &rig->kernel.kernel,
+			     .limits.vms_per_user = 4 };
+	setup.workers = rig->workers;
+	check_int(dispatch_new(&setup, &rig->dispatch), 0);
+}
+
+static void
+stop(Rig *rig)
+{
+	rig->workers = workers_free(rig->workers);
+	rig->dispatch = dispatch_free(rig->dispatch);
+	rig->ledger = ledger_free(rig->ledger);
+}
+
+void
+rig_init(Rig *rig)
+{
+	char disk[80];
+
+	memset(rig, 0, sizeof(*rig));
+	strcpy(rig->directory, "/tmp/banger-test-XXXXXX");
+	check(mkdtemp(rig->directory));
+	fake_kernel_init(&rig->kernel);
+	rig->kernel_fd = bn_fd_memfd_new("kernel", "k", 1);
+	rig->initramfs_fd = bn_fd_memfd_new("initramfs", "i", 1);
+	(void)snprintf(disk, sizeof(disk), "%s/disk", rig->directory);
+	rig->disk_fd = open(disk, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	check(rig->disk_fd >= 0 && ftruncate(rig->disk_fd, 1 << 20) == 0);
+	start(rig);
+}
+
+void
+rig_restart(Rig *rig)
+{
+	stop(rig);
+	start(rig);
+}
+
+void
+rig_done(Rig *rig)
+{
+	struct dirent *e;
+	DIR *d;
+
+	stop(rig);
+	fake_kernel_done(&rig->kernel);
+	bn_closep(&rig->kernel_fd);
+	bn_closep(&rig->initramfs_fd);
+	bn_closep(&rig->disk_fd);
+	d = opendir(rig->directory);
+	while ((e = readdir(d)))
+		(void)unlinkat(dirfd(d), e->d_name, 0);
+	(void)closedir(d);
+	check_int(rmdir(rig->directory), 0);
+}
+
+RigCall *
+rig_submit(Rig *rig, OpId id, const OpArgs *args, uid_t uid, const char *sender)
+{
+	RigCall *call = &rig->calls[rig->n_calls];
+	Caller caller = { .uid = uid, .may_ask = true };
+
+	check(rig->n_calls < RIG_CALLS_MAX);
+	call->id = id;
+	call->rig = rig;
+	if (sender)
+		(void)snprintf(caller.sender, sizeof(caller.sender), "%s", sender);
+	else
+		(void)snprintf(caller.sender, sizeof(caller.sender), ":%d", rig->n_calls);
+	rig->n_calls++;
+	rig->asked_next = call;
+	dispatch_submit(rig->dispatch, id, args, &caller, call);
+	return call;
+}
+
+/* Of the next call, and freed with it: what the arguments borrow ends with the message. */
+static const char *
+vm_id(Rig *rig, char c)
+{
+	char *id = calloc(1, BN_ID_LENGTH + 1);
+
+	check(id && rig->n_calls < RIG_CALLS_MAX);
+	memset(id, c, BN_ID_LENGTH);
+	rig->calls[rig->n_calls].borrowed = id;
+	return id;
+}
+
+RigCall *
+rig_launch(Rig *rig, uid_t uid, char vm)
+{
+	OpArgs args = { .launch_vmm = { .vm = vm_id(rig, vm),
+					.operation = "",
+					.vmm = "qemu-q35",
+					.vcpus = 1,
+					.memory = 128 * BN_MIB,
+					.cmdline = "quiet",
+					.kernel = rig->kernel_fd,
+					.initramfs = rig->initramfs_fd,
+					.disks = { rig->kernel_fd },
+					.n_disks = 0 } };
+
+	return rig_submit(rig, OP_LAUNCH_VMM, &args, uid, NULL);
+}
+
+RigCall *
+rig_call(Rig *rig, OpId id, uid_t uid, char vm)
+{
+	OpArgs args = {};
+
+	if (id == OP_OPEN_VMM)
+		args.open_vmm = (OpOpenVmmArgs){ .vm = vm_id(rig, vm), .operation = "" };
+	else if (id == OP_SIGNAL_VMM)
+		args.signal_vmm =
+			(OpSignalVmmArgs){ .vm = vm_id(rig, vm), .operation = "", .signal = 15 };
+	else if (id == OP_RELEASE_VM)
+		args.release_vm = (OpReleaseVmArgs){ .vm = vm_id(rig, vm), .operation = "" };
+	return rig_submit(rig, id, &args, uid, NULL);
+}
+
+void
+rig_decide(RigCall *call, AuthorityAnswer answer)
+{
+	AuthorityDone *done = call->done;
+
+	check(call->is_asked);
+	call->is_asked = false;
+	done(call->data, answer);
+}
+
+void
+rig_settle(Rig *rig)
+{
+	bool again = true;
+
+	while (again) {
+		struct pollfd p = { .fd = rig->event, .events = POLLIN };
+
+		again = false;
+		for (int i = 0; !rig->hold_questions && i < rig->n_calls; i++)
+			if (rig->calls[i].is_asked) {
+				rig_decide(&rig->calls[i], rig->answer);
+				again = true;
+			}
+		if (!workers_is_idle(rig->workers)) {
+			check_int(poll(&p, 1, -1), 1);
+			workers_dispatch(rig->workers);
+			again = true;
+		}
+	}
+}
+
+const char *
+rig_result(const RigCall *call)
+{
+	const char *name = op_error_name(call->error);
+
+	if (!call->is_answered)
+		return "(none)";
+	return name ? strrchr(name, '.') + 1 : "ok";
+}
+
+void
+rig_check_true(Rig *rig)
+{
+	LedgerEntry *entries = NULL;
+	size_t n = 0;
+
+	check_int(ledger_dup(rig->ledger, LEDGER_ALL, &entries, &n), 0);
+	for (size_t i = 0; i < n; i++) {
+		char key[BN_DERIVE_KEY_SIZE], path[200];
+		struct stat st;
+
+		bn_derive_key(entries[i].uid, entries[i].vm, key);
+		(void)snprintf(path, sizeof(path), "%s/%s", rig->directory, key);
+		check_int(lstat(path, &st), 0);
+	}
+	free(entries);
+	/* Every jail is somebody's: the ledger may know more than there is, never less. */
+	for (size_t i = 0; i < rig->kernel.n; i++) {
+		char vm[BN_ID_LENGTH + 1];
+		unsigned uid;
+
+		check_int(sscanf(rig->kernel.jails[i].key, "%u-%32s", &uid, vm), 2);
+		check(ledger_find(rig->ledger, uid, vm));
+		check_int(ledger_find(rig->ledger, uid, vm)->jail_uid, rig->kernel.jails[i].uid);
+	}
+}
+
+size_t
+rig_count_fds(void)
+{
+	DIR *d = opendir("/proc/self/fd");
+	size_t n = 0;
+
+	check(d);
+	while (readdir(d))
+		n++;
+	(void)closedir(d);
+	return n;
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A world for the jail's tests, and the helper's side of its sockets. */
+#pragma once
+
+#include <sys/types.h>
+
+#include "shared/base/cleanup.h"
+#include "shared/base/errno-util.h"
+#include "shared/base/fd-util.h"
+#include "shared/base/io-util.h"
+#include "shared/rules/jail-wire.h"
+#include "test.h"
+
+#define JAIL_UID BN_JAIL_UID_FIRST
+#define JAIL_KEY "1000-0123456789abcdef0123456789abcdef"
+
+typedef struct Launched {
+	BnJailReply reply;
+	int pidfd, control;
+} Launched;
+
+/* Own mount, pid and network namespaces, /run and a /tmp of its own; where `vmm` is not NULL
+ * that program lies over the VMM's. The caller goes on as the first process of that pid
+ * namespace. */
+void world_enter(const char *vmm);
+
+/* Starts banger-jail the way systemd does; its pid. */
+pid_t launcher_start(const char *program, const char *const *options);
+void launcher_stop(pid_t pid);
+/* Called in the launcher's process before it is executed; NULL for nothing. */
+extern void (*launcher_before_exec)(void);
+
+/* A launch request with `n_disks` disks (all but the first writable) and its descriptors. */
+BnJailRequest request_make(unsigned n_disks, int fds[static BN_FD_MESSAGE_MAX]);
+
+/* Sends anything; returns the connection. */
+int request_send(const void *data, size_t size, const int *fds, size_t n_fds);
+Launched reply_receive(int connection);
+Launched launch(unsigned n_disks);
+
+/* One command on a control connection; `ret_fds` may be NULL where none are expected. */
+BnJailAnswer command(int control, unsigned verb, int signo, int *ret_fds);
+int control_connect(const char *key);
+
+/* Waits for the end of the first process. */
+void wait_end(int pidfd);
+/* The content of the exit file; static. */
+const char *exit_text(void);
+/* Stops the launcher; then no process, no mount and no file of a jail may be left. */
+void check_nothing_left(pid_t launcher);
+/* Reads until `text` was seen; aborts at the end of the stream. Returns all that was read;
+ * static. */
+const char *read_until(int fd, const char *text);
+/* Says one line to the fake VMM, and what it answers up to an empty line. */
+const char *ask(int fd, const char *line);
+
+/* main() of a test program: enters the world of argv[1], the launcher, and argv[2], the fake
+ * VMM. */
+
+int run_in_world(int argc, char **argv, const Test *tests, size_t n);
+extern const char *launcher_program;

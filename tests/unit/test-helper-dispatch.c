@@ -1,0 +1,496 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "fakes/helper-rig.h"
+#include "test.h"
+
+#define ALICE 1000
+#define BOB   1001
+
+static Rig rig;
+
+static void
+test_calls_when_decided_out_of_order_then_run_in_order_of_arrival(void)
+{
+	RigCall *launch, *signal, *release;
+
+	rig_init(&rig);
+	rig.hold_questions = true;
+	launch = rig_launch(&rig, ALICE, 'a');
+	signal = rig_call(&rig, OP_SIGNAL_VMM, ALICE, 'a');
+	release = rig_call(&rig, OP_RELEASE_VM, ALICE, 'a');
+	rig_settle(&rig);
+	rig_decide(release, AUTHORITY_YES);
+	rig_decide(signal, AUTHORITY_YES);
+	rig_settle(&rig);
+	check(!release->is_answered && !signal->is_answered);
+	rig_decide(launch, AUTHORITY_YES);
+	rig_settle(&rig);
+	check_str(rig_result(launch), "ok");
+	check_str(rig_result(signal), "ok");
+	check_str(release->text, "signal 9");
+	check(launch->order < signal->order && signal->order < release->order);
+	rig_done(&rig);
+}
+
+static void
+test_failure_when_calls_wait_behind_then_they_are_aborted_and_no_others(void)
+{
+	RigCall *launch, *behind, *last, *other_vm, *other_user;
+
+	rig_init(&rig);
+	rig.hold_questions = true;
+	launch = rig_launch(&rig, ALICE, 'a');
+	behind = rig_call(&rig, OP_OPEN_VMM, ALICE, 'a');
+	last = rig_call(&rig, OP_RELEASE_VM, ALICE, 'a');
+	other_vm = rig_launch(&rig, ALICE, 'b');
+	other_user = rig_launch(&rig, BOB, 'a');
+	rig_settle(&rig);
+	rig_decide(last, AUTHORITY_YES);
+	rig_decide(launch, AUTHORITY_NO);
+	check_str(rig_result(launch), "NotAuthorized");
+	check_str(rig_result(behind), "Aborted");
+	check(behind->is_cancelled);
+	check_str(rig_result(last), "Aborted");
+	check(launch->order < behind->order);
+	check(!other_vm->is_answered && !other_user->is_answered);
+	rig.hold_questions = false;
+	rig_settle(&rig);
+	check_str(rig_result(other_vm), "ok");
+	check_str(rig_result(other_user), "ok");
+	/* What comes later is not behind it. */
+	check_str((rig_launch(&rig, ALICE, 'a'), rig_settle(&rig), rig_result(&rig.calls[5])),
+		  "ok");
+	rig_done(&rig);
+}
+
+static void
+test_quota_when_at_its_limit_then_only_the_next_is_refused(void)
+{
+	rig_init(&rig);
+	for (int i = 0; i < 5; i++) {
+		rig_launch(&rig, ALICE, (char)('0' + i));
+		rig_settle(&rig);
+	}
+	check_str(rig_result(&rig.calls[2]), "ok"); /* max - 1 */
+	check_str(rig_result(&rig.calls[3]), "ok"); /* max */
+	check_str(rig_result(&rig.calls[4]), "QuotaReached");
+	check(strstr(rig.calls[4].text, "vms-per-user"));
+	check_int(fake_kernel_count(&rig.kernel), 4);
+	rig_launch(&rig, BOB, '9');
+	rig_settle(&rig);
+	check_str(rig_result(&rig.calls[5]), "ok");
+	rig_call(&rig, OP_RELEASE_VM, ALICE, '0');
+	rig_settle(&rig);
+	rig_launch(&rig, ALICE, '4');
+	rig_settle(&rig);
+	check_str(rig_result(&rig.calls[7]), "ok");
+	rig_check_true(&rig);
+	rig_done(&rig);
+}
+
+static void
+test_questions_when_too_many_are_open_then_busy_for_that_user(void)
+{
+	RigCall *last = NULL, *other;
+
+	rig_init(&rig);
+	rig.hold_questions = true;
+	for (int i = 0; i < BN_QUESTIONS_PER_USER; i++) {
+		last = rig_call(&rig, OP_LIST_RESOURCES, ALICE, 0);
+		check(!last->is_answered);
+	}
+	last = rig_call(&rig, OP_LIST_RESOURCES, ALICE, 0);
+	check_str(rig_result(last), "Busy");
+	other = rig_call(&rig, OP_LIST_RESOURCES, BOB, 0);
+	check(!other->is_answered && other->is_asked);
+	rig_decide(&rig.calls[0], AUTHORITY_NO);
+	last = rig_call(&rig, OP_LIST_RESOURCES, ALICE, 0);
+	check(!last->is_answered && last->is_asked);
+	rig.hold_questions = false;
+	rig_settle(&rig);
+	rig_done(&rig);
+}
+
+static void
+test_sender_when_gone_mid_question_then_nothing_happens(void)
+{
+	RigCall *launch, *other;
+
+	rig_init(&rig);
+	rig.hold_questions = true;
+	launch = rig_launch(&rig, ALICE, 'a');
+	other = rig_call(&rig, OP_RELEASE_VM, ALICE, 'a');
+	rig_settle(&rig);
+	dispatch_sender_gone(rig.dispatch, ":0");
+	check(launch->is_cancelled && launch->is_answered);
+	check_str(launch->text, "(nobody)");
+	/* It did not fail: whoever else is behind it goes on. */
+	check(!other->is_answered);
+	rig_decide(other, AUTHORITY_YES);
+	rig_settle(&rig);
+	check_str(rig_result(other), "ok");
+	check_int(rig.kernel.calls, 0);
+	check_int(ledger_count(rig.ledger, LEDGER_ALL), 0);
+	rig_done(&rig);
+}
+
+static void
+test_sender_when_gone_mid_run_then_its_vm_lives(void)
+{
+	RigCall *launch;
+
+	rig_init(&rig);
+	fake_kernel_hold(&rig.kernel, "aaaa");
+	launch = rig_launch(&rig, ALICE, 'a');
+	/* Descriptors are looked at in a worker first. */
+	while (!launch->is_asked) {
+		rig.hold_questions = true;
+		rig_settle(&rig);
+	}
+	rig_decide(launch, AUTHORITY_YES);
+	fake_kernel_wait_held(&rig.kernel);
+	dispatch_sender_gone(rig.dispatch, ":0");
+	check(!launch->is_answered);
+	fake_kernel_let_go(&rig.kernel);
+	rig_settle(&rig);
+	check_str(rig_result(launch), "ok");
+	check_int(ledger_count(rig.ledger, ALICE), 1);
+	rig_done(&rig);
+}
+
+/* T6, T13: what was checked is what runs. */
+static void
+test_arguments_when_changed_while_polkit_thinks_then_the_checked_ones_run(void)
+{
+	OpArgs args;
+	RigCall *launch;
+
+	rig_init(&rig);
+	rig.hold_questions = true;
+	args.launch_vmm = (OpLaunchVmmArgs){ .vm = "0123456789abcdef0123456789abcdef",
+					     .operation = "",
+					     .vmm = "qemu-microvm",
+					     .vcpus = 2,
+					     .memory = 128 * BN_MIB,
+					     .cmdline = "quiet",
+					     .kernel = rig.kernel_fd,
+					     .initramfs = rig.initramfs_fd };
+	launch = rig_submit(&rig, OP_LAUNCH_VMM, &args, ALICE, NULL);
+	rig_settle(&rig);
+	args.launch_vmm.vcpus = 64;
+	args.launch_vmm.vm = "ffffffffffffffffffffffffffffffff";
+	check_str(launch->vm, "0123456789abcdef0123456789abcdef");
+	check_str(launch->action, "org.banger.helper.launch-vmm");
+	check_str(launch->object, "1000-0123456789abcdef0123456789abcdef");
+	rig_decide(launch, AUTHORITY_YES);
+	rig_settle(&rig);
+	check_str(rig_result(launch), "ok");
+	check_int(fake_kernel_find(&rig.kernel, launch->object)->spec.vcpus, 2);
+	rig_done(&rig);
+}
+
+/* T6: looked up again after the question. */
+static void
+test_vm_when_gone_while_polkit_thinks_then_not_found(void)
+{
+	RigCall *open;
+
+	rig_init(&rig);
+	rig_launch(&rig, ALICE, 'a');
+	rig_settle(&rig);
+	rig.hold_questions = true;
+	open = rig_call(&rig, OP_OPEN_VMM, ALICE, 'a');
+	check_int(ledger_remove(rig.ledger, ALICE, "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"), 0);
+	rig_decide(open, AUTHORITY_YES);
+	rig_settle(&rig);
+	check_str(rig_result(open), "NotFound");
+	rig_done(&rig);
+}
+
+/* T28 */
+static void
+test_vm_when_another_users_then_invisible(void)
+{
+	rig_init(&rig);
+	rig_launch(&rig, ALICE, 'a');
+	rig_settle(&rig);
+	rig_call(&rig, OP_OPEN_VMM, BOB, 'a');
+	rig_call(&rig, OP_SIGNAL_VMM, BOB, 'a');
+	rig_call(&rig, OP_RELEASE_VM, BOB, 'a');
+	rig_call(&rig, OP_LIST_RESOURCES, BOB, 0);
+	rig_call(&rig, OP_LIST_RESOURCES, ALICE, 0);
+	/* Root acts for itself. */
+	rig_call(&rig, OP_OPEN_VMM, 0, 'a');
+	rig_settle(&rig);
+	check_str(rig_result(&rig.calls[1]), "NotFound");
+	check_str(rig_result(&rig.calls[2]), "Aborted");
+	check_str(rig_result(&rig.calls[3]), "Aborted");
+	check_int(rig.calls[4].number, 0);
+	check_int(rig.calls[5].number, 1);
+	check_str(rig_result(&rig.calls[6]), "NotFound");
+	check(fake_kernel_find(&rig.kernel, "1000-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa")->alive);
+	rig_done(&rig);
+}
+
+static void
+test_refusal_when_given_then_names_action_and_remedy(void)
+{
+	static const struct {
+		AuthorityAnswer answer;
+		const char *result, *text;
+	} cases[] = { { AUTHORITY_NO, "NotAuthorized", "usermod -aG banger" },
+		      { AUTHORITY_CHALLENGE, "InteractionRequired", "ask a person" },
+		      { AUTHORITY_UNAVAILABLE, "NotAuthorized", "polkit did not answer" } };
+
+	rig_init(&rig);
+	for (size_t i = 0; i < BN_ELEMENTSOF(cases); i++) {
+		RigCall *launch;
+
+		rig.answer = cases[i].answer;
+		launch = rig_launch(&rig, ALICE, 'a');
+		rig_settle(&rig);
+		check_str(rig_result(launch), cases[i].result);
+		check(strstr(launch->text, cases[i].text));
+		check(strstr(launch->text, "org.banger.helper.launch-vmm"));
+	}
+	check_int(rig.kernel.calls, 0);
+	check_int(ledger_count(rig.ledger, LEDGER_ALL), 0);
+	rig_done(&rig);
+}
+
+/* T44 */
+static void
+test_user_when_its_calls_hang_then_another_is_served(void)
+{
+	RigCall *other;
+
+	rig_init(&rig);
+	rig_launch(&rig, ALICE, 'a');
+	rig_settle(&rig);
+	fake_kernel_hold(&rig.kernel, "aaaa");
+	rig.hold_questions = true;
+	rig_decide(rig_call(&rig, OP_RELEASE_VM, ALICE, 'a'), AUTHORITY_YES);
+	fake_kernel_wait_held(&rig.kernel);
+	other = rig_call(&rig, OP_LIST_RESOURCES, BOB, 0);
+	rig_decide(other, AUTHORITY_YES);
+	while (!other->is_answered)
+		workers_dispatch(rig.workers);
+	check_str(rig_result(other), "ok");
+	check(!rig.calls[1].is_answered);
+	fake_kernel_let_go(&rig.kernel);
+	rig_settle(&rig);
+	check_str(rig_result(&rig.calls[1]), "ok");
+	rig_done(&rig);
+}
+
+static void
+test_release_user_when_only_asked_then_nobody_waits_for_it(void)
+{
+	OpArgs args = { .release_user.uid = ALICE };
+	RigCall *release, *launch;
+
+	rig_init(&rig);
+	rig.hold_questions = true;
+	release = rig_submit(&rig, OP_RELEASE_USER, &args, BOB, NULL);
+	check(release->is_asked);
+	rig_launch(&rig, ALICE, 'a');
+	launch = rig_launch(&rig, ALICE, 'b');
+	rig_settle(&rig);
+	rig_decide(&rig.calls[1], AUTHORITY_YES);
+	rig_decide(launch, AUTHORITY_YES);
+	rig_settle(&rig);
+	check_str(rig_result(launch), "ok");
+	rig_decide(release, AUTHORITY_YES);
+	rig_settle(&rig);
+	check_str(rig_result(release), "ok");
+	check_int(release->number, 2);
+	check_int(fake_kernel_count(&rig.kernel), 0);
+	check_int(ledger_count(rig.ledger, LEDGER_ALL), 0);
+	rig_done(&rig);
+}
+
+static void
+test_release_user_when_a_launch_runs_then_waits_and_takes_it_too(void)
+{
+	OpArgs args = { .release_user.uid = ALICE };
+	RigCall *release, *launch, *later;
+
+	rig_init(&rig);
+	rig.hold_questions = true;
+	launch = rig_launch(&rig, ALICE, 'a');
+	rig_settle(&rig);
+	fake_kernel_hold(&rig.kernel, "aaaa");
+	rig_decide(launch, AUTHORITY_YES);
+	fake_kernel_wait_held(&rig.kernel);
+	release = rig_submit(&rig, OP_RELEASE_USER, &args, 0, NULL);
+	rig_decide(release, AUTHORITY_YES);
+	/* Begun after it and done: had it begun, it would be seen in the log. */
+	later = rig_call(&rig, OP_PROBE_KVM, BOB, 0);
+	rig_decide(later, AUTHORITY_YES);
+	while (!later->is_answered)
+		workers_dispatch(rig.workers);
+	check(!strstr(rig.kernel.log, "end "));
+	fake_kernel_let_go(&rig.kernel);
+	rig_settle(&rig);
+	check_str(rig_result(launch), "ok");
+	check_str(rig_result(release), "ok");
+	check_int(release->number, 1);
+	check_int(fake_kernel_count(&rig.kernel), 0);
+	rig_check_true(&rig);
+	rig_done(&rig);
+}
+
+static void
+test_vmm_when_it_ended_then_open_says_so_and_release_tells_how(void)
+{
+	rig_init(&rig);
+	rig_launch(&rig, ALICE, 'a');
+	rig_settle(&rig);
+	fake_kernel_end(&rig.kernel, "1000-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "exit 0");
+	rig_call(&rig, OP_LIST_RESOURCES, ALICE, 0);
+	rig_settle(&rig);
+	check_str(rig.calls[1].text, "ended");
+	rig_call(&rig, OP_OPEN_VMM, ALICE, 'a');
+	rig_settle(&rig);
+	check_str(rig_result(&rig.calls[2]), "NotFound");
+	rig_launch(&rig, ALICE, 'a');
+	rig_settle(&rig);
+	check_str(rig_result(&rig.calls[3]), "AlreadyExists");
+	check(strstr(rig.calls[3].text, "ReleaseVM"));
+	rig_call(&rig, OP_RELEASE_VM, ALICE, 'a');
+	rig_call(&rig, OP_RELEASE_VM, ALICE, 'a');
+	rig_settle(&rig);
+	check_str(rig.calls[4].text, "exit 0");
+	check_str(rig_result(&rig.calls[5]), "ok");
+	check_str(rig.calls[5].text, "");
+	rig_done(&rig);
+}
+
+static void
+test_kvm_when_unusable_then_refused_with_the_reason_and_probed_once(void)
+{
+	OpArgs args;
+
+	rig_init(&rig);
+	rig.kernel.kvm_usable = false;
+	args.launch_vmm = (OpLaunchVmmArgs){ .vm = "0123456789abcdef0123456789abcdef",
+					     .operation = "",
+					     .vmm = "qemu-q35",
+					     .kvm = true,
+					     .vcpus = 1,
+					     .memory = 128 * BN_MIB,
+					     .cmdline = "",
+					     .kernel = rig.kernel_fd,
+					     .initramfs = rig.initramfs_fd };
+	for (int i = 0; i < 2; i++) {
+		RigCall *launch = rig_submit(&rig, OP_LAUNCH_VMM, &args, ALICE, NULL);
+
+		rig_settle(&rig);
+		check_str(rig_result(launch), "KvmUnusable");
+		check_str(launch->text, "measured by nobody");
+	}
+	rig_call(&rig, OP_PROBE_KVM, ALICE, 0);
+	rig_settle(&rig);
+	check_str(rig_result(&rig.calls[2]), "ok");
+	check_str(rig.kernel.log,
+		  "verdict load\nkvm probe\nverdict save usable=0\nverdict load\nverdict load\n");
+	check_int(ledger_count(rig.ledger, LEDGER_ALL), 0);
+	rig_done(&rig);
+}
+
+static void
+test_arguments_when_out_of_bounds_then_named_before_any_question(void)
+{
+	const OpLaunchVmmArgs good = { .vm = "0123456789abcdef0123456789abcdef",
+				       .operation = "",
+				       .vmm = "qemu-q35",
+				       .vcpus = 1,
+				       .memory = 128 * BN_MIB,
+				       .cmdline = "" };
+	static const char *const names[] = { "vm",     "vm",      "operation", "vmm",
+					     "vmm",    "vcpus",   "vcpus",     "memory",
+					     "memory", "cmdline", "cmdline" };
+	OpArgs cases[BN_ELEMENTSOF(names)];
+
+	for (size_t i = 0; i < BN_ELEMENTSOF(cases); i++)
+		cases[i].launch_vmm = good;
+	cases[0].launch_vmm.vm = "";
+	cases[1].launch_vmm.vm = "0123456789abcdef0123456789abcde/";
+	cases[2].launch_vmm.operation = "%n%s";
+	cases[3].launch_vmm.vmm = "";
+	cases[4].launch_vmm.vmm = "/bin/sh";
+	cases[5].launch_vmm.vcpus = 0;
+	cases[6].launch_vmm.vcpus = BN_VCPUS_MAX + 1;
+	cases[7].launch_vmm.memory = BN_MEMORY_MAX + BN_MIB;
+	cases[8].launch_vmm.memory = 128 * BN_MIB + 1;
+	cases[9].launch_vmm.cmdline = "a\nb";
+	cases[10].launch_vmm.cmdline = "caf\303\251";
+	rig_init(&rig);
+	for (size_t i = 0; i < BN_ELEMENTSOF(cases); i++) {
+		RigCall *launch = rig_submit(&rig, OP_LAUNCH_VMM, &cases[i], ALICE, NULL);
+
+		check_str(rig_result(launch), "InvalidArgument");
+		check(strncmp(launch->text, names[i], strlen(names[i])) == 0);
+		check(launch->text[strlen(names[i])] == ':');
+	}
+	check_int(rig.kernel.calls, 0);
+	rig_done(&rig);
+}
+
+static void
+test_shutdown_when_calls_wait_then_aborted_and_running_ones_finished(void)
+{
+	RigCall *running, *waiting;
+
+	rig_init(&rig);
+	rig.hold_questions = true;
+	running = rig_launch(&rig, ALICE, 'a');
+	rig_settle(&rig);
+	fake_kernel_hold(&rig.kernel, "aaaa");
+	rig_decide(running, AUTHORITY_YES);
+	fake_kernel_wait_held(&rig.kernel);
+	waiting = rig_call(&rig, OP_LIST_RESOURCES, ALICE, 0);
+	dispatch_shut_down(rig.dispatch);
+	check_str(rig_result(waiting), "Aborted");
+	check(!running->is_answered && !dispatch_is_idle(rig.dispatch));
+	fake_kernel_let_go(&rig.kernel);
+	rig_settle(&rig);
+	check_str(rig_result(running), "ok");
+	check(dispatch_is_idle(rig.dispatch));
+	rig_done(&rig);
+}
+
+static void
+test_launch_when_it_succeeds_then_reads_as_written(void)
+{
+	rig_init(&rig);
+	rig_launch(&rig, ALICE, 'a');
+	rig_settle(&rig);
+	rig_call(&rig, OP_RELEASE_VM, ALICE, 'a');
+	rig_settle(&rig);
+	check_str(rig.kernel.log, "launch 1000-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa kvm=0 disks=0\n"
+				  "scope 1000-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n"
+				  "go\n"
+				  "end 1000-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n"
+				  "ended 1000-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n"
+				  "remove 1000-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n");
+	rig_done(&rig);
+}
+
+TEST_MAIN(TEST(test_calls_when_decided_out_of_order_then_run_in_order_of_arrival),
+	  TEST(test_failure_when_calls_wait_behind_then_they_are_aborted_and_no_others),
+	  TEST(test_quota_when_at_its_limit_then_only_the_next_is_refused),
+	  TEST(test_questions_when_too_many_are_open_then_busy_for_that_user),
+	  TEST(test_sender_when_gone_mid_question_then_nothing_happens),
+	  TEST(test_sender_when_gone_mid_run_then_its_vm_lives),
+	  TEST(test_arguments_when_changed_while_polkit_thinks_then_the_checked_ones_run),
+	  TEST(test_vm_when_gone_while_polkit_thinks_then_not_found),
+	  TEST(test_vm_when_another_users_then_invisible),
+	  TEST(test_refusal_when_given_then_names_action_and_remedy),
+	  TEST(test_user_when_its_calls_hang_then_another_is_served),
+	  TEST(test_release_user_when_only_asked_then_nobody_waits_for_it),
+	  TEST(test_release_user_when_a_launch_runs_then_waits_and_takes_it_too),
+	  TEST(test_vmm_when_it_ended_then_open_says_so_and_release_tells_how),
+	  TEST(test_kvm_when_unusable_then_refused_with_the_reason_and_probed_once),
+	  TEST(test_arguments_when_out_of_bounds_then_named_before_any_question),
+	  TEST(test_shutdown_when_calls_wait_then_aborted_and_running_ones_finished),
+	  TEST(test_launch_when_it_succeeds_then_reads_as_written))

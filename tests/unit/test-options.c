@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "test.h"
+
+#include <stdint.h>
+
+#include "service/base/error.h"
+#include "service/base/options.h"
+
+static bool
+read_text(const char *text, GError **error)
+{
+	g_autoptr(GVariant) options = g_variant_parse(G_VARIANT_TYPE_VARDICT, text, NULL, NULL, NULL);
+	const char *name = NULL;
+	uint32_t vcpus = 7;
+	bool start = false;
+	const BangerOption table[] = {
+		{ "name", "s", &name }, { "vcpus", "u", &vcpus }, { "start", "b", &start }, {},
+	};
+	bool ok = banger_options_read(options, table, error);
+
+	if (ok && name) {
+		check_str(name, "web");
+		check_int(vcpus, 7);
+		check(start);
+	}
+	return ok;
+}
+
+static void
+test_read_when_key_unknown_or_type_wrong_then_key_is_named(void)
+{
+	g_autoptr(GError) error = NULL;
+
+	check(read_text("{'name': <'web'>, 'start': <true>}", NULL));
+	check(read_text("{}", NULL));
+	check(!read_text("{'nmae': <'web'>}", &error));
+	check(g_error_matches(error, BANGER_ERROR, BANGER_ERROR_INVALID_ARGUMENT));
+	check(strstr(error->message, "'nmae'"));
+	g_clear_error(&error);
+	check(!read_text("{'vcpus': <int32 2>}", &error));
+	check(strstr(error->message, "'vcpus'"));
+}
+
+static void
+test_errors_when_listed_then_each_has_one_name_of_ours(void)
+{
+	(void) banger_error_quark();
+	for (int i = 0; i < _BANGER_ERROR_MAX; i++) {
+		const char *name = banger_error_get_name((BangerError) i);
+
+		check(g_str_has_prefix(name, "org.banger.Error."));
+		for (int j = 0; j < i; j++)
+			check(strcmp(name, banger_error_get_name((BangerError) j)) != 0);
+	}
+}
+
+TEST_MAIN(TEST(test_read_when_key_unknown_or_type_wrong_then_key_is_named),
+	  TEST(test_errors_when_listed_then_each_has_one_name_of_ours))

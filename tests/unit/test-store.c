@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "test.h"
+
+#include <glib/gstdio.h>
+#include <sqlite3.h>
+
+#include "service/base/error.h"
+#include "service/base/remove-tree.h"
+#include "service/manager/migrations.h"
+#include "service/manager/store.h"
+
+#define ID1 "11111111111111111111111111111111"
+#define ID2 "22222222222222222222222222222222"
+
+static char *
+make_directory(void)
+{
+	char *path = g_dir_make_tmp("banger-store-XXXXXX", NULL);
+
+	check(path);
+	return path;
+}
+
+static BangerImageRow image = { .id = (char *) ID1,
+				.name = (char *) "base",
+				.digest = (char *) "sha256:0",
+				.init = (char *) "",
+				.source = (char *) "test",
+				.size = 42 };
+static BangerKernelRow kernel = { .id = (char *) ID1,
+				  .name = (char *) "linux",
+				  .release = (char *) "6.1",
+				  .digest = (char *) "sha256:0",
+				  .source = (char *) "test" };
+
+static BangerVmSpec *
+make_spec(const char *id, const char *name)
+{
+	BangerVmSpec *spec = banger_vm_spec_new();
+
+	spec->id = g_strdup(id);
+	spec->name = g_strdup(name);
+	spec->image = g_strdup(ID1);
+	spec->kernel = g_strdup(ID1);
+	return spec;
+}
+
+static void
+test_rows_when_written_then_read_back_after_reopening(void)
+{
+	g_autofree char *directory = make_directory();
+	g_autoptr(BangerStore) store = banger_store_open(directory, NULL);
+	g_autoptr(BangerVmSpec) spec = make_spec(ID2, "web");
+	g_autoptr(GPtrArray) vms = NULL;
+	g_autofree char *setting = NULL;
+	BangerVmRow *row;
+
+	check(banger_store_add_image(store, &image, NULL));
+	check(banger_store_add_kernel(store, &kernel, NULL));
+	spec->ephemeral = true;
+	spec->accelerator = BANGER_ACCELERATOR_EMULATION;
+	check(banger_store_add_vm(store, spec, NULL));
+	check(banger_store_set_vm_ready(store, ID2, NULL));
+	check(banger_store_update_vm(store, ID2, BANGER_VM_RUNNING, "%n%s", 7, NULL));
+	check(banger_store_set_setting(store, "default-image", ID1, NULL));
+	g_clear_object(&store);
+	store = banger_store_open(directory, NULL);
+	vms = banger_store_list_vms(store, NULL);
+	check_int(vms->len, 1);
+	row = g_ptr_array_index(vms, 0);
+	check_str(row->spec->name, "web");
+	check(row->spec->ephemeral && row->ready);
+	check_int(row->spec->accelerator, BANGER_ACCELERATOR_EMULATION);
+	check_int(row->spec->memory_bytes, BANGER_VM_DEFAULT_MEMORY);
+	check_int(row->state, BANGER_VM_RUNNING);
+	check_str(row->last_error, "%n%s");
+	check_int(row->started_us, 7);
+	setting = banger_store_get_setting(store, "default-image");
+	check_str(setting, ID1);
+	check(banger_remove_tree(directory, NULL));
+}
+
+static void
+test_names_when_taken_or_used_then_refused(void)
+{
+	g_autofree char *directory = make_directory();
+	g_autoptr(BangerStore) store = banger_store_open(directory, NULL);
+	g_autoptr(BangerVmSpec) first = make_spec(ID1, "web");
+	g_autoptr(BangerVmSpec) second = make_spec(ID2, "web");
+	g_autoptr(GError) error = NULL;
+
+	check(!banger_store_add_vm(store, first, &error));
+	check(g_error_matches(error, BANGER_ERROR, BANGER_ERROR_BUSY));
+	g_clear_error(&error);
+	check(banger_store_add_image(store, &image, NULL));
+	check(!banger_store_add_image(store, &image, &error));
+	check(banger_error_is_already_exists(error));
+	g_clear_error(&error);
+	check(banger_store_add_kernel(store, &kernel, NULL));
+	check(banger_store_add_vm(store, first, NULL));
+	check(!banger_store_add_vm(store, second, &error));
+	check(banger_error_is_already_exists(error));
+	g_clear_error(&error);
+	check(!banger_store_delete_image(store, ID1, &error));
+	check(g_error_matches(error, BANGER_ERROR, BANGER_ERROR_BUSY));
+	check(banger_store_delete_vm(store, ID1, NULL));
+	check(banger_store_delete_image(store, ID1, NULL));
+	check(banger_remove_tree(directory, NULL));
+}
+
+static void
+test_open_when_schema_is_newer_then_refused_and_untouched(void)
+{
+	g_autofree char *directory = make_directory();
+	g_autofree char *path =
+		g_strdup_printf("%s/state-%d.db", directory, BANGER_SCHEMA + 1);
+	g_autofree char *content = NULL;
+	g_autoptr(GError) error = NULL;
+
+	check_int(banger_store_check(directory), 0);
+	check(g_file_set_contents(path, "from the future", -1, NULL));
+	check_int(banger_store_check(directory), 2);
+	check(!banger_store_open(directory, &error));
+	check(strstr(error->message, "newer version"));
+	check(g_file_get_contents(path, &content, NULL, NULL));
+	check_str(content, "from the future");
+	check(banger_remove_tree(directory, NULL));
+}
+
+static void
+test_open_when_making_was_interrupted_then_begun_anew(void)
+{
+	g_autofree char *directory = make_directory();
+	g_autofree char *path =
+		g_strdup_printf("%s/state-%d.db.new", directory, BANGER_SCHEMA);
+	g_autoptr(BangerStore) store = NULL;
+
+	check(g_file_set_contents(path, "half written", -1, NULL));
+	store = banger_store_open(directory, NULL);
+	check(store);
+	check(!g_file_test(path, G_FILE_TEST_EXISTS));
+	check(banger_remove_tree(directory, NULL));
+}
+
+TEST_MAIN(TEST(test_rows_when_written_then_read_back_after_reopening),
+	  TEST(test_names_when_taken_or_used_then_refused),
+	  TEST(test_open_when_schema_is_newer_then_refused_and_untouched),
+	  TEST(test_open_when_making_was_interrupted_then_begun_anew))

@@ -1,0 +1,679 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Makes the helper's wire code from its D-Bus interface description.
+
+    gen-wire.py --wire  XML DIR    op-wire.h op-wire.c op-wire-bus.h op-wire-bus.c  (the helper)
+    gen-wire.py --calls XML DIR    helper-calls.h helper-calls.c                    (who calls it)
+
+Only flat, bounded types pass: s u t b h, and ah, as, a(…) of those. An array needs the annotation
+org.banger.Helper.MaxLength (number of elements); on a string the same annotation bounds its bytes, without
+it STRING_MAX does. Anything else is refused: a privileged call stays printable in one audit line.
+"""
+
+import argparse
+import os
+import re
+import sys
+import xml.etree.ElementTree as ElementTree
+
+STRING_MAX = 255
+ARRAY_IN_MAX = 64  # such arrays are part of the argument struct
+ARRAY_OUT_MAX = 65536
+MAX_LENGTH = 'org.banger.Helper.MaxLength'
+
+CALL_TYPES = {'s': 'const char *', 'u': 'uint32_t ', 't': 'uint64_t ', 'b': 'bool ', 'h': 'int '}
+REPLY_TYPES = dict(CALL_TYPES, s='char *')
+
+
+class Refused(Exception):
+    """The description holds something the helper's wire does not carry."""
+
+
+class Arg:
+    def __init__(self, method, element):
+        self.name = element.get('name') or ''
+        self.type = element.get('type') or ''
+        self.where = f'{method}: argument "{self.name}"'
+        self.out = element.get('direction', 'in') == 'out'
+        if not re.fullmatch(r'[a-z][a-z0-9_]*', self.name):
+            raise Refused(f'{self.where}: not a name of a-z 0-9 _')
+        match = re.fullmatch(r'(?P<array>a)?(?:(?P<basic>[sutbh])|\((?P<fields>[sutbh]+)\))', self.type)
+        if not match or (match['fields'] and not match['array']) or (
+                match['array'] and match['basic'] and match['basic'] not in 'sh'):
+            raise Refused(f'{self.where}: type "{self.type}" is not one of s u t b h ah as a(…)')
+        self.array = bool(match['array'])
+        self.fields = match['fields']
+        self.basic = match['basic']
+        self.max = self.read_max(element)
+
+    def read_max(self, element):
+        values = [a.get('value', '') for a in element.findall('annotation') if a.get('name') == MAX_LENGTH]
+        if not values:
+            if self.array:
+                raise Refused(f'{self.where}: an array without the annotation {MAX_LENGTH}')
+            return STRING_MAX
+        if not self.array and self.basic != 's':
+            raise Refused(f'{self.where}: {MAX_LENGTH} on something that has no length')
+        most = ARRAY_IN_MAX if self.array and not self.out else ARRAY_OUT_MAX
+        if len(values) > 1 or not re.fullmatch(r'[1-9][0-9]{0,6}', values[0]) or int(values[0]) > most:
+            raise Refused(f'{self.where}: {MAX_LENGTH} is not one number from 1 to {most}')
+        return int(values[0])
+
+    @property
+    def camel(self):
+        return ''.join(part.capitalize() for part in self.name.split('_'))
+
+    @property
+    def contents(self):
+        """The signature of one element."""
+        return f'({self.fields})' if self.fields else self.basic
+
+
+class Method:
+    def __init__(self, element):
+        self.name = element.get('name') or ''
+        if not re.fullmatch(r'([A-Z][a-z0-9]*)+', self.name):
+            raise Refused(f'method "{self.name}": not a name in CamelCase')
+        for child in element:
+            if child.tag != 'arg':
+                raise Refused(f'{self.name}: <{child.tag}> is not carried')
+        args = [Arg(self.name, a) for a in element]
+        self.ins = [a for a in args if not a.out]
+        self.outs = [a for a in args if a.out]
+        names = [a.name for a in args]
+        if len(set(names)) != len(names):
+            raise Refused(f'{self.name}: two arguments of one name')
+        # "ReleaseVM" is release-vm: a run of capitals is one word.
+        words = re.findall(r'[A-Z]+(?![a-z])|[A-Z][a-z0-9]*', self.name)
+        self.snake = '_'.join(words).lower()
+        self.kebab = '-'.join(words).lower()
+        self.id = 'OP_' + self.snake.upper()
+        self.type = 'Op' + ''.join(word.capitalize() for word in words)
+
+
+class Interface:
+    def __init__(self, path):
+        try:
+            root = ElementTree.parse(path).getroot()
+        except ElementTree.ParseError as e:
+            raise Refused(f'not XML: {e}') from e
+        found = root.findall('interface')
+        if len(found) != 1:
+            raise Refused(f'{len(found)} interfaces, expected one')
+        self.name = found[0].get('name') or ''
+        self.path = root.get('name') or ''
+        self.prefix = self.name.lower()
+        for child in found[0]:
+            if child.tag != 'method':
+                raise Refused(f'<{child.tag} name="{child.get("name")}">: the helper has methods only')
+        self.methods = [Method(m) for m in found[0]]
+        if not self.methods:
+            raise Refused('no method')
+        names = [m.snake for m in self.methods]
+        if len(set(names)) != len(names):
+            raise Refused('two methods of one name')
+
+
+HEAD = '''/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* {purpose} Made by gen-wire.py from {source}: not edited. */
+'''
+
+
+# The helper's side: types.
+
+def element_struct(method, arg, part, types):
+    lines = [f'typedef struct {method.type}{part}{arg.camel} {{']
+    lines += [f'\t{types[t]}f{i};' for i, t in enumerate(arg.fields)]
+    lines += [f'}} {method.type}{part}{arg.camel};']
+    return lines
+
+
+def field(method, arg, part, types):
+    base = f'{method.type}{part}{arg.camel} ' if arg.fields else types[arg.basic]
+    if not arg.array:
+        return [f'\t{base}{arg.name};']
+    if part == 'Args':
+        return [f'\t{base}{arg.name}[{arg.max}];', f'\tsize_t n_{arg.name};']
+    return [f'\t{base}*{arg.name};', f'\tsize_t n_{arg.name}; /* at most {arg.max} */']
+
+
+def structs(method):
+    lines = []
+    for part, args, types in (('Args', method.ins, CALL_TYPES), ('Reply', method.outs, REPLY_TYPES)):
+        if not args:
+            continue
+        for arg in args:
+            if arg.fields:
+                lines += element_struct(method, arg, part, types)
+        lines += [f'typedef struct {method.type}{part} {{']
+        for arg in args:
+            lines += field(method, arg, part, types)
+        lines += [f'}} {method.type}{part};', '']
+    return lines
+
+
+def wire_header(interface):
+    methods = interface.methods
+    lines = ['#pragma once', '', '#include <errno.h>', '#include <stdbool.h>', '#include <stddef.h>',
+             '#include <stdint.h>', '', 'typedef enum OpId {']
+    lines += [f'\t{m.id},' for m in methods]
+    lines += ['\t_OP_MAX,', '\t_OP_INVALID = -EINVAL,', '} OpId;', '',
+              '/* Arguments: strings and descriptors are borrowed from the message they were read from,',
+              ' * which whoever holds the arguments must hold too; a descriptor kept longer is duplicated.',
+              ' * Replies: every string, array and descriptor is owned; op_wire_reply_done() frees them. */', '']
+    for m in methods:
+        lines += structs(m)
+    for part, which in (('Args', 'ins'), ('Reply', 'outs')):
+        lines += [f'typedef union Op{part} {{', '\tchar none; /* of methods that have none */']
+        lines += [f'\t{m.type}{part} {m.snake};' for m in methods if getattr(m, which)]
+        lines += [f'}} Op{part};', '']
+    lines += ['typedef struct OpName {', '\tconst char *method;', '\tconst char *action;', '} OpName;',
+              'extern const OpName op_names[_OP_MAX];', '',
+              '/* Every descriptor -1, everything else empty. */',
+              'void op_wire_reply_init(OpId id, OpReply *ret);',
+              '/* Frees what the reply owns and leaves it as after op_wire_reply_init(). */',
+              'void op_wire_reply_done(OpId id, OpReply *reply);']
+    return lines
+
+
+def reply_arrays(method):
+    """(argument, statements that free one element) of the replies' arrays."""
+    for arg in method.outs:
+        if not arg.array:
+            continue
+        at = f'reply->{method.snake}.{arg.name}[i]'
+        kinds = [(f'{at}.f{i}', t) for i, t in enumerate(arg.fields)] if arg.fields else [(at, arg.basic)]
+        frees = [f'free({a});' for a, t in kinds if t == 's']
+        frees += [f'close_fd({a});' for a, t in kinds if t == 'h']
+        yield arg, frees
+
+
+def done_function(method):
+    lines = ['static void', f'done_{method.snake}(OpReply *reply)', '{']
+    for arg, frees in reply_arrays(method):
+        at = f'reply->{method.snake}'
+        if frees:
+            lines += [f'\tfor (size_t i = 0; i < {at}.n_{arg.name}; i++) {{']
+            lines += [f'\t\t{f}' for f in frees] + ['\t}']
+        lines += [f'\tfree({at}.{arg.name});']
+    for arg in method.outs:
+        at = f'reply->{method.snake}.{arg.name}'
+        if arg.basic == 's' and not arg.array:
+            lines += [f'\tfree({at});']
+        if arg.basic == 'h' and not arg.array:
+            lines += [f'\tclose_fd({at});']
+    return lines + ['}', '']
+
+
+def owns(method):
+    return any(a.array or a.basic in 'sh' for a in method.outs)
+
+
+def wire_source(interface):
+    methods = interface.methods
+    lines = ['#include "op-wire.h"', '', '#include <stdlib.h>', '#include <string.h>', '#include <unistd.h>', '',
+             'const OpName op_names[_OP_MAX] = {']
+    lines += [f'\t[{m.id}] = {{ "{m.name}", "{interface.prefix}.{m.kebab}" }},' for m in methods]
+    lines += ['};', '']
+    if any(a.basic == 'h' or (a.fields and 'h' in a.fields) for m in methods for a in m.outs):
+        lines += ['static void', 'close_fd(int fd)', '{', '\tif (fd >= 0)', '\t\t(void) close(fd);', '}', '']
+    for m in methods:
+        if owns(m):
+            lines += done_function(m)
+    lines += ['void', 'op_wire_reply_init(OpId id, OpReply *ret)', '{', '\tmemset(ret, 0, sizeof(*ret));',
+              '\tswitch (id) {']
+    for m in methods:
+        handles = [a for a in m.outs if a.basic == 'h' and not a.array]
+        if handles:
+            lines += [f'\tcase {m.id}:'] + [f'\t\tret->{m.snake}.{a.name} = -1;' for a in handles] + ['\t\tbreak;']
+    lines += ['\tdefault:', '\t\tbreak;', '\t}', '}', '',
+              'void', 'op_wire_reply_done(OpId id, OpReply *reply)', '{', '\tswitch (id) {']
+    for m in methods:
+        if owns(m):
+            lines += [f'\tcase {m.id}:', f'\t\tdone_{m.snake}(reply);', '\t\tbreak;']
+    return lines + ['\tdefault:', '\t\tbreak;', '\t}', '\top_wire_reply_init(id, reply);', '}']
+
+
+# The helper's side: sd-bus.
+
+BUS_HEADER = '''#pragma once
+
+#include <systemd/sd-bus.h>
+
+#include "op-wire.h"
+
+/* Reads the arguments of a call. 0, or negative errno and the name of the argument that was at fault
+ * in *reterr_argument. What it returns is borrowed from `m` (see op-wire.h). */
+int op_wire_read(OpId id, sd_bus_message *m, OpArgs *ret, const char **reterr_argument);
+
+/* Appends the reply's values; descriptors are duplicated into the message. 0 or negative errno:
+ * -E2BIG where an array is longer than the interface says. */
+int op_wire_reply(OpId id, sd_bus_message *m, const OpReply *reply);
+
+/* The object's methods. Each calls op_wire_on_call(), which the transport implements. */
+extern const sd_bus_vtable op_wire_vtable[];
+int op_wire_on_call(OpId id, sd_bus_message *m, void *userdata);
+'''.splitlines()
+
+BUS_PRELUDE = '''#include "op-wire-bus.h"
+
+#include <string.h>
+'''
+
+READ_BASIC = '''static inline int
+read_basic(sd_bus_message *m, char type, void *ret)
+{
+	int r = sd_bus_message_read_basic(m, type, ret);
+
+	return r == 0 ? -EBADMSG : r < 0 ? r : 0;
+}
+'''
+
+# One reader and one writer per basic type; only those that the interface needs come out.
+READERS = {
+    's': '''static int
+read_s(sd_bus_message *m, size_t max, const char **ret)
+{
+	const char *s = NULL;
+	int r = read_basic(m, 's', &s);
+
+	if (r < 0)
+		return r;
+	if (strlen(s) > max)
+		return -E2BIG;
+	*ret = s;
+	return 0;
+}
+''',
+    'b': '''static int
+read_b(sd_bus_message *m, bool *ret)
+{
+	int value = 0, r = read_basic(m, 'b', &value);
+
+	if (r >= 0)
+		*ret = value != 0;
+	return r;
+}
+''',
+    **{t: f'''static int
+read_{t}(sd_bus_message *m, {c}*ret)
+{{
+	return read_basic(m, '{t}', ret);
+}}
+''' for t, c in (('u', 'uint32_t '), ('t', 'uint64_t '), ('h', 'int '))},
+}
+
+WRITERS = {
+    's': '''static int
+append_s(sd_bus_message *m, const char *s)
+{
+	return sd_bus_message_append_basic(m, 's', s ? s : "");
+}
+''',
+    'b': '''static int
+append_b(sd_bus_message *m, bool value)
+{
+	int b = value;
+
+	return sd_bus_message_append_basic(m, 'b', &b);
+}
+''',
+    **{t: f'''static int
+append_{t}(sd_bus_message *m, {c}value)
+{{
+	return sd_bus_message_append_basic(m, '{t}', &value);
+}}
+''' for t, c in (('u', 'uint32_t '), ('t', 'uint64_t '), ('h', 'int '))},
+}
+
+
+def prelude(methods):
+    def types(args):
+        return sorted({t for a in args for t in (a.fields or a.basic)})
+
+    ins = types(a for m in methods for a in m.ins)
+    outs = types(a for m in methods for a in m.outs)
+    parts = [BUS_PRELUDE] + ([READ_BASIC] if ins else []) + [READERS[t] for t in ins] + [WRITERS[t] for t in outs]
+    return '\n'.join(parts).splitlines()
+
+
+def try_call(call, indent='\t'):
+    return [f'{indent}r = {call};', f'{indent}if (r < 0)', f'{indent}\treturn r;']
+
+
+def read_call(kind, target, limit):
+    return f'read_s(m, {limit}, &{target})' if kind == 's' else f'read_{kind}(m, &{target})'
+
+
+def array_function(method, arg):
+    """Reads one array argument, element by element, never more than fit."""
+    lines = ['static int', f'read_{method.snake}_{arg.name}(sd_bus_message *m, {method.type}Args *ret)', '{',
+             '\tint r;', '', f"\tr = sd_bus_message_enter_container(m, 'a', \"{arg.contents}\");",
+             '\tif (r <= 0)', '\t\treturn r < 0 ? r : -EBADMSG;',
+             f'\tfor (ret->n_{arg.name} = 0; (r = sd_bus_message_at_end(m, false)) == 0; ret->n_{arg.name}++) {{',
+             f'\t\tif (ret->n_{arg.name} == {arg.max})', '\t\t\treturn -E2BIG;']
+    at = f'ret->{arg.name}[ret->n_{arg.name}]'
+    if arg.fields:
+        lines += try_call(f"sd_bus_message_enter_container(m, 'r', \"{arg.fields}\")", '\t\t')
+        for i, kind in enumerate(arg.fields):
+            lines += try_call(read_call(kind, f'{at}.f{i}', STRING_MAX), '\t\t')
+        lines += try_call('sd_bus_message_exit_container(m)', '\t\t')
+    else:
+        lines += try_call(read_call(arg.basic, at, STRING_MAX), '\t\t')
+    return lines + ['\t}', '\tif (r < 0)', '\t\treturn r;', '\treturn sd_bus_message_exit_container(m);', '}', '']
+
+
+def read_function(method):
+    lines = ['static int',
+             f'read_{method.snake}(sd_bus_message *m, {method.type}Args *ret, const char **reterr_argument)',
+             '{', '\tint r;', '']
+    for arg in method.ins:
+        lines += [f'\t*reterr_argument = "{arg.name}";']
+        call = f'read_{method.snake}_{arg.name}(m, ret)' if arg.array else read_call(
+            arg.basic, f'ret->{arg.name}', arg.max)
+        lines += try_call(call)
+    return lines + ['\treturn 0;', '}', '']
+
+
+def reply_function(method):
+    lines = ['static int', f'reply_{method.snake}(sd_bus_message *m, const {method.type}Reply *reply)', '{',
+             '\tint r;', '']
+    for arg in method.outs:
+        at = f'reply->{arg.name}'
+        if not arg.array:
+            lines += try_call(f'append_{arg.basic}(m, {at})')
+            continue
+        lines += [f'\tif (reply->n_{arg.name} > {arg.max})', '\t\treturn -E2BIG;']
+        lines += try_call(f"sd_bus_message_open_container(m, 'a', \"{arg.contents}\")")
+        lines += [f'\tfor (size_t i = 0; i < reply->n_{arg.name}; i++) {{']
+        if arg.fields:
+            lines += try_call(f"sd_bus_message_open_container(m, 'r', \"{arg.fields}\")", '\t\t')
+            for i, kind in enumerate(arg.fields):
+                lines += try_call(f'append_{kind}(m, {at}[i].f{i})', '\t\t')
+            lines += try_call('sd_bus_message_close_container(m)', '\t\t')
+        else:
+            lines += try_call(f'append_{arg.basic}(m, {at}[i])', '\t\t')
+        lines += ['\t}']
+        lines += try_call('sd_bus_message_close_container(m)')
+    return lines + ['\treturn 0;', '}', '']
+
+
+def vtable(methods):
+    lines = []
+    for m in methods:
+        lines += ['static int', f'on_{m.snake}(sd_bus_message *m, void *userdata, sd_bus_error *error)', '{',
+                  f'\treturn op_wire_on_call({m.id}, m, userdata);', '}', '']
+    lines += ['const sd_bus_vtable op_wire_vtable[] = {', '\tSD_BUS_VTABLE_START(0),']
+    for m in methods:
+        def half(args):
+            names = ' '.join(f'SD_BUS_PARAM({a.name})' for a in args)
+            return f'"{"".join(a.type for a in args)}", {names or "/* no names */"}'
+        # Unprivileged: polkit decides, not a capability of the caller's.
+        lines += [f'\tSD_BUS_METHOD_WITH_NAMES("{m.name}", {half(m.ins)},', f'\t\t{half(m.outs)},',
+                  f'\t\ton_{m.snake}, SD_BUS_VTABLE_UNPRIVILEGED),']
+    return lines + ['\tSD_BUS_VTABLE_END,', '};']
+
+
+def bus_source(interface):
+    methods = interface.methods
+    lines = prelude(methods) + ['']
+    for m in methods:
+        for arg in m.ins:
+            if arg.array:
+                lines += array_function(m, arg)
+        if m.ins:
+            lines += read_function(m)
+        if m.outs:
+            lines += reply_function(m)
+    lines += ['int', 'op_wire_read(OpId id, sd_bus_message *m, OpArgs *ret, const char **reterr_argument)', '{',
+              '\tmemset(ret, 0, sizeof(*ret));', '\t*reterr_argument = "signature";', '\tswitch (id) {']
+    for m in methods:
+        signature = ''.join(a.type for a in m.ins)
+        lines += [f'\tcase {m.id}:', f'\t\tif (!sd_bus_message_has_signature(m, "{signature}"))',
+                  '\t\t\treturn -EBADMSG;',
+                  f'\t\treturn read_{m.snake}(m, &ret->{m.snake}, reterr_argument);' if m.ins else '\t\treturn 0;']
+    lines += ['\tdefault:', '\t\treturn -EINVAL;', '\t}', '}', '',
+              'int', 'op_wire_reply(OpId id, sd_bus_message *m, const OpReply *reply)', '{', '\tswitch (id) {']
+    for m in methods:
+        lines += [f'\tcase {m.id}:',
+                  f'\t\treturn reply_{m.snake}(m, &reply->{m.snake});' if m.outs else '\t\treturn 0;']
+    lines += ['\tdefault:', '\t\treturn -EINVAL;', '\t}', '}', '']
+    return lines + vtable(methods)
+
+
+# The caller's side: GLib.
+
+def call_params(method):
+    params = ['GDBusConnection *connection', 'bool may_ask']
+    for arg in method.ins:
+        if arg.fields:
+            params.append(f'GVariant *{arg.name}')
+        elif arg.array:
+            params += [f'const int *{arg.name}' if arg.basic == 'h' else f'const char *const *{arg.name}',
+                       f'size_t n_{arg.name}']
+        else:
+            params.append(f'{CALL_TYPES[arg.basic]}{arg.name}')
+    return params + ['GCancellable *cancellable', 'GAsyncReadyCallback callback', 'gpointer data']
+
+
+def finish_params(method):
+    params = ['GDBusConnection *connection', 'GAsyncResult *result']
+    for arg in method.outs:
+        if arg.array:
+            params.append(f'GVariant **ret_{arg.name}')
+        else:
+            params.append(f'{REPLY_TYPES[arg.basic]}*ret_{arg.name}')
+    return params + ['GError **error']
+
+
+def prototype(kind, name, params):
+    return [kind, f'{name}({", ".join(params)})']
+
+
+CALLS_HEADER = '''#pragma once
+
+#include <gio/gio.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* One asynchronous call per method of {name}, to the well-known name: a call that meets an idle
+ * exit is served by the next helper. `may_ask`: polkit may ask a person, so no call has a time limit of its own.
+ * Descriptors passed in stay the caller's; those that come out are the caller's to close, strings to
+ * g_free(), arrays (a GVariant of the type the interface says) to g_variant_unref(). Any ret_ may be
+ * NULL; all are untouched on failure. `connection` is also the callback's source object. */
+'''
+
+
+def calls_header(interface):
+    lines = CALLS_HEADER.format(name=interface.name).splitlines() + ['']
+    for m in interface.methods:
+        name = f'banger_helper_call_{m.snake}'
+        lines += [' '.join(prototype('void', name, call_params(m))) + ';',
+                  ' '.join(prototype('bool', name + '_finish', finish_params(m))) + ';', '']
+    return lines[:-1]
+
+
+CALLS_PRELUDE = '''#include "helper-calls.h"
+
+#include <gio/gunixfdlist.h>
+#include <unistd.h>
+
+/* Adds a copy of the descriptor to the message; false once anything has failed. */
+static inline bool
+append_fd(GVariantBuilder *args, GUnixFDList *fds, int fd, GError **error)
+{{
+	int index = g_unix_fd_list_append(fds, fd, error);
+
+	if (index < 0)
+		return false;
+	g_variant_builder_add(args, "h", index);
+	return true;
+}}
+
+static void
+send_call(GDBusConnection *connection, bool may_ask, const char *method, GVariantBuilder *args,
+	  const char *reply_type, GUnixFDList *fds, GCancellable *cancellable, GAsyncReadyCallback callback,
+	  gpointer data)
+{{
+	g_autoptr(GVariantType) type = g_variant_type_new(reply_type);
+
+	g_dbus_connection_call_with_unix_fd_list(
+		connection, "{name}", "{path}", "{name}", method, g_variant_builder_end(args), type,
+		may_ask ? G_DBUS_CALL_FLAGS_ALLOW_INTERACTIVE_AUTHORIZATION : G_DBUS_CALL_FLAGS_NONE,
+		/* timeout: a person may think */ G_MAXINT, fds, cancellable, callback, data);
+}}
+
+/* Waits for nothing: takes the reply, or the error, out of a finished call. */
+static GVariant *
+take_reply(GDBusConnection *connection, GAsyncResult *result, void *tag, GUnixFDList **ret_fds, GError **error)
+{{
+	/* A call that could not even be sent was reported under its own tag. */
+	if (g_async_result_is_tagged(result, tag)) {{
+		(void) g_task_propagate_boolean(G_TASK(result), error);
+		return NULL;
+	}}
+	return g_dbus_connection_call_with_unix_fd_list_finish(connection, ret_fds, result, error);
+}}
+
+static inline int
+take_fd(GVariant *reply, size_t child, GUnixFDList *fds, GError **error)
+{{
+	int32_t index = -1;
+
+	g_variant_get_child(reply, child, "h", &index);
+	if (!fds || index < 0 || index >= g_unix_fd_list_get_length(fds)) {{
+		g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA, "the helper's answer lacks a descriptor");
+		return -1;
+	}}
+	return g_unix_fd_list_get(fds, index, error);
+}}
+
+static inline void
+give_fd(int *fd, int *ret)
+{{
+	if (ret)
+		*ret = *fd;
+	else if (*fd >= 0)
+		(void) close(*fd);
+	*fd = -1;
+}}
+
+static inline void
+close_fd(int *fd)
+{{
+	if (*fd >= 0)
+		(void) close(*fd);
+}}
+'''
+
+
+def call_arg(arg):
+    """Statements that add one argument to `args`."""
+    if arg.fields:
+        return [f'\tg_variant_builder_add_value(&args, {arg.name});']
+    if not arg.array and arg.basic != 'h':
+        cast = ' ? TRUE : FALSE' if arg.basic == 'b' else ''
+        return [f'\tg_variant_builder_add(&args, "{arg.basic}", {arg.name}{cast});']
+    if not arg.array:
+        return [f'\tok = ok && append_fd(&args, fds, {arg.name}, &error);']
+    lines = [f'\tg_variant_builder_open(&args, G_VARIANT_TYPE("{arg.type}"));']
+    if arg.basic == 's':
+        lines += [f'\tfor (size_t i = 0; i < n_{arg.name}; i++)',
+                  f'\t\tg_variant_builder_add(&args, "s", {arg.name}[i]);']
+    else:
+        lines += [f'\tfor (size_t i = 0; ok && i < n_{arg.name}; i++)',
+                  f'\t\tok = append_fd(&args, fds, {arg.name}[i], &error);']
+    return lines + ['\tg_variant_builder_close(&args);']
+
+
+def call_function(method):
+    name = f'banger_helper_call_{method.snake}'
+    reply = '(' + ''.join(a.type for a in method.outs) + ')'
+    has_fds = any('h' in a.type for a in method.ins)
+    lines = prototype('void', name, call_params(method)) + ['{']
+    if has_fds:
+        lines += ['\tg_autoptr(GUnixFDList) fds = g_unix_fd_list_new();', '\tg_autoptr(GError) error = NULL;']
+    lines += ['\tGVariantBuilder args;']
+    if has_fds:
+        lines += ['\tbool ok = true;']
+    lines += ['', '\tg_variant_builder_init(&args, G_VARIANT_TYPE_TUPLE);']
+    for arg in method.ins:
+        lines += call_arg(arg)
+    if has_fds:
+        lines += ['\tif (!ok) {', '\t\tg_variant_builder_clear(&args);',
+                  f'\t\tg_task_report_error(connection, callback, data, (void *) {name},',
+                  '\t\t\tg_steal_pointer(&error));', '\t\treturn;', '\t}']
+    fds = 'fds' if has_fds else '/* fds: */ NULL'
+    lines += [f'\tsend_call(connection, may_ask, "{method.name}", &args, "{reply}", {fds},',
+              '\t\tcancellable, callback, data);', '}', '']
+    return lines
+
+
+def finish_function(method):
+    name = f'banger_helper_call_{method.snake}'
+    handles = [a for a in method.outs if a.basic == 'h' and not a.array]
+    lines = prototype('bool', f'{name}_finish', finish_params(method)) + ['{']
+    lines += [f'\t__attribute__((cleanup(close_fd))) int fd_{a.name} = -1;' for a in handles]
+    lines += ['\tg_autoptr(GUnixFDList) fds = NULL;', '\tg_autoptr(GVariant) reply = NULL;', '',
+              f'\treply = take_reply(connection, result, (void *) {name}, &fds, error);',
+              '\tif (!reply)', '\t\treturn false;']
+    for i, arg in enumerate(method.outs):
+        if arg in handles:
+            lines += [f'\tfd_{arg.name} = take_fd(reply, {i}, fds, error);', f'\tif (fd_{arg.name} < 0)',
+                      '\t\treturn false;']
+    for i, arg in enumerate(method.outs):
+        if arg in handles:
+            lines += [f'\tgive_fd(&fd_{arg.name}, ret_{arg.name});']
+            continue
+        lines += [f'\tif (ret_{arg.name})']
+        if arg.array:
+            lines += [f'\t\t*ret_{arg.name} = g_variant_get_child_value(reply, {i});']
+        elif arg.basic == 'b':
+            lines += [f'\t\t*ret_{arg.name} = child_bool(reply, {i});']
+        else:
+            lines += [f'\t\tg_variant_get_child(reply, {i}, "{arg.basic}", ret_{arg.name});']
+    return lines + ['\treturn true;', '}', '']
+
+
+def calls_source(interface):
+    prelude = CALLS_PRELUDE.format(name=interface.name, path=interface.path).splitlines()
+    lines = prelude + ['']
+    if any(a.type == 'b' for m in interface.methods for a in m.outs):
+        lines += ['static bool', 'child_bool(GVariant *reply, size_t child)', '{', '\tgboolean value = FALSE;', '',
+                  '\tg_variant_get_child(reply, child, "b", &value);', '\treturn value;', '}', '']
+    for m in interface.methods:
+        lines += call_function(m) + finish_function(m)
+    return lines[:-1]
+
+
+def main():
+    parser = argparse.ArgumentParser(description='Makes wire code from the helper\'s interface.')
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument('--wire', action='store_true')
+    what.add_argument('--calls', action='store_true')
+    parser.add_argument('xml')
+    parser.add_argument('directory')
+    options = parser.parse_args()
+    source = os.path.basename(options.xml)
+    try:
+        interface = Interface(options.xml)
+    except (Refused, OSError) as e:
+        print(f'gen-wire: {source}: {e}', file=sys.stderr)
+        return 1
+    if options.wire:
+        files = {'op-wire.h': ('What the helper is asked and answers, typed.', wire_header(interface)),
+                 'op-wire.c': ('Names and ownership of the helper\'s messages.', wire_source(interface)),
+                 'op-wire-bus.h': ('The helper\'s messages and sd-bus.', BUS_HEADER),
+                 'op-wire-bus.c': ('Marshalling of the helper\'s messages.', bus_source(interface))}
+    else:
+        files = {'helper-calls.h': ('Typed calls to the helper.', calls_header(interface)),
+                 'helper-calls.c': ('Typed calls to the helper.', calls_source(interface))}
+    for name, (purpose, lines) in files.items():
+        with open(os.path.join(options.directory, name), 'w', encoding='utf-8') as f:
+            f.write(HEAD.format(purpose=purpose, source=source) + '\n'.join(lines) + '\n')
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
