@@ -18,7 +18,7 @@
 
 #define check_int(a, b)                                                                            \
 	do {                                                                                       \
-		long long _a = (long long) (a), _b = (long long) (b);                              \
+		long long _a = (long long)(a), _b = (long long)(b);                                \
 		if (_a != _b) {                                                                    \
 			fprintf(stderr, "%s:%d: %s: %s is %lld, expected %lld\n", __FILE__,        \
 				__LINE__, __func__, #a, _a, _b);                                   \
@@ -41,7 +41,10 @@ typedef struct Test {
 	void (*run)(void);
 } Test;
 
-#define TEST(f) { #f, f }
+#define TEST(f)                                                                                    \
+	{                                                                                          \
+#f, f                                                                              \
+	}
 
 /* TAP on stdout, so that meson counts every test and shows which one died. */
 #define TEST_MAIN(...)                                                                             \

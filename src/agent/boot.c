@@ -26,14 +26,14 @@ agent_boot_mount_kernel(void)
 	};
 
 	for (size_t i = 0; i < BN_ELEMENTSOF(mounts); i++) {
-		(void) mkdir(mounts[i].target, 0755);
+		(void)mkdir(mounts[i].target, 0755);
 		if (mount(mounts[i].type, mounts[i].target, mounts[i].type, mounts[i].flags,
 			  mounts[i].options) < 0 &&
 		    errno != EBUSY) /* the kernel has mounted /dev itself */
 			return bn_errno();
 	}
-	(void) mkdir("/dev/pts", 0755);
-	(void) mkdir("/dev/shm", 01777);
+	(void)mkdir("/dev/pts", 0755);
+	(void)mkdir("/dev/shm", 01777);
 	if (mount("devpts", "/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC,
 		  "mode=0620,gid=5,ptmxmode=0666") < 0)
 		return bn_errno();

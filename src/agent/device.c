@@ -18,7 +18,7 @@ agent_device_listen(void)
 	_cleanup_close_ int fd =
 		socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC, NETLINK_KOBJECT_UEVENT);
 
-	if (fd < 0 || bind(fd, (struct sockaddr *) &address, sizeof(address)) < 0)
+	if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
 		return bn_errno();
 	return BN_TAKE_FD(fd);
 }
@@ -29,9 +29,9 @@ wait_event(int uevents)
 {
 	char buffer[8192];
 
-	return recv(uevents, buffer, sizeof(buffer), 0) < 0 && errno != EINTR && errno != ENOBUFS ?
-		       bn_errno() :
-		       0;
+	return recv(uevents, buffer, sizeof(buffer), 0) < 0 && errno != EINTR && errno != ENOBUFS
+		       ? bn_errno()
+		       : 0;
 }
 
 int
@@ -41,7 +41,7 @@ agent_device_wait_disk(int uevents, const char *name)
 	struct stat st;
 	int r = 0;
 
-	(void) snprintf(path, sizeof(path), "/dev/%s", name);
+	(void)snprintf(path, sizeof(path), "/dev/%s", name);
 	while (r >= 0) {
 		if (stat(path, &st) == 0)
 			return 0;
@@ -63,13 +63,13 @@ find_port(const char *port, char *ret, size_t size)
 
 		if (entry->d_name[0] == '.')
 			continue;
-		(void) snprintf(path, sizeof(path), "/sys/class/virtio-ports/%s/name",
-				entry->d_name);
+		(void)snprintf(path, sizeof(path), "/sys/class/virtio-ports/%s/name",
+			       entry->d_name);
 		if (bn_io_read_file(AT_FDCWD, path, 256, &name, NULL) < 0)
 			continue;
 		name[strcspn(name, "\n")] = '\0';
 		if (strcmp(name, port) == 0)
-			return snprintf(ret, size, "/dev/%s", entry->d_name) < (int) size;
+			return snprintf(ret, size, "/dev/%s", entry->d_name) < (int)size;
 	}
 	return false;
 }

@@ -17,7 +17,7 @@
 #include "shared/base/fd-util.h"
 #include "shared/base/macro.h"
 
-#define DEFAULT_PATH "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+static char default_path[] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 AgentExec *
 agent_exec_new(uint16_t stream)
@@ -88,7 +88,8 @@ make_terminal(Ends *ends, const BnExecRequest *request)
 	ends->ours[BN_CHANNEL_IN] = bn_fd_dup(master);
 	ends->child[1] = bn_fd_dup(slave);
 	ends->child[2] = bn_fd_dup(slave);
-	return ends->ours[BN_CHANNEL_IN] < 0 || ends->child[1] < 0 || ends->child[2] < 0 ? -EMFILE : 0;
+	return ends->ours[BN_CHANNEL_IN] < 0 || ends->child[1] < 0 || ends->child[2] < 0 ? -EMFILE
+											 : 0;
 }
 
 /* The variables a login gives, then the caller's, which win. NULL where memory runs out. */
@@ -106,7 +107,7 @@ make_environment(const AgentUser *user, char *const *extra)
 	/* getenv() finds the first of a name, so what wins stands first. */
 	for (size_t i = 0; i < n; i++)
 		env[used++] = extra[i];
-	env[used++] = (char *) DEFAULT_PATH;
+	env[used++] = default_path;
 	if (asprintf(&env[used++], "HOME=%s", user->home) < 0 ||
 	    asprintf(&env[used++], "USER=%s", user->name) < 0 ||
 	    asprintf(&env[used++], "LOGNAME=%s", user->name) < 0 ||
@@ -122,7 +123,7 @@ child_fail(int status, const char *what, int error)
 	int n = snprintf(text, sizeof(text), "banger: %s: %s\n", what, strerror(error));
 
 	if (n > 0)
-		(void) !write(STDERR_FILENO, text, BN_MIN((size_t) n, sizeof(text) - 1));
+		(void)!write(STDERR_FILENO, text, BN_MIN((size_t)n, sizeof(text) - 1));
 	_exit(status);
 }
 
@@ -140,9 +141,9 @@ child_reset_signals(void)
 	sigset_t none;
 
 	for (int i = 1; i < NSIG; i++)
-		(void) signal(i, SIG_DFL);
-	(void) sigemptyset(&none);
-	(void) sigprocmask(SIG_SETMASK, &none, NULL);
+		(void)signal(i, SIG_DFL);
+	(void)sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
 /* Runs between fork and exec, in a program with one thread. */
@@ -155,25 +156,26 @@ child_run(const BnExecRequest *request, const AgentUser *user, const Ends *ends,
 	int error;
 
 	/* A session of its own: one group to signal, and a terminal to be master of. */
-	(void) setsid();
+	(void)setsid();
 	if (request->tty)
-		(void) ioctl(ends->child[0], TIOCSCTTY, 0);
+		(void)ioctl(ends->child[0], TIOCSCTTY, 0);
 	for (int i = 0; i < 3; i++)
 		if (dup2(ends->child[i], i) < 0)
 			_exit(126);
 	child_reset_signals();
-	(void) umask(0022);
+	(void)umask(0022);
 	child_become(user);
-	if (*request->workdir ? chdir(request->workdir) < 0 : chdir(user->home) < 0 && chdir("/") < 0)
+	if (*request->workdir ? chdir(request->workdir) < 0
+			      : chdir(user->home) < 0 && chdir("/") < 0)
 		child_fail(126, request->workdir, errno);
-	environ = (char **) env;
+	environ = (char **)env;
 	if (request->argv[0]) {
-		(void) execvp(request->argv[0], request->argv);
+		(void)execvp(request->argv[0], request->argv);
 		error = errno;
 		child_fail(error == ENOENT ? 127 : 126, request->argv[0], error);
 	}
-	(void) snprintf(login, sizeof(login), "-%s", name ? name + 1 : user->shell);
-	(void) execv(user->shell, shell_argv);
+	(void)snprintf(login, sizeof(login), "-%s", name ? name + 1 : user->shell);
+	(void)execv(user->shell, shell_argv);
 	child_fail(errno == ENOENT ? 127 : 126, user->shell, errno);
 }
 
@@ -192,7 +194,7 @@ spawn(AgentExec *exec, const BnExecRequest *request, const AgentUser *user, Ends
 		/* Only those behind PATH are ours. */
 		if (n)
 			free(env[i]);
-		n += env[i] == (char *) DEFAULT_PATH;
+		n += env[i] == default_path;
 	}
 	free(env);
 	if (pid < 0)
@@ -209,11 +211,13 @@ agent_exec_start(AgentExec *exec, const BnExecRequest *request, char reterr[stat
 	int r;
 
 	if (agent_user_find(request->user, &user) < 0) {
-		(void) snprintf(reterr, 256, "there is no user '%s' in the guest", request->user);
+		(void)snprintf(reterr, 256, "there is no user '%s' in the guest", request->user);
 		return -ESRCH;
 	}
 	exec->input = malloc(BN_FRAME_WINDOW);
-	r = !exec->input ? -ENOMEM : request->tty ? make_terminal(&ends, request) : make_pipes(&ends);
+	r = !exec->input   ? -ENOMEM
+	    : request->tty ? make_terminal(&ends, request)
+			   : make_pipes(&ends);
 	for (size_t i = 0; r >= 0 && i < 3; i++)
 		if (ends.ours[i] >= 0)
 			r = bn_fd_set_nonblock(ends.ours[i], true);
@@ -221,7 +225,7 @@ agent_exec_start(AgentExec *exec, const BnExecRequest *request, char reterr[stat
 	if (r >= 0)
 		r = spawn(exec, request, &user, &ends);
 	if (r < 0) {
-		(void) snprintf(reterr, 256, "the command cannot be started: %s", strerror(-r));
+		(void)snprintf(reterr, 256, "the command cannot be started: %s", strerror(-r));
 		return r;
 	}
 	for (size_t i = 0; i < 3; i++)
@@ -261,15 +265,15 @@ agent_exec_flush_input(AgentExec *exec)
 		if (n < 0) {
 			/* It does not want any more: the rest is taken as read. */
 			bn_closep(&exec->fds[BN_CHANNEL_IN]);
-			n = (ssize_t) exec->input_size;
+			n = (ssize_t)exec->input_size;
 			fd = -1;
 		}
-		exec->input_start += (size_t) n;
-		exec->input_size -= (size_t) n;
-		exec->input_taken += (uint32_t) n;
+		exec->input_start += (size_t)n;
+		exec->input_size -= (size_t)n;
+		exec->input_taken += (uint32_t)n;
 	}
 	if (exec->fds[BN_CHANNEL_IN] < 0) {
-		exec->input_taken += (uint32_t) exec->input_size;
+		exec->input_taken += (uint32_t)exec->input_size;
 		exec->input_size = 0;
 	}
 	if (exec->input_size > 0)
@@ -278,7 +282,7 @@ agent_exec_flush_input(AgentExec *exec)
 	if (exec->input_ended && exec->fds[BN_CHANNEL_IN] >= 0) {
 		/* A terminal has no end; the character for it does what a person's Ctrl-D does. */
 		if (exec->tty)
-			(void) !write(exec->fds[BN_CHANNEL_IN], "\004", 1);
+			(void)!write(exec->fds[BN_CHANNEL_IN], "\004", 1);
 		bn_closep(&exec->fds[BN_CHANNEL_IN]);
 	}
 }
@@ -293,8 +297,8 @@ agent_exec_signal(AgentExec *exec, int signal_number)
 	/* On a terminal it is the foreground job that is meant. */
 	if (exec->tty && ioctl(exec->fds[BN_CHANNEL_OUT], TIOCGPGRP, &foreground) == 0 &&
 	    foreground > 1 && foreground != exec->pid)
-		(void) kill(-foreground, signal_number);
-	(void) kill(-exec->pid, signal_number);
+		(void)kill(-foreground, signal_number);
+	(void)kill(-exec->pid, signal_number);
 }
 
 void
@@ -303,5 +307,5 @@ agent_exec_resize(AgentExec *exec, uint16_t rows, uint16_t columns)
 	struct winsize size = { .ws_row = rows, .ws_col = columns };
 
 	if (exec->tty && exec->fds[BN_CHANNEL_OUT] >= 0)
-		(void) ioctl(exec->fds[BN_CHANNEL_OUT], TIOCSWINSZ, &size);
+		(void)ioctl(exec->fds[BN_CHANNEL_OUT], TIOCSWINSZ, &size);
 }

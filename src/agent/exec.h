@@ -11,7 +11,7 @@
 
 typedef struct AgentExec {
 	uint16_t stream;
-	pid_t pid;  /* 0: it has ended */
+	pid_t pid; /* 0: it has ended */
 	bool tty;
 	int status; /* as waitpid() gives it, once pid is 0 */
 	bool hung_up;

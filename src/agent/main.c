@@ -31,8 +31,8 @@ now_us(void)
 {
 	struct timespec t;
 
-	(void) clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t) t.tv_sec * 1000000 + (uint64_t) t.tv_nsec / 1000;
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
 }
 
 /* A guest that cannot go on ends, and its VMM with it: the host reads the reason on the console. */
@@ -41,9 +41,9 @@ die(const char *what, int error)
 {
 	bn_log_error("banger: %s: %s", what, strerror(-error));
 	sync();
-	(void) reboot(RB_POWER_OFF);
+	(void)reboot(RB_POWER_OFF);
 	for (;;)
-		(void) pause();
+		(void)pause();
 }
 
 static void
@@ -69,12 +69,12 @@ prepare_later(void)
 		return -1;
 	pid = fork();
 	if (pid == 0) {
-		(void) close(fds[1]);
+		(void)close(fds[1]);
 		if (read(fds[0], &byte, 1) == 1)
 			agent_modules_load(/* later= */ true);
 		_exit(0);
 	}
-	(void) close(fds[0]);
+	(void)close(fds[0]);
 	return fds[1];
 }
 
@@ -83,7 +83,7 @@ on_hello(void *data)
 {
 	Agent *agent = data;
 
-	(void) !write(agent->later, "", 1);
+	(void)!write(agent->later, "", 1);
 	bn_closep(&agent->later);
 }
 
@@ -99,19 +99,18 @@ on_power_off(void *data)
 static void
 hand_over(Agent *agent, const char *init, char **argv)
 {
-	char *const init_argv[] = { (char *) init, NULL };
-	char *const environment[] = { (char *) "HOME=/", (char *) "TERM=linux",
-				      NULL };
+	char *const init_argv[] = { (char *)init, NULL };
+	char *const environment[] = { (char *)"HOME=/", (char *)"TERM=linux", NULL };
 	pid_t pid = fork();
 
 	if (pid < 0)
 		die("fork", bn_errno());
 	if (pid > 0) {
-		(void) close(agent->config.fd);
-		(void) execve(init, init_argv, environment);
+		(void)close(agent->config.fd);
+		(void)execve(init, init_argv, environment);
 		die(init, bn_errno());
 	}
-	(void) setsid();
+	(void)setsid();
 	/* systemd spares such processes in its final killing spree: we are part of the machine, like a root
 	 * filesystem's daemon. systemd.kill(5), "argv[0][0]". */
 	argv[0][0] = '@';
@@ -146,11 +145,12 @@ main(int argc, char **argv)
 	int r;
 
 	if (getpid() != 1) {
-		(void) fprintf(stderr, "%s " BANGER_VERSION ": this is the first process of a guest\n",
-			       argv[0]);
+		(void)fprintf(stderr,
+			      "%s " BANGER_VERSION ": this is the first process of a guest\n",
+			      argv[0]);
 		return 1;
 	}
-	(void) umask(0022);
+	(void)umask(0022);
 	r = agent_boot_mount_kernel();
 	if (r < 0)
 		die("mounting the kernel's filesystems", r);

@@ -36,7 +36,7 @@ load_in_child(const char *path, unsigned *running)
 	if (pid == 0)
 		_exit(load(path));
 	if (pid < 0)
-		(void) load(path);
+		(void)load(path);
 	else
 		(*running)++;
 }
@@ -45,7 +45,7 @@ static void
 wait_wave(unsigned *running)
 {
 	for (; *running > 0; (*running)--)
-		(void) wait(NULL);
+		(void)wait(NULL);
 }
 
 void

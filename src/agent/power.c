@@ -26,8 +26,8 @@ wait_for_all(void)
 	struct timespec limit = { .tv_sec = GRACE_S };
 	sigset_t mask;
 
-	(void) sigemptyset(&mask);
-	(void) sigaddset(&mask, SIGCHLD);
+	(void)sigemptyset(&mask);
+	(void)sigaddset(&mask, SIGCHLD);
 	for (;;) {
 		pid_t pid = waitpid(-1, NULL, WNOHANG);
 
@@ -43,14 +43,14 @@ agent_power_off(bool handed_over)
 {
 	if (handed_over && ask_systemd())
 		return;
-	(void) kill(-1, SIGTERM);
-	(void) kill(-1, SIGCONT);
+	(void)kill(-1, SIGTERM);
+	(void)kill(-1, SIGCONT);
 	if (!handed_over)
 		wait_for_all();
-	(void) kill(-1, SIGKILL);
+	(void)kill(-1, SIGKILL);
 	sync();
 	/* Busy or not, the disks are clean when this returns. */
-	(void) mount(NULL, "/", NULL, MS_REMOUNT | MS_RDONLY, NULL);
+	(void)mount(NULL, "/", NULL, MS_REMOUNT | MS_RDONLY, NULL);
 	sync();
-	(void) reboot(RB_POWER_OFF);
+	(void)reboot(RB_POWER_OFF);
 }

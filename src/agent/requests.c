@@ -31,23 +31,23 @@ agent_get_status(uint8_t ret[static AGENT_STATUS_SIZE])
 	struct statvfs fs = {};
 	struct sysinfo info = {};
 
-	(void) statvfs("/", &fs);
-	(void) sysinfo(&info);
-	bn_pack_put_uint(&pack, (uint64_t) info.totalram * info.mem_unit, 8);
+	(void)statvfs("/", &fs);
+	(void)sysinfo(&info);
+	bn_pack_put_uint(&pack, (uint64_t)info.totalram * info.mem_unit, 8);
 	bn_pack_put_uint(&pack, get_memory_available(), 8);
-	bn_pack_put_uint(&pack, (uint64_t) fs.f_blocks * fs.f_frsize, 8);
-	bn_pack_put_uint(&pack, (uint64_t) fs.f_bavail * fs.f_frsize, 8);
-	bn_pack_put_uint(&pack, (uint64_t) info.uptime * 1000000, 8);
+	bn_pack_put_uint(&pack, (uint64_t)fs.f_blocks * fs.f_frsize, 8);
+	bn_pack_put_uint(&pack, (uint64_t)fs.f_bavail * fs.f_frsize, 8);
+	bn_pack_put_uint(&pack, (uint64_t)info.uptime * 1000000, 8);
 	bn_pack_put_uint(&pack, info.procs, 4);
 	/* sysinfo(2): fixed point with 16 bits behind it */
-	bn_pack_put_uint(&pack, (uint64_t) info.loads[0] * 1000 >> SI_LOAD_SHIFT, 4);
+	bn_pack_put_uint(&pack, (uint64_t)info.loads[0] * 1000 >> SI_LOAD_SHIFT, 4);
 }
 
 void
 agent_set_clock(uint64_t realtime_ns)
 {
-	struct timespec t = { .tv_sec = (time_t) (realtime_ns / 1000000000),
-			      .tv_nsec = (long) (realtime_ns % 1000000000) };
+	struct timespec t = { .tv_sec = (time_t)(realtime_ns / 1000000000),
+			      .tv_nsec = (long)(realtime_ns % 1000000000) };
 
-	(void) clock_settime(CLOCK_REALTIME, &t);
+	(void)clock_settime(CLOCK_REALTIME, &t);
 }

@@ -24,7 +24,7 @@
 /* Reading from commands pauses while so much waits for the host. */
 #define OUT_HIGH (128 * 1024)
 /* Room for that, and for the small frames that cannot wait. */
-#define OUT_MAX (OUT_HIGH + (size_t) BN_FRAME_STREAMS * 4 * BN_FRAME_MAX / 16 + 4 * BN_FRAME_MAX)
+#define OUT_MAX (OUT_HIGH + (size_t)BN_FRAME_STREAMS * 4 * BN_FRAME_MAX / 16 + 4 * BN_FRAME_MAX)
 /* Credit is returned in portions, not per byte. */
 #define CREDIT_PORTION (BN_FRAME_WINDOW / 4)
 
@@ -48,8 +48,8 @@ now_us(void)
 {
 	struct timespec t;
 
-	(void) clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t) t.tv_sec * 1000000 + (uint64_t) t.tv_nsec / 1000;
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
 }
 
 /* What does not fit is a host that stopped reading while it went on asking: its session is over. */
@@ -64,8 +64,8 @@ send_frame(AgentSession *s, BnFrameType type, uint16_t stream, const void *paylo
 		s->lost = true;
 		return;
 	}
-	s->out_size += bn_frame_render(s->out + s->out_start + s->out_size, type, stream, payload,
-				       length);
+	s->out_size +=
+		bn_frame_render(s->out + s->out_start + s->out_size, type, stream, payload, length);
 }
 
 static void
@@ -109,9 +109,9 @@ hang_up(AgentExec *exec)
 static void
 handle_reset(AgentSession *s, const BnFrame *frame)
 {
-	BnPack pack = { .data = (uint8_t *) frame->payload, .size = frame->length };
-	uint16_t newest = (uint16_t) bn_pack_get_uint(&pack, 2);
-	uint16_t oldest = (uint16_t) bn_pack_get_uint(&pack, 2);
+	BnPack pack = { .data = (uint8_t *)frame->payload, .size = frame->length };
+	uint16_t newest = (uint16_t)bn_pack_get_uint(&pack, 2);
+	uint16_t oldest = (uint16_t)bn_pack_get_uint(&pack, 2);
 	const void *nonce = bn_pack_get(&pack, BN_FRAME_NONCE);
 	_cleanup_free_ char *boot_id = NULL;
 	uint8_t payload[BN_HELLO_SIZE];
@@ -132,7 +132,7 @@ handle_reset(AgentSession *s, const BnFrame *frame)
 	s->open = true;
 	memcpy(hello.nonce, nonce, BN_FRAME_NONCE);
 	if (bn_io_read_file(AT_FDCWD, "/proc/sys/kernel/random/boot_id", 64, &boot_id, NULL) >= 0)
-		(void) snprintf(hello.boot_id, sizeof(hello.boot_id), "%.36s", boot_id);
+		(void)snprintf(hello.boot_id, sizeof(hello.boot_id), "%.36s", boot_id);
 	bn_hello_render(&hello, payload);
 	send_frame(s, BN_FRAME_HELLO, 0, payload, sizeof(payload));
 }
@@ -189,7 +189,7 @@ static bool
 handle_stream(AgentSession *s, const BnFrame *frame)
 {
 	AgentExec *exec = find_exec(s, frame->stream);
-	BnPack pack = { .data = (uint8_t *) frame->payload, .size = frame->length };
+	BnPack pack = { .data = (uint8_t *)frame->payload, .size = frame->length };
 	uint64_t a, b;
 
 	if (!exec)
@@ -207,18 +207,18 @@ handle_stream(AgentSession *s, const BnFrame *frame)
 		b = bn_pack_get_uint(&pack, 4);
 		if (pack.bad || a >= _BN_CHANNEL_MAX || b > BN_FRAME_WINDOW - exec->credit[a])
 			return false;
-		exec->credit[a] += (uint32_t) b;
+		exec->credit[a] += (uint32_t)b;
 		return true;
 	case BN_FRAME_SIGNAL:
 		a = bn_pack_get_uint(&pack, 1);
 		if (pack.bad || a < 1 || a > 64)
 			return false;
-		agent_exec_signal(exec, (int) a);
+		agent_exec_signal(exec, (int)a);
 		return true;
 	case BN_FRAME_RESIZE:
 		a = bn_pack_get_uint(&pack, 2);
 		b = bn_pack_get_uint(&pack, 2);
-		agent_exec_resize(exec, (uint16_t) a, (uint16_t) b);
+		agent_exec_resize(exec, (uint16_t)a, (uint16_t)b);
 		return !pack.bad;
 	case BN_FRAME_HANGUP:
 		hang_up(exec);
@@ -232,7 +232,7 @@ static bool
 handle_request(AgentSession *s, const BnFrame *frame)
 {
 	uint8_t status[AGENT_STATUS_SIZE];
-	BnPack pack = { .data = (uint8_t *) frame->payload, .size = frame->length };
+	BnPack pack = { .data = (uint8_t *)frame->payload, .size = frame->length };
 
 	switch (frame->type) {
 	case BN_FRAME_SYNC:
@@ -318,7 +318,7 @@ read_port(AgentSession *s)
 			return errno == EAGAIN ? 0 : bn_errno();
 		if (n == 0)
 			return s->config->is_port ? 0 : 1;
-		s->in_size += (size_t) n;
+		s->in_size += (size_t)n;
 		parse_input(s);
 	}
 }
@@ -333,8 +333,8 @@ write_port(AgentSession *s)
 			continue;
 		if (n < 0)
 			return errno == EAGAIN || errno == EPIPE ? 0 : bn_errno();
-		s->out_start += (size_t) n;
-		s->out_size -= (size_t) n;
+		s->out_start += (size_t)n;
+		s->out_size -= (size_t)n;
 	}
 	s->out_start = 0;
 	return 0;
@@ -345,23 +345,23 @@ static bool
 read_output(AgentSession *s, AgentExec *exec, int channel)
 {
 	uint8_t data[BN_FRAME_PAYLOAD_MAX];
-	size_t room = BN_MIN(sizeof(data) - 1, (size_t) exec->credit[channel]);
+	size_t room = BN_MIN(sizeof(data) - 1, (size_t)exec->credit[channel]);
 	ssize_t n = read(exec->fds[channel], data + 1, room);
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return true;
 	if (n <= 0) /* EIO: nobody has the terminal open any more */
 		return false;
-	data[0] = (uint8_t) channel;
-	exec->credit[channel] -= (uint32_t) n;
-	send_frame(s, BN_FRAME_DATA, exec->stream, data, (size_t) n + 1);
+	data[0] = (uint8_t)channel;
+	exec->credit[channel] -= (uint32_t)n;
+	send_frame(s, BN_FRAME_DATA, exec->stream, data, (size_t)n + 1);
 	return true;
 }
 
 static void
 end_output(AgentSession *s, AgentExec *exec, int channel)
 {
-	uint8_t payload = (uint8_t) channel;
+	uint8_t payload = (uint8_t)channel;
 
 	bn_closep(&exec->fds[channel]);
 	send_frame(s, BN_FRAME_EOF, exec->stream, &payload, 1);
@@ -389,9 +389,8 @@ static void
 finish(AgentSession *s, AgentExec *exec)
 {
 	bool signalled = WIFSIGNALED(exec->status);
-	uint8_t payload[2] = { signalled,
-			       (uint8_t) (signalled ? WTERMSIG(exec->status) :
-						      WEXITSTATUS(exec->status)) };
+	uint8_t payload[2] = { signalled, (uint8_t)(signalled ? WTERMSIG(exec->status)
+							      : WEXITSTATUS(exec->status)) };
 
 	send_frame(s, BN_FRAME_EXITED, exec->stream, payload, sizeof(payload));
 	drop_exec(s, exec);
@@ -456,7 +455,8 @@ collect(AgentSession *s, struct pollfd *polls)
 						      .events = POLLOUT };
 		for (int c = BN_CHANNEL_OUT; c <= BN_CHANNEL_ERR; c++)
 			if (exec->fds[c] >= 0 && exec->credit[c] > 0 && s->out_size < OUT_HIGH)
-				polls[n++] = (struct pollfd){ .fd = exec->fds[c], .events = POLLIN };
+				polls[n++] =
+					(struct pollfd){ .fd = exec->fds[c], .events = POLLIN };
 	}
 	return n;
 }
@@ -475,13 +475,13 @@ run_round(AgentSession *s, struct pollfd *polls)
 	if (polls[POLL_PORT].revents) {
 		struct epoll_event event;
 
-		(void) epoll_wait(s->port, &event, 1, 0);
+		(void)epoll_wait(s->port, &event, 1, 0);
 		r = read_port(s);
 		if (r != 0)
 			return r;
 	}
 	for (size_t i = s->n_execs; i > 0; i--)
-		(void) serve_exec(s, s->execs[i - 1]);
+		(void)serve_exec(s, s->execs[i - 1]);
 	r = write_port(s);
 	if (r >= 0 && s->open && !s->greeted) {
 		s->greeted = true;
@@ -497,10 +497,10 @@ open_events(AgentSession *s)
 	struct epoll_event event = { .events = EPOLLIN | EPOLLOUT | EPOLLET };
 	sigset_t mask;
 
-	(void) signal(SIGPIPE, SIG_IGN);
-	(void) sigemptyset(&mask);
-	(void) sigaddset(&mask, SIGCHLD);
-	(void) sigprocmask(SIG_BLOCK, &mask, NULL);
+	(void)signal(SIGPIPE, SIG_IGN);
+	(void)sigemptyset(&mask);
+	(void)sigaddset(&mask, SIGCHLD);
+	(void)sigprocmask(SIG_BLOCK, &mask, NULL);
 	s->signals = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
 	s->port = epoll_create1(EPOLL_CLOEXEC);
 	if (s->signals < 0 || s->port < 0 ||

@@ -8,8 +8,8 @@
 typedef struct AgentSession AgentSession;
 
 typedef struct AgentConfig {
-	int fd;		   /* non-blocking */
-	bool is_port;	   /* a virtio port, which reads as ended while no host has it open; else a socket */
+	int fd;       /* non-blocking */
+	bool is_port; /* a virtio port, which reads as ended while no host has it open; else a socket */
 	uint64_t first_us; /* monotonic clock at the first process */
 	bool handed_over;  /* process 1 is the image's init */
 	/* After the first hello, once: what need not be there before. NULL: nothing. */

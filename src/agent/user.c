@@ -27,7 +27,7 @@ parse_id(const char *s, uid_t *ret)
 
 	if (bn_str_parse_u64(s, UINT32_MAX - 1, &value) < 0)
 		return false;
-	*ret = (uid_t) value;
+	*ret = (uid_t)value;
 	return true;
 }
 
@@ -40,8 +40,8 @@ read_passwd_line(char *line, const char *name, AgentUser *ret)
 	if (split(line, f, 7) != 7 || strcmp(f[0], name) != 0 || !parse_id(f[2], &ret->uid) ||
 	    !parse_id(f[3], &ret->gid))
 		return false;
-	(void) snprintf(ret->home, sizeof(ret->home), "%s", *f[5] ? f[5] : "/");
-	(void) snprintf(ret->shell, sizeof(ret->shell), "%s", *f[6] ? f[6] : "/bin/sh");
+	(void)snprintf(ret->home, sizeof(ret->home), "%s", *f[5] ? f[5] : "/");
+	(void)snprintf(ret->shell, sizeof(ret->shell), "%s", *f[6] ? f[6] : "/bin/sh");
 	return true;
 }
 
@@ -87,7 +87,7 @@ agent_user_find(const char *name, AgentUser *ret)
 {
 	AgentUser user = { .home = "/root", .shell = "/bin/sh" };
 
-	(void) snprintf(user.name, sizeof(user.name), "%s", *name ? name : "root");
+	(void)snprintf(user.name, sizeof(user.name), "%s", *name ? name : "root");
 	if (!find_passwd(user.name, &user) && strcmp(user.name, "root") != 0)
 		return -ESRCH;
 	find_groups(&user);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* banger-apt-fetch: one kernel package from a Debian mirror, by apt and its signature checks, as an ordinary user. A child
- * of bangerd.
+/* banger-apt-fetch: one kernel package from a Debian mirror, by apt and its signature checks, as an
+ * ordinary user. A child of bangerd.
  *
  * apt gets a root of its own in the output directory: its lists, its cache, its empty status. The host's apt is
  * neither read nor changed, but for the keys Debian signs with. */
@@ -19,9 +19,9 @@
 #include "shared/base/str-util.h"
 
 #define DEFAULT_PACKAGE "linux-image-cloud-amd64"
-#define DEFAULT_MIRROR	"http://deb.debian.org/debian"
-#define KEYRING		"/usr/share/keyrings/debian-archive-keyring.gpg"
-#define RESULT		"package.deb"
+#define DEFAULT_MIRROR  "http://deb.debian.org/debian"
+#define KEYRING         "/usr/share/keyrings/debian-archive-keyring.gpg"
+#define RESULT          "package.deb"
 
 typedef struct Fetch {
 	char *directory; /* absolute path of the output */
@@ -56,7 +56,8 @@ make_root(Fetch *fetch)
 		if (g_mkdir_with_parents(path, 0700) < 0)
 			return false;
 	}
-	return g_file_set_contents(sources, text, -1, NULL) && g_file_set_contents(status, "", 0, NULL);
+	return g_file_set_contents(sources, text, -1, NULL) &&
+	       g_file_set_contents(status, "", 0, NULL);
 }
 
 static void
@@ -89,25 +90,26 @@ run(Fetch *fetch, const char *program, const char *const *words)
 	g_autoptr(GPtrArray) args = g_ptr_array_new();
 	g_autofree char *out = NULL, *err = NULL;
 	g_autoptr(GError) error = NULL;
-	const char *environment[] = { "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8", NULL };
+	const char *environment[] = { "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8",
+				      NULL };
 	int status = 0;
 
-	g_ptr_array_add(args, (gpointer) program);
+	g_ptr_array_add(args, (gpointer)program);
 	for (guint i = 0; i < fetch->options->len; i++)
 		g_ptr_array_add(args, g_ptr_array_index(fetch->options, i));
 	for (; *words; words++)
-		g_ptr_array_add(args, (gpointer) *words);
+		g_ptr_array_add(args, (gpointer)*words);
 	g_ptr_array_add(args, NULL);
-	if (!g_spawn_sync(fetch->directory, (char **) args->pdata, (char **) environment,
+	if (!g_spawn_sync(fetch->directory, (char **)args->pdata, (char **)environment,
 			  G_SPAWN_DEFAULT, NULL, NULL, &out, &err, &status, &error)) {
-		(void) boot_report_error("TOOL_MISSING", "%s cannot be run: %s", program,
-					 error->message);
+		(void)boot_report_error("TOOL_MISSING", "%s cannot be run: %s", program,
+					error->message);
 		return NULL;
 	}
 	if (!g_spawn_check_wait_status(status, NULL)) {
 		g_autofree char *safe = bn_str_escape(err, strlen(err), 1500);
 
-		(void) boot_report_error("FAILED", "%s: %s", program, safe);
+		(void)boot_report_error("FAILED", "%s: %s", program, safe);
 		return NULL;
 	}
 	return g_steal_pointer(&out);
@@ -182,13 +184,17 @@ main(int argc, char **argv)
 	int output = -1, status = -1;
 	const GOptionEntry entries[] = {
 		{ "suite", 0, 0, G_OPTION_ARG_STRING, &suite, "Debian suite", "NAME" },
-		{ "package", 0, 0, G_OPTION_ARG_STRING, &package, "Package, else " DEFAULT_PACKAGE, "NAME" },
-		{ "mirror", 0, 0, G_OPTION_ARG_STRING, &mirror, "Mirror, else " DEFAULT_MIRROR, "URL" },
-		{ "output", 0, 0, G_OPTION_ARG_INT, &output, "A directory to work in and write " RESULT " to", "FD" },
+		{ "package", 0, 0, G_OPTION_ARG_STRING, &package, "Package, else " DEFAULT_PACKAGE,
+		  "NAME" },
+		{ "mirror", 0, 0, G_OPTION_ARG_STRING, &mirror, "Mirror, else " DEFAULT_MIRROR,
+		  "URL" },
+		{ "output", 0, 0, G_OPTION_ARG_INT, &output,
+		  "A directory to work in and write " RESULT " to", "FD" },
 		{ "status", 0, 0, G_OPTION_ARG_INT, &status, "Where to report", "FD" },
 		{ NULL },
 	};
-	g_autoptr(GOptionContext) context = g_option_context_new("- fetch a kernel package for bangerd");
+	g_autoptr(GOptionContext) context =
+		g_option_context_new("- fetch a kernel package for bangerd");
 	g_autoptr(GError) error = NULL;
 	g_autofree char *link = NULL;
 	Fetch fetch = {};
@@ -198,17 +204,19 @@ main(int argc, char **argv)
 
 	g_option_context_add_main_entries(context, entries, /* domain= */ NULL);
 	if (!g_option_context_parse(context, &argc, &argv, &error) || output < 0) {
-		(void) fprintf(stderr, "banger-apt-fetch: %s\n",
-			       error ? error->message : "--output is needed");
+		(void)fprintf(stderr, "banger-apt-fetch: %s\n",
+			      error ? error->message : "--output is needed");
 		return 2;
 	}
 	if (status >= 0)
 		boot_report_open(status);
-	fetch.suite = suite ? suite : (char *) "bookworm";
-	fetch.package = package ? package : (char *) DEFAULT_PACKAGE;
-	fetch.mirror = mirror ? mirror : (char *) DEFAULT_MIRROR;
+	fetch.suite = suite ? suite : (char *)"bookworm";
+	fetch.package = package ? package : (char *)DEFAULT_PACKAGE;
+	fetch.mirror = mirror ? mirror : (char *)DEFAULT_MIRROR;
 	packages[0] = fetch.package;
-	names = (BootMmdebstrap){ .suite = fetch.suite, .packages = packages, .mirror = fetch.mirror };
+	names = (BootMmdebstrap){ .suite = fetch.suite,
+				  .packages = packages,
+				  .mirror = fetch.mirror };
 	wrong = boot_mmdebstrap_check(&names);
 	if (wrong)
 		return boot_report_error("INVALID_ARGUMENT", "%s is not of the right form", wrong);

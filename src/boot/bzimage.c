@@ -11,8 +11,8 @@
 
 /* Offsets in the setup header; protocol 2.08 brought the payload's. */
 #define SETUP_SECTS    0x1f1
-#define MAGIC	       0x202
-#define VERSION	       0x206
+#define MAGIC          0x202
+#define VERSION        0x206
 #define PAYLOAD_OFFSET 0x248
 #define PAYLOAD_LENGTH 0x24c
 #define HEADER_SIZE    0x250
@@ -71,8 +71,8 @@ decompress(const uint8_t *data, size_t size)
 	if (archive_read_open_memory(a, data, size) == ARCHIVE_OK &&
 	    archive_read_next_header(a, &entry) == ARCHIVE_OK)
 		while ((n = archive_read_data(a, buffer, sizeof(buffer))) > 0 &&
-		       out->len + (size_t) n <= BN_KERNEL_MAX)
-			g_byte_array_append(out, buffer, (guint) n);
+		       out->len + (size_t)n <= BN_KERNEL_MAX)
+			g_byte_array_append(out, buffer, (guint)n);
 	archive_read_free(a);
 	return n > 0 ? NULL : g_steal_pointer(&out);
 }
@@ -105,8 +105,8 @@ boot_bzimage_extract(const uint8_t *data, size_t size, const char **reterr)
 	size_t payload_size;
 
 	if (is_elf(data, size))
-		return is_complete(data, size) ? g_bytes_new(data, size) :
-						 (*reterr = "the ELF kernel is cut short", NULL);
+		return is_complete(data, size) ? g_bytes_new(data, size)
+					       : (*reterr = "the ELF kernel is cut short", NULL);
 	if (!find_payload(data, size, &payload, &payload_size)) {
 		*reterr = "neither a bzImage (protocol 2.08 or newer) nor an ELF kernel";
 		return NULL;

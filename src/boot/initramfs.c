@@ -20,19 +20,20 @@ add(struct archive *a, const char *path, mode_t type, mode_t mode, dev_t device,
 	archive_entry_set_pathname(entry, path);
 	archive_entry_set_filetype(entry, type);
 	archive_entry_set_perm(entry, mode);
-	archive_entry_set_size(entry, (la_int64_t) size);
+	archive_entry_set_size(entry, (la_int64_t)size);
 	archive_entry_set_rdev(entry, device);
 	archive_entry_set_mtime(entry, 0, 0);
-	(void) archive_write_header(a, entry);
+	(void)archive_write_header(a, entry);
 	if (size > 0)
-		(void) archive_write_data(a, data, size);
+		(void)archive_write_data(a, data, size);
 	archive_entry_free(entry);
 }
 
 static GHashTable *
 read_depends(const BootKernel *kernel, char **reterr)
 {
-	g_autoptr(GHashTable) depends = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, g_free);
+	g_autoptr(GHashTable) depends =
+		g_hash_table_new_full(g_str_hash, g_str_equal, NULL, g_free);
 	GHashTableIter iter;
 	gpointer name, bytes;
 
@@ -44,7 +45,7 @@ read_depends(const BootKernel *kernel, char **reterr)
 		size_t length;
 
 		if (!boot_modinfo_depends(data, size, &value, &length)) {
-			*reterr = g_strdup_printf("module %s is damaged", (char *) name);
+			*reterr = g_strdup_printf("module %s is damaged", (char *)name);
 			return NULL;
 		}
 		g_hash_table_insert(depends, name, g_strndup(value, length));
@@ -56,9 +57,8 @@ static void
 write_entries(struct archive *a, const BootKernel *kernel, GBytes *agent, GBytes *plan,
 	      GPtrArray *used)
 {
-	static const char *const directories[] = { "banger", "banger/mod", "base", "data",
-						   "dev",    "newroot",	   "proc", "root",
-						   "run",    "sys" };
+	static const char *const directories[] = { "banger",  "banger/mod", "base", "data", "dev",
+						   "newroot", "proc",       "root", "run",  "sys" };
 
 	for (size_t i = 0; i < G_N_ELEMENTS(directories); i++)
 		add(a, directories[i], AE_IFDIR, 0755, 0, NULL);
@@ -77,7 +77,7 @@ write_entries(struct archive *a, const BootKernel *kernel, GBytes *agent, GBytes
 static int
 compare_names(gconstpointer a, gconstpointer b)
 {
-	return strcmp(*(const char *const *) a, *(const char *const *) b);
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
 GBytes *
@@ -106,7 +106,7 @@ boot_initramfs_make(const BootKernel *kernel, GBytes *agent, char **reterr)
 	a = archive_write_new();
 	archive_write_set_format_cpio_newc(a);
 	archive_write_set_bytes_in_last_block(a, 1);
-	(void) archive_write_open_memory(a, buffer, SIZE_MAX_BYTES, &size);
+	(void)archive_write_open_memory(a, buffer, SIZE_MAX_BYTES, &size);
 	write_entries(a, kernel, agent, plan, used);
 	if (archive_write_close(a) != ARCHIVE_OK) {
 		*reterr = g_strdup_printf("the initramfs: %s", archive_error_string(a));

@@ -36,12 +36,12 @@ read_agent(int fd)
 	off_t size = lseek(fd, 0, SEEK_END);
 	g_autofree char *data = NULL;
 
-	if (size <= 0 || size > (off_t) BN_INITRAMFS_MAX || lseek(fd, 0, SEEK_SET) < 0)
+	if (size <= 0 || size > (off_t)BN_INITRAMFS_MAX || lseek(fd, 0, SEEK_SET) < 0)
 		return NULL;
-	data = g_malloc((gsize) size);
-	if (bn_io_read_all(fd, data, (size_t) size) != size)
+	data = g_malloc((gsize)size);
+	if (bn_io_read_all(fd, data, (size_t)size) != size)
 		return NULL;
-	return g_bytes_new_take(g_steal_pointer(&data), (gsize) size);
+	return g_bytes_new_take(g_steal_pointer(&data), (gsize)size);
 }
 
 /* Of the kernel and of the modules kept, in the order of their names. */
@@ -49,15 +49,15 @@ static char *
 make_digest(GBytes *elf, const BootKernel *kernel)
 {
 	g_autoptr(GChecksum) sum = g_checksum_new(G_CHECKSUM_SHA256);
-	g_autoptr(GList) names = g_list_sort(g_hash_table_get_keys(kernel->modules),
-					     (GCompareFunc) g_strcmp0);
+	g_autoptr(GList) names =
+		g_list_sort(g_hash_table_get_keys(kernel->modules), (GCompareFunc)g_strcmp0);
 	gsize size;
 	const void *data = g_bytes_get_data(elf, &size);
 
-	g_checksum_update(sum, data, (gssize) size);
+	g_checksum_update(sum, data, (gssize)size);
 	for (GList *l = names; l; l = l->next) {
 		data = g_bytes_get_data(g_hash_table_lookup(kernel->modules, l->data), &size);
-		g_checksum_update(sum, data, (gssize) size);
+		g_checksum_update(sum, data, (gssize)size);
 	}
 	return g_strdup(g_checksum_get_string(sum));
 }
@@ -113,11 +113,15 @@ main(int argc, char **argv)
 {
 	Options options = { -1, -1, -1, -1, -1, -1 };
 	const GOptionEntry entries[] = {
-		{ "package", 0, 0, G_OPTION_ARG_INT, &options.package, "A Debian kernel package", "FD" },
-		{ "vmlinuz", 0, 0, G_OPTION_ARG_INT, &options.vmlinuz, "A bzImage or ELF kernel", "FD" },
-		{ "modules", 0, 0, G_OPTION_ARG_INT, &options.modules, "A tar with lib/modules/RELEASE", "FD" },
+		{ "package", 0, 0, G_OPTION_ARG_INT, &options.package, "A Debian kernel package",
+		  "FD" },
+		{ "vmlinuz", 0, 0, G_OPTION_ARG_INT, &options.vmlinuz, "A bzImage or ELF kernel",
+		  "FD" },
+		{ "modules", 0, 0, G_OPTION_ARG_INT, &options.modules,
+		  "A tar with lib/modules/RELEASE", "FD" },
 		{ "agent", 0, 0, G_OPTION_ARG_INT, &options.agent, "The agent's program", "FD" },
-		{ "output", 0, 0, G_OPTION_ARG_INT, &options.output, "A directory to write to", "FD" },
+		{ "output", 0, 0, G_OPTION_ARG_INT, &options.output, "A directory to write to",
+		  "FD" },
 		{ "status", 0, 0, G_OPTION_ARG_INT, &options.status, "Where to report", "FD" },
 		{ NULL },
 	};
@@ -129,14 +133,16 @@ main(int argc, char **argv)
 	g_option_context_add_main_entries(context, entries, /* domain= */ NULL);
 	if (!g_option_context_parse(context, &argc, &argv, &error) || options.agent < 0 ||
 	    options.output < 0 || (options.package < 0) == (options.vmlinuz < 0)) {
-		(void) fprintf(stderr, "banger-kernel-import: %s\n",
-			       error ? error->message : "one of --package and --vmlinuz, --agent and --output are needed");
+		(void)fprintf(
+			stderr, "banger-kernel-import: %s\n",
+			error ? error->message
+			      : "one of --package and --vmlinuz, --agent and --output are needed");
 		return 2;
 	}
 	if (options.status >= 0)
 		boot_report_open(options.status);
 	/* What it reads may be hostile; it needs no more than it has. */
-	(void) prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	(void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	boot_kernel_init(&kernel);
 	status = import(&options, &kernel);
 	boot_kernel_done(&kernel);

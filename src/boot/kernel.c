@@ -18,15 +18,27 @@
 #define ENTRIES_MAX 200000
 
 /* What a package may contribute to a VM's start; its other thousands of modules stay where they are. */
-const char *const boot_modules_early[] = { "virtio_mmio", "virtio_pci", "virtio_console", "virtio_blk",
-					   "ext4",	  "overlay",	NULL };
+const char *const boot_modules_early[] = { "virtio_mmio", "virtio_pci", "virtio_console",
+					   "virtio_blk",  "ext4",       "overlay",
+					   NULL };
 const char *const boot_modules_later[] = { "virtio_net", "virtio_rng", "af_packet",
 					   "vmw_vsock_virtio_transport", NULL };
 static const char *const also_kept[] = {
-	"virtio",  "virtio_ring", "virtio_pci_modern_dev", "virtio_pci_legacy_dev",
-	"jbd2",	   "mbcache",	  "crc16",		   "crc32c_generic",
-	"failover", "net_failover", "rng_core",		   "vsock",
-	"vmw_vsock_virtio_transport_common", "libcrc32c",  NULL,
+	"virtio",
+	"virtio_ring",
+	"virtio_pci_modern_dev",
+	"virtio_pci_legacy_dev",
+	"jbd2",
+	"mbcache",
+	"crc16",
+	"crc32c_generic",
+	"failover",
+	"net_failover",
+	"rng_core",
+	"vsock",
+	"vmw_vsock_virtio_transport_common",
+	"libcrc32c",
+	NULL,
 };
 
 void
@@ -34,7 +46,7 @@ boot_kernel_init(BootKernel *kernel)
 {
 	*kernel = (BootKernel){
 		.modules = g_hash_table_new_full(g_str_hash, g_str_equal, g_free,
-						 (GDestroyNotify) g_bytes_unref),
+						 (GDestroyNotify)g_bytes_unref),
 		.builtin = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL),
 	};
 }
@@ -51,8 +63,8 @@ boot_kernel_done(BootKernel *kernel)
 static bool
 is_kept(const char *name)
 {
-	return g_strv_contains(boot_modules_early, name) || g_strv_contains(boot_modules_later, name) ||
-	       g_strv_contains(also_kept, name);
+	return g_strv_contains(boot_modules_early, name) ||
+	       g_strv_contains(boot_modules_later, name) || g_strv_contains(also_kept, name);
 }
 
 static bool
@@ -73,14 +85,14 @@ read_data(struct archive *a, size_t max, char **reterr)
 	la_ssize_t n;
 
 	while ((n = archive_read_data(a, buffer, sizeof(buffer))) > 0) {
-		if (out->len + (size_t) n > max) {
-			(void) fail(reterr, "a file in the archive is too large", "");
+		if (out->len + (size_t)n > max) {
+			(void)fail(reterr, "a file in the archive is too large", "");
 			return NULL;
 		}
-		g_byte_array_append(out, buffer, (guint) n);
+		g_byte_array_append(out, buffer, (guint)n);
 	}
 	if (n < 0) {
-		(void) fail(reterr, "the archive is damaged", archive_error_string(a));
+		(void)fail(reterr, "the archive is damaged", archive_error_string(a));
 		return NULL;
 	}
 	return g_byte_array_free_to_bytes(g_steal_pointer(&out));
@@ -143,7 +155,7 @@ take_module_file(BootKernel *kernel, struct archive *a, const char *path, char *
 	if (g_str_equal(slash, "/modules.builtin")) {
 		g_autoptr(GBytes) list = read_data(a, BN_MIB, reterr);
 
-		if (!list || !take_release(kernel, release, (size_t) (slash - release), reterr))
+		if (!list || !take_release(kernel, release, (size_t)(slash - release), reterr))
 			return false;
 		read_builtin(kernel, list);
 		return true;
@@ -152,7 +164,7 @@ take_module_file(BootKernel *kernel, struct archive *a, const char *path, char *
 		return true;
 	if (!g_str_has_suffix(slash, ".ko"))
 		return fail(reterr, "compressed modules are not supported yet", path);
-	if (!take_release(kernel, release, (size_t) (slash - release), reterr))
+	if (!take_release(kernel, release, (size_t)(slash - release), reterr))
 		return false;
 	bytes = read_data(a, MODULE_MAX, reterr);
 	if (!bytes)
@@ -173,8 +185,8 @@ take_entry(BootKernel *kernel, struct archive *a, struct archive_entry *entry, c
 		return take_module_file(kernel, a, path, reterr);
 	if (!g_str_has_prefix(path, "boot/vmlinuz-") || kernel->image)
 		return true;
-	if (!take_release(kernel, path + strlen("boot/vmlinuz-"), strlen(path + strlen("boot/vmlinuz-")),
-			  reterr))
+	if (!take_release(kernel, path + strlen("boot/vmlinuz-"),
+			  strlen(path + strlen("boot/vmlinuz-")), reterr))
 		return false;
 	kernel->image = read_data(a, BN_KERNEL_MAX, reterr);
 	return kernel->image != NULL;
@@ -186,9 +198,8 @@ read_entries(BootKernel *kernel, struct archive *a, char **reterr)
 	struct archive_entry *entry;
 	int r;
 
-	for (unsigned n = 0; (r = archive_read_next_header(a, &entry)) == ARCHIVE_OK ||
-			     r == ARCHIVE_WARN;
-	     n++) {
+	for (unsigned n = 0;
+	     (r = archive_read_next_header(a, &entry)) == ARCHIVE_OK || r == ARCHIVE_WARN; n++) {
 		if (n >= ENTRIES_MAX)
 			return fail(reterr, "the archive has too many entries", "");
 		if (!take_entry(kernel, a, entry, reterr))
@@ -235,9 +246,10 @@ read_data_member(BootKernel *kernel, struct archive *outer, char **reterr)
 	Inner inner = { .outer = outer };
 	bool ok;
 
-	ok = archive_read_open(a, &inner, NULL, read_inner, NULL) == ARCHIVE_OK ?
-		     read_entries(kernel, a, reterr) :
-		     fail(reterr, "the package's content cannot be read", archive_error_string(a));
+	ok = archive_read_open(a, &inner, NULL, read_inner, NULL) == ARCHIVE_OK
+		     ? read_entries(kernel, a, reterr)
+		     : fail(reterr, "the package's content cannot be read",
+			    archive_error_string(a));
 	archive_read_free(a);
 	return ok;
 }
@@ -276,9 +288,9 @@ boot_kernel_read_modules(BootKernel *kernel, int fd, char **reterr)
 	struct archive *a = new_tar_reader();
 	bool ok;
 
-	ok = archive_read_open_fd(a, fd, 65536) == ARCHIVE_OK ?
-		     read_entries(kernel, a, reterr) :
-		     fail(reterr, "the modules cannot be read", archive_error_string(a));
+	ok = archive_read_open_fd(a, fd, 65536) == ARCHIVE_OK
+		     ? read_entries(kernel, a, reterr)
+		     : fail(reterr, "the modules cannot be read", archive_error_string(a));
 	archive_read_free(a);
 	return ok;
 }
@@ -294,10 +306,10 @@ find_release(BootKernel *kernel)
 
 	if (kernel->release || size < 0x210 || memcmp(data + 0x202, "HdrS", 4) != 0)
 		return;
-	at = 0x200 + (size_t) (data[0x20e] | data[0x20f] << 8);
+	at = 0x200 + (size_t)(data[0x20e] | data[0x20f] << 8);
 	if (at < size)
-		(void) take_release(kernel, (const char *) data + at,
-				    strcspn((const char *) data + at, " "), &ignored);
+		(void)take_release(kernel, (const char *)data + at,
+				   strcspn((const char *)data + at, " "), &ignored);
 }
 
 bool
@@ -308,9 +320,9 @@ boot_kernel_read_image(BootKernel *kernel, int fd, char **reterr)
 	ssize_t n;
 
 	while ((n = read(fd, buffer, sizeof(buffer))) > 0) {
-		if (out->len + (size_t) n > BN_KERNEL_MAX)
+		if (out->len + (size_t)n > BN_KERNEL_MAX)
 			return fail(reterr, "the kernel is too large", "");
-		g_byte_array_append(out, buffer, (guint) n);
+		g_byte_array_append(out, buffer, (guint)n);
 	}
 	if (n < 0)
 		return fail(reterr, "the kernel cannot be read", g_strerror(errno));

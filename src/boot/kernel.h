@@ -6,8 +6,8 @@
 #include <stdbool.h>
 
 typedef struct BootKernel {
-	char *release;	     /* "6.1.0-31-cloud-amd64" */
-	GBytes *image;	     /* as it came: bzImage or ELF */
+	char *release;       /* "6.1.0-31-cloud-amd64" */
+	GBytes *image;       /* as it came: bzImage or ELF */
 	GHashTable *modules; /* name → GBytes, of those that VMs may need */
 	GHashTable *builtin; /* set of names */
 } BootKernel;

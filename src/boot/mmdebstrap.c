@@ -2,6 +2,7 @@
 #include "boot/mmdebstrap.h"
 
 #include <errno.h>
+#include <glib.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -66,21 +67,9 @@ boot_argv_clear(BootArgv *argv)
 static char *
 join(const char *prefix, const char *const *words)
 {
-	size_t size = strlen(prefix) + 1;
-	char *text;
+	g_autofree char *list = g_strjoinv(",", (char **)words);
 
-	for (const char *const *w = words; *w; w++)
-		size += strlen(*w) + 1;
-	text = calloc(1, size);
-	if (!text)
-		return NULL;
-	strcat(text, prefix);
-	for (const char *const *w = words; *w; w++) {
-		strcat(text, *w);
-		if (w[1])
-			strcat(text, ",");
-	}
-	return text;
+	return g_strconcat(prefix, list, NULL);
 }
 
 int

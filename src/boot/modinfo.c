@@ -20,7 +20,7 @@ fetch_section(const uint8_t *data, size_t size, const Elf64_Ehdr *elf, unsigned 
 {
 	uint64_t offset;
 
-	return !__builtin_add_overflow(elf->e_shoff, (uint64_t) index * sizeof(*ret), &offset) &&
+	return !__builtin_add_overflow(elf->e_shoff, (uint64_t)index * sizeof(*ret), &offset) &&
 	       fetch(data, size, offset, ret, sizeof(*ret)) &&
 	       (ret->sh_type == SHT_NOBITS ||
 		(ret->sh_offset <= size && ret->sh_size <= size - ret->sh_offset));
@@ -70,7 +70,8 @@ boot_modinfo_depends(const uint8_t *data, size_t size, const char **ret, size_t 
 			return false;
 		if (section.sh_type == SHT_NOBITS || !has_name(data, &names, &section, ".modinfo"))
 			continue;
-		find_depends((const char *) data + section.sh_offset, section.sh_size, ret, ret_size);
+		find_depends((const char *)data + section.sh_offset, section.sh_size, ret,
+			     ret_size);
 		return true;
 	}
 	return false;

@@ -61,7 +61,7 @@ find_depth(Plan *plan, const char *name, int level)
 		}
 		depth = MAX(depth, d);
 	}
-	g_hash_table_insert(plan->depths, (gpointer) name, GINT_TO_POINTER(depth + 1));
+	g_hash_table_insert(plan->depths, (gpointer)name, GINT_TO_POINTER(depth + 1));
 	return depth + 1;
 }
 
@@ -92,9 +92,9 @@ add_waves(Plan *plan, const char *const *wanted, GString *text)
 			if (GPOINTER_TO_INT(depth) == wave &&
 			    !g_ptr_array_find_with_equal_func(plan->used, name, g_str_equal, NULL))
 				names = g_list_prepend(names, name);
-		names = g_list_sort(names, (GCompareFunc) strcmp);
+		names = g_list_sort(names, (GCompareFunc)strcmp);
 		for (GList *l = names; l; l = l->next) {
-			g_string_append_printf(text, "/banger/mod/%s.ko\n", (char *) l->data);
+			g_string_append_printf(text, "/banger/mod/%s.ko\n", (char *)l->data);
 			g_ptr_array_add(plan->used, g_strdup(l->data));
 		}
 		if (names)

@@ -14,20 +14,19 @@ boot_report_open(int fd)
 	report_fd = fd;
 }
 
-static void
-report(const char *first, const char *format, va_list args)
+static _printf_(2, 0) void report(const char *first, const char *format, va_list args)
 {
 	char line[2048];
 	int n = snprintf(line, sizeof(line), "%s", first);
 
-	(void) vsnprintf(line + n, sizeof(line) - (size_t) n - 1, format, args);
+	(void)vsnprintf(line + n, sizeof(line) - (size_t)n - 1, format, args);
 	/* A line is a record. */
 	for (char *p = line; *p; p++)
 		if (*p == '\n' || *p == '\r')
 			*p = ' ';
-	n = (int) strlen(line);
+	n = (int)strlen(line);
 	line[n++] = '\n';
-	(void) !write(report_fd, line, (size_t) n);
+	(void)!write(report_fd, line, (size_t)n);
 }
 
 void
@@ -56,7 +55,7 @@ boot_report_error(const char *keyword, const char *format, ...)
 	char first[64];
 	va_list args;
 
-	(void) snprintf(first, sizeof(first), "error %s ", keyword);
+	(void)snprintf(first, sizeof(first), "error %s ", keyword);
 	va_start(args, format);
 	report(first, format, args);
 	va_end(args);

@@ -9,6 +9,7 @@
 #include "op-wire-bus.h"
 #include "shared/base/cleanup.h"
 #include "shared/base/log.h"
+#include "shared/base/str-util.h"
 
 /* For the bus itself to say who a connection is. */
 #define BUS_LIMIT_US (5 * 1000000ULL)
@@ -196,9 +197,9 @@ fill_arrival(Arrival *arrival, OpId id, sd_bus_message *m)
 	const char *sender = sd_bus_message_get_sender(m), *argument = NULL;
 	int r;
 
-	if (!sender || strlen(sender) >= sizeof(arrival->caller.sender))
+	if (!sender ||
+	    bn_str_copy(arrival->caller.sender, sizeof(arrival->caller.sender), sender) < 0)
 		return -EBADMSG;
-	strcpy(arrival->caller.sender, sender);
 	arrival->caller.may_ask = sd_bus_message_get_allow_interactive_authorization(m) > 0;
 	arrival->id = id;
 	arrival->message = sd_bus_message_ref(m);

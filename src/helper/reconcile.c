@@ -78,7 +78,7 @@ note_stranger(void *data, const char *key)
 		return;
 	}
 	strangers->keys = keys;
-	strcpy(keys[strangers->n++], key);
+	(void)bn_str_copy(keys[strangers->n++], sizeof(*keys), key);
 }
 
 /* Only files: a jail whose uid nobody knows is left alone, with its files, to be seen by an

@@ -8,14 +8,15 @@
 
 /* What Linux accepts, <linux/limits.h>: XATTR_SIZE_MAX. */
 #define VALUE_MAX 65536
-#define ACL_MAX	  1024
+#define ACL_MAX   1024
 
-/* 34 bits of seconds since 1970 and 30 of nanoseconds: Documentation/filesystems/ext4/inodes.rst, "Inode Timestamps". */
+/* 34 bits of seconds since 1970 and 30 of nanoseconds: Documentation/filesystems/ext4/inodes.rst,
+ * "Inode Timestamps". */
 static void
 set_time(__u32 *seconds, __u32 *extra, time_t s, long ns)
 {
-	*seconds = (__u32) s;
-	*extra = (__u32) (((s - (int32_t) s) >> 32) & 3) | (__u32) ns << 2;
+	*seconds = (__u32)s;
+	*extra = (__u32)(((s - (int32_t)s) >> 32) & 3) | (__u32)ns << 2;
 }
 
 static void
@@ -36,8 +37,8 @@ set_times(struct archive_entry *entry, struct ext2_inode_large *inode)
 static void
 set_device(struct archive_entry *entry, struct ext2_inode_large *inode)
 {
-	unsigned ma = (unsigned) archive_entry_rdevmajor(entry);
-	unsigned mi = (unsigned) archive_entry_rdevminor(entry);
+	unsigned ma = (unsigned)archive_entry_rdevmajor(entry);
+	unsigned mi = (unsigned)archive_entry_rdevminor(entry);
 
 	if (ma < 256 && mi < 256)
 		inode->i_block[0] = ma << 8 | mi;
@@ -48,15 +49,15 @@ set_device(struct archive_entry *entry, struct ext2_inode_large *inode)
 void
 attributes_fill(struct archive_entry *entry, struct ext2_inode_large *inode)
 {
-	uint64_t uid = (uint64_t) archive_entry_uid(entry), gid = (uint64_t) archive_entry_gid(entry);
+	uint64_t uid = (uint64_t)archive_entry_uid(entry), gid = (uint64_t)archive_entry_gid(entry);
 	mode_t type = archive_entry_filetype(entry);
 
 	memset(inode, 0, sizeof(*inode));
-	inode->i_mode = (__u16) (type | (archive_entry_perm(entry) & 07777));
-	inode->i_uid = (__u16) uid;
-	inode->osd2.linux2.l_i_uid_high = (__u16) (uid >> 16);
-	inode->i_gid = (__u16) gid;
-	inode->osd2.linux2.l_i_gid_high = (__u16) (gid >> 16);
+	inode->i_mode = (__u16)(type | (archive_entry_perm(entry) & 07777));
+	inode->i_uid = (__u16)uid;
+	inode->osd2.linux2.l_i_uid_high = (__u16)(uid >> 16);
+	inode->i_gid = (__u16)gid;
+	inode->osd2.linux2.l_i_gid_high = (__u16)(gid >> 16);
 	inode->i_links_count = type == AE_IFDIR ? 2 : 1;
 	inode->i_extra_isize = sizeof(*inode) - EXT2_GOOD_OLD_INODE_SIZE;
 	set_times(entry, inode);
@@ -117,14 +118,15 @@ write_acl(struct ext2_xattr_handle *handle, struct archive_entry *entry, int typ
 	/* Three entries and no more are the mode's own. */
 	if (archive_entry_acl_reset(entry, type) <= (type == ARCHIVE_ENTRY_ACL_TYPE_ACCESS ? 3 : 0))
 		return 0;
-	while (n < ACL_MAX && archive_entry_acl_next(entry, type, &etype, &perm, &tag, &id, &who) == ARCHIVE_OK) {
+	while (n < ACL_MAX &&
+	       archive_entry_acl_next(entry, type, &etype, &perm, &tag, &id, &who) == ARCHIVE_OK) {
 		uint16_t t = acl_tag(tag);
 
 		if (t)
 			acl.entries[n++] = (AclEntry){ .tag = t,
-						       .perm = (uint16_t) (perm & 7),
-						       .id = t == 0x02 || t == 0x08 ? (uint32_t) id :
-										      UINT32_MAX };
+						       .perm = (uint16_t)(perm & 7),
+						       .id = t == 0x02 || t == 0x08 ? (uint32_t)id
+										    : UINT32_MAX };
 	}
 	qsort(acl.entries, n, sizeof(acl.entries[0]), compare_acl);
 	return ext2fs_xattr_set(handle, name, &acl, 4 + n * sizeof(AclEntry));
@@ -138,17 +140,20 @@ write_attributes(struct ext2_xattr_handle *handle, struct archive_entry *entry)
 	size_t size;
 	errcode_t r = 0;
 
-	(void) archive_entry_xattr_reset(entry);
+	(void)archive_entry_xattr_reset(entry);
 	while (!r && archive_entry_xattr_next(entry, &name, &value, &size) == ARCHIVE_OK) {
 		/* Lists come as such, decoded. */
 		if (!name || strncmp(name, "system.", 7) == 0)
 			continue;
-		r = size > VALUE_MAX ? EXT2_ET_EA_NO_SPACE : ext2fs_xattr_set(handle, name, value, size);
+		r = size > VALUE_MAX ? EXT2_ET_EA_NO_SPACE
+				     : ext2fs_xattr_set(handle, name, value, size);
 	}
 	if (!r)
-		r = write_acl(handle, entry, ARCHIVE_ENTRY_ACL_TYPE_ACCESS, "system.posix_acl_access");
+		r = write_acl(handle, entry, ARCHIVE_ENTRY_ACL_TYPE_ACCESS,
+			      "system.posix_acl_access");
 	if (!r)
-		r = write_acl(handle, entry, ARCHIVE_ENTRY_ACL_TYPE_DEFAULT, "system.posix_acl_default");
+		r = write_acl(handle, entry, ARCHIVE_ENTRY_ACL_TYPE_DEFAULT,
+			      "system.posix_acl_default");
 	return r;
 }
 
@@ -168,8 +173,9 @@ attributes_write_extended(Ext4 *ext4, ext2_ino_t ino, struct archive_entry *entr
 	if (!r)
 		r = ext2fs_xattrs_write(handle);
 	if (handle)
-		(void) ext2fs_xattrs_close(&handle);
+		(void)ext2fs_xattrs_close(&handle);
 	if (r == EXT2_ET_EA_NO_SPACE)
-		return image_fail(error, "INVALID", "%s: its extended attributes are too large", path);
+		return image_fail(error, "INVALID", "%s: its extended attributes are too large",
+				  path);
 	return r ? image_fail_code(error, path, r) : 0;
 }

@@ -43,7 +43,8 @@ add_run(Data *data, blk64_t logical, blk64_t start, blk64_t length, ImageError *
 	DataRun *last = data->n_runs ? &data->runs[data->n_runs - 1] : NULL;
 
 	data->n_blocks += length;
-	if (last && last->logical + last->length == logical && last->start + last->length == start) {
+	if (last && last->logical + last->length == logical &&
+	    last->start + last->length == start) {
 		last->length += length;
 		return 0;
 	}
@@ -64,15 +65,15 @@ static int
 write_out(int fd, const uint8_t *bytes, size_t size, uint64_t at, ImageError *error)
 {
 	while (size > 0) {
-		ssize_t n = pwrite(fd, bytes, size, (off_t) at);
+		ssize_t n = pwrite(fd, bytes, size, (off_t)at);
 
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
 			return image_fail_code(error, "the image cannot be written", errno);
 		bytes += n;
-		size -= (size_t) n;
-		at += (size_t) n;
+		size -= (size_t)n;
+		at += (size_t)n;
 	}
 	return 0;
 }
@@ -87,7 +88,8 @@ flush(Data *data, ImageError *error)
 	for (size_t at = 0; at < whole;) {
 		blk64_t start, length;
 
-		if (ext4_take_blocks(data->ext4, (whole - at) / EXT4_BLOCK, &start, &length, error) < 0 ||
+		if (ext4_take_blocks(data->ext4, (whole - at) / EXT4_BLOCK, &start, &length,
+				     error) < 0 ||
 		    add_run(data, logical, start, length, error) < 0 ||
 		    write_out(data->ext4->fd, data->buffer + at, length * EXT4_BLOCK,
 			      start * EXT4_BLOCK, error) < 0)
@@ -134,7 +136,7 @@ data_put(Data *data, const void *bytes, size_t size, uint64_t offset, ImageError
 		data->offset = offset / EXT4_BLOCK * EXT4_BLOCK;
 		end = data->offset;
 	}
-	if (append(data, NULL, (size_t) (offset - end), error) < 0)
+	if (append(data, NULL, (size_t)(offset - end), error) < 0)
 		return -1;
 	return append(data, bytes, size, error);
 }
@@ -146,7 +148,7 @@ count_extents(const Data *data)
 	size_t n = 0;
 
 	for (size_t i = 0; i < data->n_runs; i++)
-		n += (size_t) ((data->runs[i].length + EXTENT_MAX - 1) / EXTENT_MAX);
+		n += (size_t)((data->runs[i].length + EXTENT_MAX - 1) / EXTENT_MAX);
 	return n;
 }
 
@@ -154,16 +156,17 @@ static void
 map_inline(const Data *data, struct ext2_inode_large *inode)
 {
 	ExtentHeader header = { .magic = 0xf30a, .max = INLINE_MAX };
-	uint8_t *at = (uint8_t *) inode->i_block + sizeof(header);
+	uint8_t *at = (uint8_t *)inode->i_block + sizeof(header);
 
 	for (size_t i = 0; i < data->n_runs; i++)
 		for (blk64_t done = 0; done < data->runs[i].length; done += EXTENT_MAX) {
 			const DataRun *run = &data->runs[i];
 			blk64_t start = run->start + done, rest = run->length - done;
-			Extent extent = { .logical = (uint32_t) (run->logical + done),
-					  .length = (uint16_t) (rest < EXTENT_MAX ? rest : EXTENT_MAX),
-					  .start_high = (uint16_t) (start >> 32),
-					  .start_low = (uint32_t) start };
+			Extent extent = { .logical = (uint32_t)(run->logical + done),
+					  .length =
+						  (uint16_t)(rest < EXTENT_MAX ? rest : EXTENT_MAX),
+					  .start_high = (uint16_t)(start >> 32),
+					  .start_low = (uint32_t)start };
 
 			memcpy(at, &extent, sizeof(extent));
 			at += sizeof(extent);
@@ -176,7 +179,7 @@ static errcode_t
 map_tree(const Data *data, ext2_ino_t ino, struct ext2_inode_large *inode)
 {
 	ext2_extent_handle_t handle;
-	errcode_t r = ext2fs_extent_open2(data->ext4->fs, ino, (struct ext2_inode *) inode, &handle);
+	errcode_t r = ext2fs_extent_open2(data->ext4->fs, ino, (struct ext2_inode *)inode, &handle);
 
 	if (r)
 		return r;
@@ -187,7 +190,7 @@ map_tree(const Data *data, ext2_ino_t ino, struct ext2_inode_large *inode)
 			struct ext2fs_extent extent = {
 				.e_pblk = run->start + done,
 				.e_lblk = run->logical + done,
-				.e_len = (__u32) (rest < EXTENT_MAX ? rest : EXTENT_MAX),
+				.e_len = (__u32)(rest < EXTENT_MAX ? rest : EXTENT_MAX),
 			};
 
 			r = ext2fs_extent_insert(handle, EXT2_EXTENT_INSERT_AFTER, &extent);
@@ -213,11 +216,11 @@ data_end(Data *data, ext2_ino_t ino, struct ext2_inode_large *inode, ImageError 
 		const Data none = {};
 
 		map_inline(&none, inode);
-		r = ext2fs_write_inode_full(fs, ino, (struct ext2_inode *) inode, sizeof(*inode));
+		r = ext2fs_write_inode_full(fs, ino, (struct ext2_inode *)inode, sizeof(*inode));
 		if (!r)
 			r = map_tree(data, ino, inode);
 	}
 	if (!r)
-		r = ext2fs_iblk_add_blocks(fs, (struct ext2_inode *) inode, data->n_blocks);
+		r = ext2fs_iblk_add_blocks(fs, (struct ext2_inode *)inode, data->n_blocks);
 	return r ? image_fail_code(error, "a file's map cannot be written", r) : 0;
 }

@@ -10,8 +10,8 @@ typedef struct DataRun {
 
 typedef struct Data {
 	Ext4 *ext4;
-	uint8_t *buffer;      /* the writer's, shared by all files */
-	uint64_t offset;      /* of the buffer's first byte in the file; a multiple of the block size */
+	uint8_t *buffer; /* the writer's, shared by all files */
+	uint64_t offset; /* of the buffer's first byte in the file; a multiple of the block size */
 	size_t used;
 	DataRun *runs;
 	size_t n_runs, max_runs;

@@ -26,7 +26,7 @@ image_fail(ImageError *error, const char *keyword, const char *format, ...)
 		return -1;
 	error->keyword = keyword;
 	va_start(args, format);
-	(void) vsnprintf(error->text, sizeof(error->text), format, args);
+	(void)vsnprintf(error->text, sizeof(error->text), format, args);
 	va_end(args);
 	return -1;
 }
@@ -38,7 +38,7 @@ image_fail_code(ImageError *error, const char *what, errcode_t code)
 		    code == ENOSPC || code == EDQUOT;
 
 	return image_fail(error, full ? "NO_SPACE" : "FAILED", "%s: %s", what,
-			  code < 256 ? strerror((int) code) : error_message(code));
+			  code < 256 ? strerror((int)code) : error_message(code));
 }
 
 static void
@@ -83,18 +83,18 @@ create(int fd, uint64_t blocks, uint64_t inodes, time_t now, ext2_filsys *ret)
 	initialize_ext2_error_table();
 	set_features(&super);
 	ext2fs_blocks_count_set(&super, blocks);
-	super.s_inodes_count = (__u32) inodes;
+	super.s_inodes_count = (__u32)inodes;
 	/* Its full size at once, all of it a hole: the library reads before it writes. */
-	if (ftruncate(fd, (off_t) (blocks * EXT4_BLOCK)) < 0)
+	if (ftruncate(fd, (off_t)(blocks * EXT4_BLOCK)) < 0)
 		return errno;
-	(void) snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	r = ext2fs_initialize(path, EXT2_FLAG_64BITS | EXT2_FLAG_EXCLUSIVE, &super, unix_io_manager,
 			      &fs);
 	if (r)
 		return r;
 	fs->now = now;
-	fs->super->s_mkfs_time = (__u32) now;
-	fs->super->s_lastcheck = (__u32) now;
+	fs->super->s_mkfs_time = (__u32)now;
+	fs->super->s_lastcheck = (__u32)now;
 	fs->super->s_def_hash_version = EXT2_HASH_HALF_MD4;
 	fs->super->s_max_mnt_count = -1;
 	fs->super->s_checksum_type = EXT2_CRC32C_CHKSUM;
@@ -155,7 +155,8 @@ ext4_create_base(Ext4 *ext4, int fd, ImageError *error)
 	errcode_t r;
 
 	*ext4 = (Ext4){ .fd = fd };
-	r = create(fd, BASE_BLOCKS, BASE_BLOCKS * EXT4_BLOCK / BASE_INODE_RATIO, BASE_TIME, &ext4->fs);
+	r = create(fd, BASE_BLOCKS, BASE_BLOCKS * EXT4_BLOCK / BASE_INODE_RATIO, BASE_TIME,
+		   &ext4->fs);
 	if (r)
 		return image_fail_code(error, "the filesystem cannot be made", r);
 	memcpy(ext4->fs->super->s_uuid, uuid, sizeof(uuid));
@@ -179,7 +180,7 @@ fill_blank(ext2_filsys fs, const char *label)
 	errcode_t r;
 
 	if (label)
-		strncpy((char *) fs->super->s_volume_name, label, sizeof(fs->super->s_volume_name));
+		strncpy((char *)fs->super->s_volume_name, label, sizeof(fs->super->s_volume_name));
 	ext2fs_init_csum_seed(fs);
 	r = fill(fs);
 	if (!r)
@@ -231,7 +232,7 @@ ext4_take_blocks(Ext4 *ext4, blk64_t wanted, blk64_t *ret_start, blk64_t *ret_le
 		end--;
 	*ret_start = start;
 	*ret_length = end - start + 1;
-	ext2fs_block_alloc_stats_range(fs, start, (blk_t) *ret_length, +1);
+	ext2fs_block_alloc_stats_range(fs, start, (blk_t)*ret_length, +1);
 	ext4->next = end + 1;
 	return 0;
 }
@@ -242,7 +243,7 @@ ext4_finish(Ext4 *ext4, ImageError *error)
 	errcode_t r;
 
 	ext4->fs->super->s_state |= EXT2_VALID_FS;
-	ext4->fs->super->s_wtime = (__u32) ext4->fs->now;
+	ext4->fs->super->s_wtime = (__u32)ext4->fs->now;
 	r = ext2fs_close_free(&ext4->fs);
 	if (r) {
 		ext4_abandon(ext4);

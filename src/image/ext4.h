@@ -23,7 +23,7 @@ int image_fail_code(ImageError *error, const char *what, errcode_t code);
 
 typedef struct Ext4 {
 	ext2_filsys fs;
-	int fd;	     /* the same file, for data */
+	int fd;       /* the same file, for data */
 	blk64_t next; /* where free space is looked for: files lie in the order in which they came */
 } Ext4;
 

@@ -88,7 +88,7 @@ new_inode(Import *import, bool directory, ext2_ino_t *ret)
 static int
 write_inode(Import *import, ext2_ino_t ino, struct ext2_inode_large *inode)
 {
-	errcode_t r = ext2fs_write_inode_full(import->ext4.fs, ino, (struct ext2_inode *) inode,
+	errcode_t r = ext2fs_write_inode_full(import->ext4.fs, ino, (struct ext2_inode *)inode,
 					      sizeof(*inode));
 
 	return r ? image_fail_code(import->error, import->path, r) : 0;
@@ -100,11 +100,12 @@ make_parent(Import *import, Node *parent, const char *name)
 {
 	struct ext2_inode_large inode = { .i_mode = LINUX_S_IFDIR | 0755,
 					  .i_links_count = 2,
-					  .i_extra_isize = sizeof(inode) - EXT2_GOOD_OLD_INODE_SIZE };
+					  .i_extra_isize =
+						  sizeof(inode) - EXT2_GOOD_OLD_INODE_SIZE };
 	Node *node = tree_add_child(parent, name);
 
 	if (!node) {
-		(void) fail_memory(import);
+		(void)fail_memory(import);
 		return NULL;
 	}
 	node->is_directory = true;
@@ -158,7 +159,8 @@ drop_inode(Import *import, Node *node)
 {
 	ext2_filsys fs = import->ext4.fs;
 	struct ext2_inode_large inode;
-	errcode_t r = ext2fs_read_inode_full(fs, node->ino, (struct ext2_inode *) &inode, sizeof(inode));
+	errcode_t r =
+		ext2fs_read_inode_full(fs, node->ino, (struct ext2_inode *)&inode, sizeof(inode));
 
 	if (r)
 		return image_fail_code(import->error, import->path, r);
@@ -167,16 +169,16 @@ drop_inode(Import *import, Node *node)
 		return write_inode(import, node->ino, &inode);
 	}
 	if (inode.i_flags & EXT4_EXTENTS_FL)
-		r = ext2fs_punch(fs, node->ino, (struct ext2_inode *) &inode, NULL, 0, ~0ULL);
+		r = ext2fs_punch(fs, node->ino, (struct ext2_inode *)&inode, NULL, 0, ~0ULL);
 	if (!r && inode.i_file_acl) {
 		ext2fs_free_ext_attr(fs, node->ino, &inode);
 		inode.i_file_acl = 0;
 	}
 	inode.i_links_count = 0;
-	inode.i_dtime = (__u32) fs->now;
+	inode.i_dtime = (__u32)fs->now;
 	ext2fs_inode_alloc_stats2(fs, node->ino, -1, node->is_directory);
-	return r ? image_fail_code(import->error, import->path, r) :
-		   write_inode(import, node->ino, &inode);
+	return r ? image_fail_code(import->error, import->path, r)
+		 : write_inode(import, node->ino, &inode);
 }
 
 /* Takes away what is there under a name, with all that is below it: the last entry of a name wins. */
@@ -234,9 +236,9 @@ copy_content(Import *import, struct archive *a, Data *data, uint64_t size)
 	int r;
 
 	while ((r = archive_read_data_block(a, &bytes, &n, &offset)) == ARCHIVE_OK) {
-		if (offset < 0 || (uint64_t) offset > size || n > size - (uint64_t) offset)
+		if (offset < 0 || (uint64_t)offset > size || n > size - (uint64_t)offset)
 			return fail_entry(import, "it is longer than it says");
-		if (data_put(data, bytes, n, (uint64_t) offset, import->error) < 0)
+		if (data_put(data, bytes, n, (uint64_t)offset, import->error) < 0)
 			return -1;
 	}
 	if (r != ARCHIVE_EOF)
@@ -254,10 +256,10 @@ write_file(Import *import, struct archive *a, struct archive_entry *entry, ext2_
 
 	if (size < 0 || size > INT64_C(16) << 40)
 		return fail_entry(import, "its size cannot be");
-	inode->i_size = (__u32) size;
-	inode->i_size_high = (__u32) (size >> 32);
+	inode->i_size = (__u32)size;
+	inode->i_size_high = (__u32)(size >> 32);
 	data_begin(&data, &import->ext4, import->buffer);
-	r = copy_content(import, a, &data, (uint64_t) size);
+	r = copy_content(import, a, &data, (uint64_t)size);
 	if (r == 0)
 		r = data_end(&data, ino, inode, import->error);
 	data_done(&data);
@@ -275,7 +277,7 @@ write_symlink(Import *import, struct archive_entry *entry, ext2_ino_t ino,
 
 	if (size == 0 || size >= EXT4_BLOCK)
 		return fail_entry(import, "its target is empty or too long");
-	inode->i_size = (__u32) size;
+	inode->i_size = (__u32)size;
 	/* Short ones live in the inode. */
 	if (size < sizeof(inode->i_block)) {
 		memcpy(inode->i_block, target, size);
@@ -306,7 +308,8 @@ add_link(Import *import, const char *path, Node *target)
 	node = tree_find_child(directory, name);
 	if (node && node->ino == ino)
 		return 0;
-	if (ext2fs_read_inode_full(import->ext4.fs, ino, (struct ext2_inode *) &inode, sizeof(inode)))
+	if (ext2fs_read_inode_full(import->ext4.fs, ino, (struct ext2_inode *)&inode,
+				   sizeof(inode)))
 		return fail_entry(import, "its target cannot be read");
 	if (inode.i_links_count >= LINKS_MAX)
 		return fail_entry(import, "too many hard links to one file");
@@ -398,7 +401,8 @@ take_entry(Import *import, struct archive *a, struct archive_entry *entry, const
 		return -1;
 	if (write_inode(import, node->ino, &inode) < 0)
 		return -1;
-	return attributes_write_extended(&import->ext4, node->ino, entry, import->path, import->error);
+	return attributes_write_extended(&import->ext4, node->ino, entry, import->path,
+					 import->error);
 }
 
 static int
@@ -413,7 +417,8 @@ read_entries(Import *import, struct archive *a, Source *source, ImportProgress p
 		_cleanup_free_ char *safe = NULL;
 
 		if (!path || strlen(path) >= PATH_BYTES)
-			return image_fail(import->error, "INVALID", "an entry has no name, or one too long");
+			return image_fail(import->error, "INVALID",
+					  "an entry has no name, or one too long");
 		safe = bn_str_escape(path, strlen(path), 200);
 		import->path = safe ? safe : "an entry";
 		if (++import->result->entries > ENTRIES_MAX)
@@ -428,7 +433,8 @@ read_entries(Import *import, struct archive *a, Source *source, ImportProgress p
 	if (source->error < 0)
 		return image_fail_code(import->error, "the archive cannot be read", -source->error);
 	if (r != ARCHIVE_EOF)
-		return image_fail(import->error, "INVALID", "the archive is damaged, cut short, or not a tar archive");
+		return image_fail(import->error, "INVALID",
+				  "the archive is damaged, cut short, or not a tar archive");
 	if (import->result->entries == 0)
 		return image_fail(import->error, "INVALID", "the archive is empty");
 	return 0;
@@ -445,7 +451,8 @@ link_pending(Import *import)
 		import->path = safe ? safe : "an entry";
 		target = find_node(import, p->target);
 		if (!target)
-			return fail_entry(import, "a hard link to something that is not in the archive");
+			return fail_entry(import,
+					  "a hard link to something that is not in the archive");
 		if (add_link(import, p->path, target) < 0)
 			return -1;
 	}

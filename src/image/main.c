@@ -27,13 +27,13 @@ static int report_fd = STDERR_FILENO;
 static void
 on_progress(uint64_t bytes, uint64_t entries)
 {
-	(void) dprintf(report_fd, "progress %ju %ju\n", (uintmax_t) bytes, (uintmax_t) entries);
+	(void)dprintf(report_fd, "progress %ju %ju\n", (uintmax_t)bytes, (uintmax_t)entries);
 }
 
 static int
 report_error(const ImageError *error)
 {
-	(void) dprintf(report_fd, "error %s %s\n", error->keyword, error->text);
+	(void)dprintf(report_fd, "error %s %s\n", error->keyword, error->text);
 	return 1;
 }
 
@@ -44,12 +44,14 @@ run_import(const Options *options)
 	ImageError error = {};
 	struct stat st = {};
 
-	if (import_archive((int) options->input, (int) options->output, on_progress, &result, &error) < 0)
+	if (import_archive((int)options->input, (int)options->output, on_progress, &result,
+			   &error) < 0)
 		return report_error(&error);
-	(void) fstat((int) options->output, &st);
-	(void) dprintf(report_fd, "done %s %ju %ju %ju %d %s\n", result.digest, (uintmax_t) st.st_size,
-		       (uintmax_t) st.st_blocks * 512, (uintmax_t) result.entries, *result.init != '\0',
-		       *result.init ? result.init : "-");
+	(void)fstat((int)options->output, &st);
+	(void)dprintf(report_fd, "done %s %ju %ju %ju %d %s\n", result.digest,
+		      (uintmax_t)st.st_size, (uintmax_t)st.st_blocks * 512,
+		      (uintmax_t)result.entries, *result.init != '\0',
+		      *result.init ? result.init : "-");
 	return 0;
 }
 
@@ -58,19 +60,20 @@ run_blank(const Options *options)
 {
 	ImageError error = {};
 
-	if (ext4_create_blank((int) options->output, options->size, options->label, &error) < 0)
+	if (ext4_create_blank((int)options->output, options->size, options->label, &error) < 0)
 		return report_error(&error);
-	(void) dprintf(report_fd, "done\n");
+	(void)dprintf(report_fd, "done\n");
 	return 0;
 }
 
 static int
 usage(FILE *out)
 {
-	(void) fputs("usage: banger-image-writer --input FD --output FD [--status FD]\n"
-		     "       banger-image-writer --blank --size BYTES [--label TEXT] --output FD [--status FD]\n"
-		     "Makes an ext4 image of a tar archive, or an empty ext4 disk. Run by bangerd.\n",
-		     out);
+	(void)fputs(
+		"usage: banger-image-writer --input FD --output FD [--status FD]\n"
+		"       banger-image-writer --blank --size BYTES [--label TEXT] --output FD [--status FD]\n"
+		"Makes an ext4 image of a tar archive, or an empty ext4 disk. Run by bangerd.\n",
+		out);
 	return out == stdout ? 0 : 2;
 }
 
@@ -78,10 +81,14 @@ int
 main(int argc, char **argv)
 {
 	static const struct option table[] = {
-		{ "blank", no_argument, NULL, 'b' },	   { "input", required_argument, NULL, 'i' },
-		{ "output", required_argument, NULL, 'o' }, { "status", required_argument, NULL, 's' },
-		{ "size", required_argument, NULL, 'z' },   { "label", required_argument, NULL, 'l' },
-		{ "help", no_argument, NULL, 'h' },	   {},
+		{ "blank", no_argument, NULL, 'b' },
+		{ "input", required_argument, NULL, 'i' },
+		{ "output", required_argument, NULL, 'o' },
+		{ "status", required_argument, NULL, 's' },
+		{ "size", required_argument, NULL, 'z' },
+		{ "label", required_argument, NULL, 'l' },
+		{ "help", no_argument, NULL, 'h' },
+		{},
 	};
 	Options options = { .input = UINT64_MAX, .output = UINT64_MAX, .status = UINT64_MAX };
 	int c, r = 0;
@@ -106,7 +113,7 @@ main(int argc, char **argv)
 	    (options.blank ? options.size < BN_DISK_MIN : options.input == UINT64_MAX))
 		return usage(stderr);
 	if (options.status != UINT64_MAX)
-		report_fd = (int) options.status;
-	(void) prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+		report_fd = (int)options.status;
+	(void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	return options.blank ? run_blank(&options) : run_import(&options);
 }

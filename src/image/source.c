@@ -24,9 +24,9 @@ read_some(Source *source)
 		source->error = bn_errno();
 		return source->error;
 	}
-	source->bytes += (uint64_t) n;
+	source->bytes += (uint64_t)n;
 	if (n > 0)
-		(void) gnutls_hash(source->hash, source->buffer, (size_t) n);
+		(void)gnutls_hash(source->hash, source->buffer, (size_t)n);
 	return n;
 }
 
@@ -38,7 +38,7 @@ on_read(struct archive *a, void *data, const void **ret)
 
 	*ret = source->buffer;
 	if (n < 0) {
-		archive_set_error(a, (int) -n, "%s", strerror((int) -n));
+		archive_set_error(a, (int)-n, "%s", strerror((int)-n));
 		return ARCHIVE_FATAL;
 	}
 	return n;
@@ -57,7 +57,7 @@ source_open(Source *source, int fd)
 	archive_read_support_format_gnutar(source->archive);
 	archive_read_support_filter_all(source->archive);
 	/* Names are bytes here, whatever the locale. */
-	(void) archive_read_set_options(source->archive, "hdrcharset=BINARY");
+	(void)archive_read_set_options(source->archive, "hdrcharset=BINARY");
 	if (archive_read_open(source->archive, source, NULL, on_read, NULL) != ARCHIVE_OK) {
 		archive_read_free(source->archive);
 		source->archive = NULL;

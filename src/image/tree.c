@@ -12,7 +12,7 @@ hash(const char *name)
 	size_t h = 5381;
 
 	for (; *name; name++)
-		h = h * 33 + (unsigned char) *name;
+		h = h * 33 + (unsigned char)*name;
 	return h;
 }
 

@@ -19,7 +19,7 @@ struct Node {
 	size_t n_buckets, n_children;
 	Node *first, *last; /* children in order */
 	Node *following;    /* the next sibling in order */
-	__u8 file_type;	    /* EXT2_FT_… of what it names */
+	__u8 file_type;     /* EXT2_FT_… of what it names */
 };
 
 /* Limits of what an archive may ask of our memory. */

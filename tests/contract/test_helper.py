@@ -225,7 +225,8 @@ class Authorization(Stack):
     def test_no(self):
         self.polkit('no')
         c = self.connect()
-        self.assert_error(self.launch(c, ask=True), 'NotAuthorized', 'org.banger.helper.launch-vmm', 'usermod -aG banger')
+        self.assert_error(self.launch(c, ask=True), 'NotAuthorized', 'org.banger.helper.launch-vmm',
+                          'usermod -aG banger')
         self.assertEqual(len(self.asked()), 1)
         self.assert_holds_nothing(c)
 
@@ -290,7 +291,8 @@ class Authorization(Stack):
         values = {'LaunchVmm': self.launch_args(), 'OpenVmm': GLib.Variant('(ss)', (VM, '')),
                   'SignalVmm': GLib.Variant('(ssu)', (VM, '', 15)), 'ReleaseVM': GLib.Variant('(ss)', (VM, '')),
                   'ReleaseUser': GLib.Variant('(u)', (BOB,))}
-        actions = {'LaunchVmm': 'launch-vmm', 'OpenVmm': 'open-vmm', 'SignalVmm': 'signal-vmm', 'ReleaseVM': 'release-vm',
+        actions = {'LaunchVmm': 'launch-vmm', 'OpenVmm': 'open-vmm', 'SignalVmm': 'signal-vmm',
+                   'ReleaseVM': 'release-vm',
                    'ReleaseUser': 'release-user', 'ProbeKvm': 'probe-kvm', 'ListResources': 'list-resources',
                    'ListAllResources': 'list-all-resources'}
         methods = [m.get('name') for m in interface.findall('method')]
@@ -375,7 +377,8 @@ class Arguments(Stack):
         for memory in (0, (64 << 20) - 1, (64 << 20) + 1, (1 << 40) + (1 << 20), 2**64 - 1):
             self.refuse(c, 'memory', memory=memory)
         for signo in (0, 4, 11, 19, 64, 2**32 - 1):
-            self.assert_error(self.call(c, 'SignalVmm', GLib.Variant('(ssu)', (VM, '', signo))), 'InvalidArgument', 'signal')
+            self.assert_error(self.call(c, 'SignalVmm', GLib.Variant('(ssu)', (VM, '', signo))), 'InvalidArgument',
+                              'signal')
         self.assert_error(self.call(c, 'ReleaseUser', GLib.Variant('(u)', (2**32 - 1,))), 'InvalidArgument', 'uid')
         self.assertEqual(self.asked(), [])
 
@@ -406,7 +409,8 @@ class Arguments(Stack):
         c = self.connect()
         for method, args in (('ReleaseUser', GLib.Variant('(i)', (0,))), ('ReleaseUser', GLib.Variant('(s)', ('0',))),
                              ('ReleaseUser', None), ('ListResources', GLib.Variant('(u)', (0,))),
-                             ('OpenVmm', GLib.Variant('(s)', (VM,))), ('SignalVmm', GLib.Variant('(ssi)', (VM, '', 15)))):
+                             ('OpenVmm', GLib.Variant('(s)', (VM,))),
+                              ('SignalVmm', GLib.Variant('(ssi)', (VM, '', 15)))):
             call = self.call(c, method, args)
             self.assertEqual(call.error, 'org.freedesktop.DBus.Error.InvalidArgs', method)
         self.assertEqual(self.call(c, 'NoSuchMethod').error, 'org.freedesktop.DBus.Error.UnknownMethod')

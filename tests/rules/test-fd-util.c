@@ -61,9 +61,9 @@ test_receive_when_too_many_fds_then_refused_and_none_leaks(void)
 	check_int(bn_fd_send(pair[0], "hello", 5, out, 1), 0);
 	check_int(bn_fd_receive(pair[1], buf, 2, in, 3, &n), -EMSGSIZE);
 	check_int(count_fds(), before);
-	(void) close(pair[0]);
+	(void)close(pair[0]);
 	check_int(bn_fd_receive(pair[1], buf, sizeof(buf), in, 3, &n), 0);
-	(void) close(pair[1]);
+	(void)close(pair[1]);
 }
 
 static void

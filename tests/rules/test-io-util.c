@@ -39,8 +39,8 @@ test_read_file_when_too_large_or_link_then_refused(void)
 	snprintf(link_path, sizeof(link_path), "%s.l", path);
 	check_int(symlink(path, link_path), 0);
 	check_int(bn_io_read_file(AT_FDCWD, link_path, 5, &text, &size), -ELOOP);
-	(void) unlink(link_path);
-	(void) unlink(path);
+	(void)unlink(link_path);
+	(void)unlink(path);
 }
 
 static void
@@ -59,12 +59,13 @@ test_replace_file_when_there_then_new_content_and_mode(void)
 	_cleanup_free_ char *text = NULL;
 	struct stat st;
 
+	check(fd >= 0);
 	check_int(bn_io_replace_file(AT_FDCWD, path, "new", 3, 0640), 0);
 	check_int(bn_io_read_file(AT_FDCWD, path, 10, &text, NULL), 0);
 	check_str(text, "new");
 	check_int(stat(path, &st), 0);
 	check_int(st.st_mode & 07777, 0640);
-	(void) unlink(path);
+	(void)unlink(path);
 }
 
 TEST_MAIN(TEST(test_read_file_when_too_large_or_link_then_refused),

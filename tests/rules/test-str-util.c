@@ -61,9 +61,11 @@ test_escape_when_hostile_then_safe_for_a_terminal(void)
 	check_escape("plain \xc3\xa4", 8, 100, "plain ä");
 	check_escape("\x1b[2J", 4, 100, "\\x1b[2J");
 	check_escape("a\\b", 3, 100, "a\\x5cb");
-	check_escape("\xc2\x9b" "2J", 4, 100, "\\xc2\\x9b2J"); /* C1 control */
+	check_escape("\xc2\x9b"
+		     "2J",
+		     4, 100, "\\xc2\\x9b2J"); /* C1 control */
 	check_escape("\xff\xfe", 2, 100, "\\xff\\xfe");
-	check_escape("\xc0\x80", 2, 100, "\\xc0\\x80");         /* overlong NUL */
+	check_escape("\xc0\x80", 2, 100, "\\xc0\\x80");          /* overlong NUL */
 	check_escape("\xed\xa0\x80", 3, 100, "\\xed\\xa0\\x80"); /* surrogate */
 	check_escape("\xf4\x90\x80\x80", 4, 100, "\\xf4\\x90\\x80\\x80");
 	check_escape("\xe2\x82", 2, 100, "\\xe2\\x82"); /* cut */

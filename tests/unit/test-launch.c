@@ -80,7 +80,7 @@ static void
 check_undone(World *world, int fail_at)
 {
 	g_auto(GStrv) words = g_strsplit(g_strchomp(world->log->str), " ", -1);
-	int n = (int) g_strv_length(words);
+	int n = (int)g_strv_length(words);
 
 	check_int(n, 2 * fail_at + 1);
 	for (int i = 0; i < fail_at; i++) {
@@ -95,7 +95,7 @@ test_run_when_any_step_fails_then_all_before_are_undone(void)
 {
 	BangerPlan plan = banger_launch_plan_make(BANGER_PLAN_MAKE | BANGER_PLAN_START);
 
-	for (int k = 0; k < (int) plan.n; k++) {
+	for (int k = 0; k < (int)plan.n; k++) {
 		World world;
 
 		play(&world, k, -1);
@@ -134,8 +134,8 @@ test_run_when_all_succeed_then_nothing_is_undone(void)
 static void
 test_render_when_all_steps_then_golden_text(void)
 {
-	BangerPlan plan = banger_launch_plan_make(BANGER_PLAN_RESERVE | BANGER_PLAN_MAKE |
-						  BANGER_PLAN_START);
+	BangerPlan plan =
+		banger_launch_plan_make(BANGER_PLAN_RESERVE | BANGER_PLAN_MAKE | BANGER_PLAN_START);
 	g_autoptr(BangerVmSpec) spec = banger_vm_spec_new();
 	g_auto(GStrv) lines = NULL;
 	g_autofree char *text = NULL;

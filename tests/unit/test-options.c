@@ -9,12 +9,16 @@
 static bool
 read_text(const char *text, GError **error)
 {
-	g_autoptr(GVariant) options = g_variant_parse(G_VARIANT_TYPE_VARDICT, text, NULL, NULL, NULL);
+	g_autoptr(GVariant) options =
+		g_variant_parse(G_VARIANT_TYPE_VARDICT, text, NULL, NULL, NULL);
 	const char *name = NULL;
 	uint32_t vcpus = 7;
 	bool start = false;
 	const BangerOption table[] = {
-		{ "name", "s", &name }, { "vcpus", "u", &vcpus }, { "start", "b", &start }, {},
+		{ "name", "s", &name },
+		{ "vcpus", "u", &vcpus },
+		{ "start", "b", &start },
+		{},
 	};
 	bool ok = banger_options_read(options, table, error);
 
@@ -44,13 +48,13 @@ test_read_when_key_unknown_or_type_wrong_then_key_is_named(void)
 static void
 test_errors_when_listed_then_each_has_one_name_of_ours(void)
 {
-	(void) banger_error_quark();
+	(void)banger_error_quark();
 	for (int i = 0; i < _BANGER_ERROR_MAX; i++) {
-		const char *name = banger_error_get_name((BangerError) i);
+		const char *name = banger_error_get_name((BangerError)i);
 
 		check(g_str_has_prefix(name, "org.banger.Error."));
 		for (int j = 0; j < i; j++)
-			check(strcmp(name, banger_error_get_name((BangerError) j)) != 0);
+			check(strcmp(name, banger_error_get_name((BangerError)j)) != 0);
 	}
 }
 

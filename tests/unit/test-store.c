@@ -21,17 +21,17 @@ make_directory(void)
 	return path;
 }
 
-static BangerImageRow image = { .id = (char *) ID1,
-				.name = (char *) "base",
-				.digest = (char *) "sha256:0",
-				.init = (char *) "",
-				.source = (char *) "test",
+static BangerImageRow image = { .id = (char *)ID1,
+				.name = (char *)"base",
+				.digest = (char *)"sha256:0",
+				.init = (char *)"",
+				.source = (char *)"test",
 				.size = 42 };
-static BangerKernelRow kernel = { .id = (char *) ID1,
-				  .name = (char *) "linux",
-				  .release = (char *) "6.1",
-				  .digest = (char *) "sha256:0",
-				  .source = (char *) "test" };
+static BangerKernelRow kernel = { .id = (char *)ID1,
+				  .name = (char *)"linux",
+				  .release = (char *)"6.1",
+				  .digest = (char *)"sha256:0",
+				  .source = (char *)"test" };
 
 static BangerVmSpec *
 make_spec(const char *id, const char *name)
@@ -112,8 +112,7 @@ static void
 test_open_when_schema_is_newer_then_refused_and_untouched(void)
 {
 	g_autofree char *directory = make_directory();
-	g_autofree char *path =
-		g_strdup_printf("%s/state-%d.db", directory, BANGER_SCHEMA + 1);
+	g_autofree char *path = g_strdup_printf("%s/state-%d.db", directory, BANGER_SCHEMA + 1);
 	g_autofree char *content = NULL;
 	g_autoptr(GError) error = NULL;
 
@@ -131,8 +130,7 @@ static void
 test_open_when_making_was_interrupted_then_begun_anew(void)
 {
 	g_autofree char *directory = make_directory();
-	g_autofree char *path =
-		g_strdup_printf("%s/state-%d.db.new", directory, BANGER_SCHEMA);
+	g_autofree char *path = g_strdup_printf("%s/state-%d.db.new", directory, BANGER_SCHEMA);
 	g_autoptr(BangerStore) store = NULL;
 
 	check(g_file_set_contents(path, "half written", -1, NULL));

@@ -39,13 +39,10 @@ jail_files_ended(void *ctx, const char *key, char ret[static KERNEL_ENDED_SIZE])
 	if (bn_io_read_file(AT_FDCWD, path, EXIT_SIZE_MAX, &text, &size) >= 0 && size > 0) {
 		if (text[size - 1] == '\n')
 			text[size - 1] = '\0';
-		if (strlen(text) < KERNEL_ENDED_SIZE && is_ended_text(text)) {
-			strcpy(ret, text);
+		if (is_ended_text(text) && bn_str_copy(ret, KERNEL_ENDED_SIZE, text) >= 0)
 			return 0;
-		}
 	}
-	strcpy(ret, "unknown");
-	return 0;
+	return bn_str_copy(ret, KERNEL_ENDED_SIZE, "unknown");
 }
 
 int

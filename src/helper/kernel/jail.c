@@ -77,9 +77,8 @@ jail_connect(const char *path, int *ret_sock)
 
 	if (sock < 0)
 		return bn_errno();
-	if (strlen(path) >= sizeof(address.sun_path))
+	if (bn_str_copy(address.sun_path, sizeof(address.sun_path), path) < 0)
 		return -ENAMETOOLONG;
-	strcpy(address.sun_path, path);
 	/* Non-blocking: a jail that accepts nobody would hold us. */
 	if (connect(sock, (struct sockaddr *)&address, sizeof(address)) < 0)
 		return errno == ECONNREFUSED ? -ENOENT : bn_errno();

@@ -15,6 +15,7 @@
 #include "helper/kernel/kernel-real.h"
 #include "shared/base/errno-util.h"
 #include "shared/base/fd-util.h"
+#include "shared/base/str-util.h"
 
 #define LAUNCHER_LIMIT_S 20
 #define LISTEN_FD        3
@@ -100,9 +101,8 @@ listen_at(const char *path)
 
 	if (sock < 0)
 		return bn_errno();
-	if (strlen(path) >= sizeof(address.sun_path))
+	if (bn_str_copy(address.sun_path, sizeof(address.sun_path), path) < 0)
 		return -ENAMETOOLONG;
-	strcpy(address.sun_path, path);
 	/* Nobody listens at what is there: the caller tried, and holds the directory's lock. */
 	if (unlink(path) < 0 && errno != ENOENT)
 		return bn_errno();

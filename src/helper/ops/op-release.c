@@ -5,6 +5,7 @@
 
 #include "helper/ledger.h"
 #include "helper/ops/ops.h"
+#include "shared/base/str-util.h"
 
 void
 entries_done(OpCall *call)
@@ -27,7 +28,8 @@ release_entry(const Kernel *kernel, const LedgerEntry *entry,
 		return r;
 	/* How it ended is told where it can be known, and holds up nothing where not. */
 	if (kernel->jail_ended(kernel->ctx, key, ended) < 0 || strcmp(ended, "unknown") == 0)
-		strcpy(ended, entry->state == LEDGER_LAUNCHING ? "failed" : "unknown");
+		(void)bn_str_copy(ended, sizeof(ended),
+				  entry->state == LEDGER_LAUNCHING ? "failed" : "unknown");
 	r = kernel->jail_remove(kernel->ctx, key);
 	if (r >= 0)
 		memcpy(ret_ended, ended, KERNEL_ENDED_SIZE);

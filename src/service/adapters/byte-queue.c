@@ -29,7 +29,7 @@ compact(BangerByteQueue *queue)
 	if (size > 0 && queue->start < COMPACT_BYTES)
 		return;
 	memmove(queue->bytes->data, queue->bytes->data + queue->start, size);
-	g_byte_array_set_size(queue->bytes, (guint) size);
+	g_byte_array_set_size(queue->bytes, (guint)size);
 	queue->start = 0;
 }
 
@@ -41,14 +41,14 @@ banger_byte_queue_reserve(BangerByteQueue *queue, size_t size)
 	if (queue->start > 0)
 		compact(queue);
 	at = queue->bytes->len;
-	g_byte_array_set_size(queue->bytes, at + (guint) size);
+	g_byte_array_set_size(queue->bytes, at + (guint)size);
 	return queue->bytes->data + at;
 }
 
 void
 banger_byte_queue_trim(BangerByteQueue *queue, size_t unused)
 {
-	g_byte_array_set_size(queue->bytes, queue->bytes->len - (guint) unused);
+	g_byte_array_set_size(queue->bytes, queue->bytes->len - (guint)unused);
 }
 
 void
@@ -63,7 +63,8 @@ banger_byte_queue_flush(BangerByteQueue *queue, int fd)
 	ssize_t total = 0;
 
 	while (banger_byte_queue_size(queue) > 0) {
-		ssize_t n = write(fd, queue->bytes->data + queue->start, banger_byte_queue_size(queue));
+		ssize_t n =
+			write(fd, queue->bytes->data + queue->start, banger_byte_queue_size(queue));
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -71,7 +72,7 @@ banger_byte_queue_flush(BangerByteQueue *queue, int fd)
 			return total;
 		if (n < 0)
 			return bn_errno();
-		queue->start += (size_t) n;
+		queue->start += (size_t)n;
 		total += n;
 	}
 	if (queue->start > 0)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* A program of ours or of the system, run with descriptors and a clean environment, that reports on a pipe.
  *
- * What parses bytes from outside, and what takes long, is such a child: a crash costs its job only. Its report is lines of
- * "progress …", and at the end "done …" or "error KEYWORD text". */
+ * What parses bytes from outside, and what takes long, is such a child: a crash costs its job only. Its
+ * report is lines of "progress …", and at the end "done …" or "error KEYWORD text". */
 #pragma once
 
 #include <gio/gio.h>
@@ -24,9 +24,10 @@ void banger_child_set_environment(BangerChild *self, const char *name, const cha
 
 typedef void (*BangerChildProgress)(const char *words, void *data);
 
-/* Runs it to its end; cancelling ends it with SIGTERM. With `reports` it gets a "--status FD" argument and what it
- * says there decides; without, its exit status does, the lines of its standard error are its progress and the last of them the message. A
- * failure has code `failure`, unless the keyword of the report says better. */
+/* Runs it to its end; cancelling ends it with SIGTERM. With `reports` it gets a "--status FD" argument and
+ * what it says there decides; without, its exit status does, the lines of its standard error are its
+ * progress and the last of them the message. A failure has code `failure`, unless the keyword of the report
+ * says better. */
 void banger_child_run_async(BangerChild *self, bool reports, BangerError failure,
 			    BangerChildProgress progress, void *progress_data,
 			    GCancellable *cancellable, GAsyncReadyCallback callback, void *data);

@@ -63,8 +63,8 @@ banger_guest_agent_init(BangerGuestAgent *self)
 	self->fd = -1;
 	banger_byte_queue_init(&self->in);
 	banger_byte_queue_init(&self->out);
-	self->streams = g_hash_table_new_full(NULL, NULL, NULL,
-					      (GDestroyNotify) banger_guest_stream_free);
+	self->streams =
+		g_hash_table_new_full(NULL, NULL, NULL, (GDestroyNotify)banger_guest_stream_free);
 }
 
 /* Everything under way fails with the reason, once. */
@@ -74,6 +74,7 @@ close_with(BangerGuestAgent *self, const char *reason)
 	g_autoptr(BangerGuestAgent) keep = g_object_ref(self);
 	g_autoptr(GList) streams = NULL;
 
+	(void)keep;
 	if (self->closed)
 		return;
 	self->closed = g_error_new_literal(BANGER_ERROR, BANGER_ERROR_GUEST_UNREACHABLE, reason);
@@ -110,7 +111,7 @@ flush(BangerGuestAgent *self)
 	} else if (!self->writable && self->fd >= 0) {
 		self->writable = g_unix_fd_source_new(self->fd, G_IO_OUT);
 		g_source_set_callback(self->writable, G_SOURCE_FUNC(on_writable), self, NULL);
-		(void) g_source_attach(self->writable, g_main_context_get_thread_default());
+		(void)g_source_attach(self->writable, g_main_context_get_thread_default());
 	}
 }
 
@@ -139,7 +140,7 @@ banger_guest_send(BangerGuestAgent *self, BnFrameType type, uint16_t stream, con
 	if (self->closed)
 		return;
 	room = banger_byte_queue_reserve(&self->out, BN_FRAME_HEADER + size + 1);
-	(void) bn_frame_render(room, type, stream, payload, size);
+	(void)bn_frame_render(room, type, stream, payload, size);
 	if (!self->writable)
 		flush(self);
 }
@@ -156,11 +157,12 @@ answer_request(BangerGuestStream *stream, const BnFrame *frame)
 		break;
 	case BN_FRAME_STATUS:
 		g_task_return_pointer(stream->task, g_bytes_new(frame->payload, frame->length),
-				      (GDestroyNotify) g_bytes_unref);
+				      (GDestroyNotify)g_bytes_unref);
 		break;
 	case BN_FRAME_FAILED:
-		text = bn_str_escape((const char *) frame->payload, frame->length, 256);
-		g_task_return_new_error(stream->task, BANGER_ERROR, BANGER_ERROR_FAILED, "%s", text);
+		text = bn_str_escape((const char *)frame->payload, frame->length, 256);
+		g_task_return_new_error(stream->task, BANGER_ERROR, BANGER_ERROR_FAILED, "%s",
+					text);
 		break;
 	default:
 		return false;
@@ -201,8 +203,8 @@ handle_frame(BangerGuestAgent *self, const BnFrame *frame)
 	/* The guest opens nothing: what belongs to no request of ours is a lie, or of a command that was given up. */
 	if (!stream)
 		return frame->type != BN_FRAME_HELLO && frame->stream > 0;
-	return stream->is_exec ? banger_guest_exec_frame(stream, frame) :
-				 answer_request(stream, frame);
+	return stream->is_exec ? banger_guest_exec_frame(stream, frame)
+			       : answer_request(stream, frame);
 }
 
 /* Before the session is open: drops everything up to the answer to our own RESET. A frame of an old session may have
@@ -222,7 +224,8 @@ seek_hello(BangerGuestAgent *self)
 			const uint8_t *p = self->in.bytes->data + self->in.start + used;
 
 			self->in.start += used;
-			if (banger_byte_queue_size(&self->in) < BN_FRAME_HEADER || p[0] == BN_FRAME_HELLO)
+			if (banger_byte_queue_size(&self->in) < BN_FRAME_HEADER ||
+			    p[0] == BN_FRAME_HELLO)
 				return;
 			self->in.start++;
 			continue;
@@ -262,7 +265,7 @@ on_readable(int fd, GIOCondition condition, gpointer data)
 	unsigned char *room = banger_byte_queue_reserve(&self->in, portion);
 	ssize_t n = read(fd, room, portion);
 
-	banger_byte_queue_trim(&self->in, portion - (size_t) MAX(n, 0));
+	banger_byte_queue_trim(&self->in, portion - (size_t)MAX(n, 0));
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return G_SOURCE_CONTINUE;
 	if (n <= 0) {
@@ -279,10 +282,10 @@ banger_guest_agent_new(int fd)
 	BangerGuestAgent *self = g_object_new(BANGER_TYPE_GUEST_AGENT, NULL);
 
 	self->fd = fd;
-	(void) bn_fd_set_nonblock(fd, true);
+	(void)bn_fd_set_nonblock(fd, true);
 	self->readable = g_unix_fd_source_new(fd, G_IO_IN | G_IO_HUP);
 	g_source_set_callback(self->readable, G_SOURCE_FUNC(on_readable), self, NULL);
-	(void) g_source_attach(self->readable, g_main_context_get_thread_default());
+	(void)g_source_attach(self->readable, g_main_context_get_thread_default());
 	return BANGER_GUEST(self);
 }
 
@@ -314,8 +317,8 @@ open_guest(BangerGuest *guest, GCancellable *cancellable, GAsyncReadyCallback ca
 	memset(banger_byte_queue_reserve(&self->out, BN_FRAME_MAX), 0, BN_FRAME_MAX);
 	banger_guest_send(self, BN_FRAME_RESET, 0, payload, sizeof(payload));
 	if (cancellable)
-		g_signal_connect_object(cancellable, "cancelled", G_CALLBACK(on_open_cancelled), self,
-					0);
+		g_signal_connect_object(cancellable, "cancelled", G_CALLBACK(on_open_cancelled),
+					self, 0);
 }
 
 static bool
@@ -353,7 +356,7 @@ shutdown_guest_finish(BangerGuest *guest, GAsyncResult *result, GError **error)
 	g_autoptr(GError) own = NULL;
 	g_autoptr(GBytes) nothing = g_task_propagate_pointer(G_TASK(result), &own);
 
-	(void) nothing;
+	(void)nothing;
 	if (!own)
 		return true;
 	g_propagate_error(error, g_steal_pointer(&own));
@@ -377,14 +380,14 @@ get_statistics_finish(BangerGuest *guest, GAsyncResult *result, BangerGuestStati
 
 	if (!bytes)
 		return false;
-	pack.data = (uint8_t *) g_bytes_get_data(bytes, &pack.size);
+	pack.data = (uint8_t *)g_bytes_get_data(bytes, &pack.size);
 	s.memory_total = bn_pack_get_uint(&pack, 8);
 	s.memory_available = bn_pack_get_uint(&pack, 8);
 	s.disk_total = bn_pack_get_uint(&pack, 8);
 	s.disk_available = bn_pack_get_uint(&pack, 8);
 	s.uptime_us = bn_pack_get_uint(&pack, 8);
-	s.processes = (uint32_t) bn_pack_get_uint(&pack, 4);
-	s.load = (double) bn_pack_get_uint(&pack, 4) / 1000;
+	s.processes = (uint32_t)bn_pack_get_uint(&pack, 4);
+	s.load = (double)bn_pack_get_uint(&pack, 4) / 1000;
 	if (pack.bad) {
 		g_set_error(error, BANGER_ERROR, BANGER_ERROR_GUEST_UNREACHABLE,
 			    "the guest's answer is not understood");

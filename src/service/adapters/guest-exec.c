@@ -78,7 +78,7 @@ banger_guest_stream_free(BangerGuestStream *stream)
 void
 banger_guest_stream_remove(BangerGuestStream *stream)
 {
-	(void) g_hash_table_remove(stream->agent->streams, GUINT_TO_POINTER(stream->number));
+	(void)g_hash_table_remove(stream->agent->streams, GUINT_TO_POINTER(stream->number));
 }
 
 /* The command has ended, and all it wrote has been delivered, or cannot be. */
@@ -124,7 +124,7 @@ watch(BangerGuestStream *stream, int channel)
 		g_unix_fd_source_new(stream->fds[channel], in ? G_IO_IN | G_IO_HUP : G_IO_OUT);
 	g_source_set_callback(stream->sources[channel], G_SOURCE_FUNC(in ? on_input : on_output),
 			      stream, NULL);
-	(void) g_source_attach(stream->sources[channel], g_main_context_get_thread_default());
+	(void)g_source_attach(stream->sources[channel], g_main_context_get_thread_default());
 }
 
 static bool
@@ -146,16 +146,16 @@ on_input(int fd, GIOCondition condition, gpointer data)
 {
 	BangerGuestStream *stream = data;
 	uint8_t payload[BN_FRAME_PAYLOAD_MAX];
-	size_t room = MIN(sizeof(payload) - 1, (size_t) stream->credit);
+	size_t room = MIN(sizeof(payload) - 1, (size_t)stream->credit);
 	ssize_t n = room > 0 ? read(fd, payload + 1, room) : -1;
 
 	payload[0] = BN_CHANNEL_IN;
 	if (n < 0 && room > 0 && (errno == EAGAIN || errno == EINTR))
 		return G_SOURCE_CONTINUE;
 	if (n > 0) {
-		stream->credit -= (uint32_t) n;
+		stream->credit -= (uint32_t)n;
 		banger_guest_send(stream->agent, BN_FRAME_DATA, stream->number, payload,
-				  (size_t) n + 1);
+				  (size_t)n + 1);
 	} else if (room > 0) {
 		banger_guest_send(stream->agent, BN_FRAME_EOF, stream->number, payload, 1);
 		close_channel(stream, BN_CHANNEL_IN);
@@ -173,11 +173,11 @@ return_credit(BangerGuestStream *stream, int channel, size_t size)
 	uint8_t payload[5];
 	BnPack pack = { .data = payload, .size = sizeof(payload) };
 
-	stream->unread[channel] -= (uint32_t) size;
-	stream->returned[channel] += (uint32_t) size;
+	stream->unread[channel] -= (uint32_t)size;
+	stream->returned[channel] += (uint32_t)size;
 	if (stream->returned[channel] < CREDIT_PORTION || stream->ended)
 		return;
-	bn_pack_put_uint(&pack, (uint64_t) channel, 1);
+	bn_pack_put_uint(&pack, (uint64_t)channel, 1);
 	bn_pack_put_uint(&pack, stream->returned[channel], 4);
 	stream->returned[channel] = 0;
 	banger_guest_send(stream->agent, BN_FRAME_CREDIT, stream->number, payload, sizeof(payload));
@@ -196,7 +196,7 @@ deliver(BangerGuestStream *stream, int channel)
 			hang_up(stream);
 		return true;
 	}
-	return_credit(stream, channel, (size_t) n);
+	return_credit(stream, channel, (size_t)n);
 	return true;
 }
 
@@ -209,7 +209,7 @@ on_output(int fd, GIOCondition condition, gpointer data)
 	int channel = fd == stream->fds[BN_CHANNEL_OUT] ? BN_CHANNEL_OUT : BN_CHANNEL_ERR;
 	bool more;
 
-	(void) deliver(stream, channel);
+	(void)deliver(stream, channel);
 	more = stream->fds[channel] >= 0 && banger_byte_queue_size(&stream->pending[channel]) > 0;
 	if (!more)
 		drop_source(&stream->sources[channel]);
@@ -230,10 +230,9 @@ on_nobody_listens(int fd, GIOCondition condition, gpointer data)
 static void
 listen_for_hangup(BangerGuestStream *stream)
 {
-	stream->listener =
-		g_unix_fd_source_new(stream->fds[BN_CHANNEL_OUT], G_IO_ERR | G_IO_HUP);
+	stream->listener = g_unix_fd_source_new(stream->fds[BN_CHANNEL_OUT], G_IO_ERR | G_IO_HUP);
 	g_source_set_callback(stream->listener, G_SOURCE_FUNC(on_nobody_listens), stream, NULL);
-	(void) g_source_attach(stream->listener, g_main_context_get_thread_default());
+	(void)g_source_attach(stream->listener, g_main_context_get_thread_default());
 }
 
 static bool
@@ -253,7 +252,7 @@ take_data(BangerGuestStream *stream, const BnFrame *frame)
 	banger_byte_queue_add(&stream->pending[channel], frame->payload + 1, size);
 	if (stream->sources[channel])
 		return true;
-	(void) deliver(stream, channel);
+	(void)deliver(stream, channel);
 	if (stream->fds[channel] >= 0 && banger_byte_queue_size(&stream->pending[channel]) > 0)
 		watch(stream, channel);
 	return true;
@@ -262,13 +261,13 @@ take_data(BangerGuestStream *stream, const BnFrame *frame)
 static bool
 take_credit(BangerGuestStream *stream, const BnFrame *frame)
 {
-	BnPack pack = { .data = (uint8_t *) frame->payload, .size = frame->length };
+	BnPack pack = { .data = (uint8_t *)frame->payload, .size = frame->length };
 	uint64_t channel = bn_pack_get_uint(&pack, 1);
 	uint64_t credit = bn_pack_get_uint(&pack, 4);
 
 	if (pack.bad || channel != BN_CHANNEL_IN || credit > BN_FRAME_WINDOW - stream->credit)
 		return false;
-	stream->credit += (uint32_t) credit;
+	stream->credit += (uint32_t)credit;
 	banger_guest_exec_resume(stream);
 	return true;
 }
@@ -291,7 +290,7 @@ take_exit(BangerGuestStream *stream, const BnFrame *frame)
 static void
 take_failure(BangerGuestStream *stream, const BnFrame *frame)
 {
-	g_autofree char *text = bn_str_escape((const char *) frame->payload, frame->length, 256);
+	g_autofree char *text = bn_str_escape((const char *)frame->payload, frame->length, 256);
 
 	g_task_return_new_error(stream->task, BANGER_ERROR, BANGER_ERROR_NOT_FOUND, "%s", text);
 	banger_guest_stream_remove(stream);
@@ -333,23 +332,23 @@ send_description(BangerGuestStream *stream, const BangerExecSpec *spec, GError *
 	BnExecRequest request = { .tty = spec->tty,
 				  .rows = spec->rows,
 				  .columns = spec->columns,
-				  .user = (char *) (spec->user ? spec->user : ""),
-				  .workdir = (char *) (spec->workdir ? spec->workdir : ""),
-				  .argv = (char **) spec->argv,
+				  .user = (char *)(spec->user ? spec->user : ""),
+				  .workdir = (char *)(spec->workdir ? spec->workdir : ""),
+				  .argv = (char **)spec->argv,
 				  .environment =
-					  (char **) (spec->environment ? (char **) spec->environment :
-									 (char **) none) };
+					  (char **)(spec->environment ? (char **)spec->environment
+								      : (char **)none) };
 	ssize_t size = bn_exec_request_render(&request, NULL, 0);
-	g_autofree uint8_t *text = size > 0 ? g_malloc((gsize) size) : NULL;
+	g_autofree uint8_t *text = size > 0 ? g_malloc((gsize)size) : NULL;
 
-	if (size < 0 || bn_exec_request_render(&request, text, (size_t) size) != size) {
+	if (size < 0 || bn_exec_request_render(&request, text, (size_t)size) != size) {
 		g_set_error(error, BANGER_ERROR, BANGER_ERROR_INVALID_ARGUMENT,
 			    "the command and its environment are too long");
 		return false;
 	}
 	for (ssize_t at = 0; at < size; at += BN_FRAME_PAYLOAD_MAX)
 		banger_guest_send(stream->agent, BN_FRAME_EXEC, stream->number, text + at,
-				  MIN((size_t) (size - at), BN_FRAME_PAYLOAD_MAX));
+				  MIN((size_t)(size - at), BN_FRAME_PAYLOAD_MAX));
 	banger_guest_send(stream->agent, BN_FRAME_RUN, stream->number, NULL, 0);
 	return true;
 }
@@ -370,7 +369,7 @@ banger_guest_exec(BangerGuest *guest, const BangerExecSpec *spec, int fds[static
 	stream->is_exec = true;
 	for (size_t i = 0; i < 3; i++) {
 		stream->fds[i] = BN_TAKE_FD(fds[i]);
-		(void) bn_fd_set_nonblock(stream->fds[i], true);
+		(void)bn_fd_set_nonblock(stream->fds[i], true);
 	}
 	if (!send_description(stream, spec, &error)) {
 		g_task_return_error(task, error);
@@ -403,8 +402,8 @@ banger_guest_exec_finish(BangerGuest *guest, GAsyncResult *result, BangerExecRes
 static BangerGuestStream *
 find_exec(BangerGuest *guest, uint32_t exec)
 {
-	BangerGuestStream *stream = g_hash_table_lookup(BANGER_GUEST_AGENT(guest)->streams,
-							GUINT_TO_POINTER(exec));
+	BangerGuestStream *stream =
+		g_hash_table_lookup(BANGER_GUEST_AGENT(guest)->streams, GUINT_TO_POINTER(exec));
 
 	return stream && stream->is_exec ? stream : NULL;
 }
@@ -413,7 +412,7 @@ void
 banger_guest_exec_signal(BangerGuest *guest, uint32_t exec, int signal_number)
 {
 	BangerGuestStream *stream = find_exec(guest, exec);
-	uint8_t payload = (uint8_t) signal_number;
+	uint8_t payload = (uint8_t)signal_number;
 
 	if (stream)
 		banger_guest_send(stream->agent, BN_FRAME_SIGNAL, stream->number, &payload, 1);

@@ -20,7 +20,7 @@ struct _BangerGuestAgent {
 	uint8_t nonce[BN_FRAME_NONCE];
 	bool is_open;
 	GTask *opening;
-	GError *closed;	     /* why; NULL while it works */
+	GError *closed;      /* why; NULL while it works */
 	GHashTable *streams; /* number → BangerGuestStream */
 	uint16_t last_stream;
 };
@@ -34,10 +34,11 @@ typedef struct BangerGuestStream {
 
 	/* Commands only. */
 	int fds[_BN_CHANNEL_MAX];
-	GSource *sources[_BN_CHANNEL_MAX]; /* reading input, writing output: only while there is a point in it */
-	GSource *listener;		   /* tells that nobody reads the output any more */
+	GSource *sources
+		[_BN_CHANNEL_MAX]; /* reading input, writing output: only while there is a point in it */
+	GSource *listener;         /* tells that nobody reads the output any more */
 	BangerByteQueue pending[_BN_CHANNEL_MAX];
-	uint32_t credit;		    /* for input */
+	uint32_t credit;                    /* for input */
 	uint32_t unread[_BN_CHANNEL_MAX];   /* received, and not yet delivered */
 	uint32_t returned[_BN_CHANNEL_MAX]; /* delivered, not yet given back as credit */
 	bool ended;

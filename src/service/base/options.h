@@ -8,9 +8,9 @@
 typedef struct BangerOption {
 	const char *key;
 	const char *type; /* a D-Bus type string: "s", "u", "t", "b", "as" or "h" */
-	/* Where the value goes: const char ** (borrowed from `options`), uint32_t *, uint64_t *, bool *, const char *** (the
-	 * array is the caller's to g_free(), its strings are borrowed), int32_t * (index of a descriptor). Untouched where
-	 * the key is absent. */
+	/* Where the value goes: const char ** (borrowed from `options`), uint32_t *, uint64_t *, bool *,
+	 * const char *** (the array is the caller's to g_free(), its strings are borrowed), int32_t * (index
+	 * of a descriptor). Untouched where the key is absent. */
 	void *target;
 } BangerOption;
 

@@ -6,6 +6,6 @@
 
 GHashTable *banger_caller_table_new(void);
 
-/* Cancelled when the client that sent this call leaves the bus. One watch serves all of a client's calls. A reference of
- * the caller's. */
+/* Cancelled when the client that sent this call leaves the bus. One watch serves all of a client's calls.
+ * A reference of the caller's. */
 GCancellable *banger_caller_watch(BangerBus *bus, GDBusMethodInvocation *invocation);

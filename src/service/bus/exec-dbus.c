@@ -254,8 +254,7 @@ handle_exec(BangerDBusVM *skeleton, GDBusMethodInvocation *invocation, GUnixFDLi
 	if (exec->key)
 		g_hash_table_insert(exec->table, exec->key, exec);
 	gone = exec->cancellable = banger_caller_watch(context->bus, invocation);
-	banger_vm_wait_guest_async(context->vm, gone, on_guest,
-				   g_steal_pointer(&exec));
+	banger_vm_wait_guest_async(context->vm, gone, on_guest, g_steal_pointer(&exec));
 	return TRUE;
 }
 

@@ -115,7 +115,7 @@ handle_delete(BangerDBusVM *skeleton, GDBusMethodInvocation *invocation, GVarian
 
 	if (!read_options(options, &force, &operation, &error))
 		return banger_bus_refuse(invocation, error);
-	job = banger_manager_delete_vm(export->bus->manager, export->vm, forced, operation, &error);
+	job = banger_manager_delete_vm(export->bus->manager, keep, forced, operation, &error);
 	if (!job)
 		return banger_bus_refuse(invocation, error);
 	banger_dbus_vm_complete_delete(skeleton, invocation, banger_bus_job_path(job));

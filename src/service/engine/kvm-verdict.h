@@ -2,7 +2,7 @@
 /* Whether KVM serves on this host: asked of the helper once, remembered while this daemon lives. */
 #pragma once
 
-#include "service/engine/vm-spec.h"
+#include "service/base/vm-spec.h"
 #include "service/ports/privileged.h"
 
 #define BANGER_TYPE_KVM_VERDICT (banger_kvm_verdict_get_type())

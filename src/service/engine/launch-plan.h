@@ -3,7 +3,7 @@
  * compared in tests and printed by --dry-run. */
 #pragma once
 
-#include "service/engine/vm-spec.h"
+#include "service/base/vm-spec.h"
 
 typedef enum BangerStep {
 	BANGER_STEP_RESERVE,     /* name and id, in the database */

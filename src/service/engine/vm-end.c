@@ -221,8 +221,8 @@ on_lost_released(GObject *source, GAsyncResult *result, gpointer data)
 				      *ended ? ended : "unknown");
 	bn_log_notice("vm=%s: %s", self->spec->id, why);
 	if (self->state == BANGER_VM_STARTING) {
-		g_autoptr(GError) gone = g_error_new_literal(BANGER_ERROR,
-							     BANGER_ERROR_GUEST_UNREACHABLE, why);
+		g_autoptr(GError) gone =
+			g_error_new_literal(BANGER_ERROR, BANGER_ERROR_GUEST_UNREACHABLE, why);
 
 		banger_vm_settle_guest(self, gone);
 		banger_vm_apply(self, BANGER_VM_EV_STOP, /* error= */ NULL);

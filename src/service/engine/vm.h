@@ -5,7 +5,7 @@
 #include "service/engine/kvm-verdict.h"
 #include "service/engine/launch-plan.h"
 #include "service/engine/vm-fsm.h"
-#include "service/engine/vm-spec.h"
+#include "service/base/vm-spec.h"
 #include "service/ports/ports.h"
 
 #define BANGER_TYPE_VM (banger_vm_get_type())

@@ -98,6 +98,7 @@ banger_manager_forget_vm(BangerManager *self, BangerVm *vm, GError **error)
 	BangerStorage *storage = self->ports->storage;
 	const char *id = banger_vm_get_spec(vm)->id;
 
+	(void)keep;
 	if (!g_hash_table_contains(self->vms, id))
 		return true;
 	/* The row goes last: a crash in between leaves one that recovery finishes. */

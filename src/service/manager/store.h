@@ -9,7 +9,7 @@
 #include <stdbool.h>
 
 #include "service/engine/vm-fsm.h"
-#include "service/engine/vm-spec.h"
+#include "service/base/vm-spec.h"
 #include "service/ports/image.h"
 
 typedef struct BangerVmRow {

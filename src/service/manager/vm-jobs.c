@@ -156,8 +156,8 @@ delete_now(Work *work)
 	g_autoptr(Work) owned = work;
 	GError *error = NULL;
 
-	(void)banger_manager_forget_vm(work->manager, work->vm, &error);
-	banger_job_finish(work->job, error);
+	(void)banger_manager_forget_vm(owned->manager, owned->vm, &error);
+	banger_job_finish(owned->job, error);
 }
 
 static void

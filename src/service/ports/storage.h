@@ -5,7 +5,7 @@
 #include <gio/gio.h>
 #include <stdbool.h>
 
-#include "service/engine/vm-spec.h"
+#include "service/base/vm-spec.h"
 
 /* Disks in the guest's order; owned descriptors. */
 typedef struct BangerDisks {

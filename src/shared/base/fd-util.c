@@ -54,8 +54,8 @@ bn_fd_close_except(const int *keep, size_t n)
 		unsigned next = UINT_MAX;
 
 		for (size_t i = 0; i < n; i++)
-			if (keep[i] >= 0 && (unsigned) keep[i] >= first)
-				next = BN_MIN(next, (unsigned) keep[i]);
+			if (keep[i] >= 0 && (unsigned)keep[i] >= first)
+				next = BN_MIN(next, (unsigned)keep[i]);
 		if (next > first && close_range(first, next == UINT_MAX ? next : next - 1, 0) < 0)
 			return bn_errno();
 		if (next == UINT_MAX)
@@ -195,7 +195,7 @@ bn_fd_set_passcred(int sock)
 static struct ucred
 find_sender(struct msghdr *msg)
 {
-	struct ucred sender = { .pid = -1, .uid = (uid_t) -1, .gid = (gid_t) -1 };
+	struct ucred sender = { .pid = -1, .uid = (uid_t)-1, .gid = (gid_t)-1 };
 
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c))
 		if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_CREDENTIALS &&

@@ -157,3 +157,14 @@ bn_str_hex(const void *data, size_t size, char *ret)
 	}
 	ret[2 * size] = '\0';
 }
+
+int
+bn_str_copy(char *ret, size_t size, const char *s)
+{
+	size_t n = strlen(s) + 1;
+
+	if (n > size)
+		return -ENAMETOOLONG;
+	memcpy(ret, s, n);
+	return 0;
+}

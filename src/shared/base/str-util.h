@@ -28,5 +28,8 @@ bool bn_str_is_utf8(const char *s, size_t size);
  * The result is the caller's to free, NULL where memory ran out. */
 char *bn_str_escape(const char *s, size_t size, size_t max);
 
+/* A bounded copy. 0, or -ENAMETOOLONG with nothing written where `s` and its NUL do not fit. */
+int bn_str_copy(char *ret, size_t size, const char *s);
+
 /* Lower-case hex of `size` bytes into `ret`, which has room for 2 * size + 1. */
 void bn_str_hex(const void *data, size_t size, char *ret);

@@ -23,7 +23,7 @@ static void
 save(uint8_t *p, uint64_t value, size_t bytes)
 {
 	for (size_t i = 0; i < bytes; i++, value >>= 8)
-		p[i] = (uint8_t) value;
+		p[i] = (uint8_t)value;
 }
 
 int
@@ -48,8 +48,8 @@ bn_frame_parse(const uint8_t *data, size_t size, BnFrame *ret, size_t *ret_used)
 	if (p[BN_FRAME_HEADER + length] != BN_FRAME_END)
 		return -EBADMSG;
 	*ret = (BnFrame){ .type = p[0],
-			  .stream = (uint16_t) load(p + 2, 2),
-			  .length = (uint32_t) length,
+			  .stream = (uint16_t)load(p + 2, 2),
+			  .length = (uint32_t)length,
 			  .payload = p + BN_FRAME_HEADER };
 	*ret_used += BN_FRAME_HEADER + length + 1;
 	return 1;
@@ -58,7 +58,7 @@ bn_frame_parse(const uint8_t *data, size_t size, BnFrame *ret, size_t *ret_used)
 size_t
 bn_frame_render(uint8_t *ret, BnFrameType type, uint16_t stream, const void *payload, size_t length)
 {
-	ret[0] = (uint8_t) type;
+	ret[0] = (uint8_t)type;
 	ret[1] = 0;
 	save(ret + 2, stream, 2);
 	save(ret + 4, length, 4);
@@ -122,7 +122,7 @@ bn_pack_get_uint(BnPack *pack, size_t bytes)
 char *
 bn_pack_get_string(BnPack *pack, size_t max)
 {
-	size_t n = (size_t) bn_pack_get_uint(pack, 4);
+	size_t n = (size_t)bn_pack_get_uint(pack, 4);
 	const char *p = n <= max ? bn_pack_get(pack, n) : NULL;
 
 	if (!p || memchr(p, '\0', n)) {
@@ -148,14 +148,14 @@ bn_hello_render(const BnHello *hello, uint8_t ret[static BN_HELLO_SIZE])
 bool
 bn_hello_parse(const BnFrame *frame, BnHello *ret)
 {
-	BnPack pack = { .data = (uint8_t *) frame->payload, .size = frame->length };
+	BnPack pack = { .data = (uint8_t *)frame->payload, .size = frame->length };
 	BnHello hello = {};
 
 	if (frame->type != BN_FRAME_HELLO || frame->length != BN_HELLO_SIZE)
 		return false;
 	memcpy(hello.nonce, bn_pack_get(&pack, BN_FRAME_NONCE), BN_FRAME_NONCE);
-	hello.version = (uint16_t) bn_pack_get_uint(&pack, 2);
-	hello.flags = (uint16_t) bn_pack_get_uint(&pack, 2);
+	hello.version = (uint16_t)bn_pack_get_uint(&pack, 2);
+	hello.flags = (uint16_t)bn_pack_get_uint(&pack, 2);
 	memcpy(hello.boot_id, bn_pack_get(&pack, BN_FRAME_BOOT_ID), BN_FRAME_BOOT_ID);
 	hello.first_us = bn_pack_get_uint(&pack, 8);
 	hello.hello_us = bn_pack_get_uint(&pack, 8);
@@ -225,7 +225,7 @@ bn_exec_request_render(const BnExecRequest *request, uint8_t *ret, size_t size)
 	    count(request->environment) > STRINGS_MAX)
 		return -E2BIG;
 	if (!ret)
-		return (ssize_t) need;
+		return (ssize_t)need;
 	bn_pack_put_uint(&pack, request->tty, 1);
 	bn_pack_put_uint(&pack, request->rows, 2);
 	bn_pack_put_uint(&pack, request->columns, 2);
@@ -233,13 +233,13 @@ bn_exec_request_render(const BnExecRequest *request, uint8_t *ret, size_t size)
 	bn_pack_put_string(&pack, request->workdir);
 	put_strings(&pack, request->argv);
 	put_strings(&pack, request->environment);
-	return pack.bad ? -E2BIG : (ssize_t) pack.at;
+	return pack.bad ? -E2BIG : (ssize_t)pack.at;
 }
 
 static char **
 get_strings(BnPack *pack)
 {
-	size_t n = (size_t) bn_pack_get_uint(pack, 2);
+	size_t n = (size_t)bn_pack_get_uint(pack, 2);
 	char **strings = n <= STRINGS_MAX ? calloc(n + 1, sizeof(*strings)) : NULL;
 
 	if (!strings)
@@ -253,11 +253,11 @@ int
 bn_exec_request_parse(const uint8_t *data, size_t size, BnExecRequest *ret)
 {
 	_cleanup_(bn_exec_request_done) BnExecRequest request = {};
-	BnPack pack = { .data = (uint8_t *) data, .size = size };
+	BnPack pack = { .data = (uint8_t *)data, .size = size };
 
 	request.tty = bn_pack_get_uint(&pack, 1) != 0;
-	request.rows = (uint16_t) bn_pack_get_uint(&pack, 2);
-	request.columns = (uint16_t) bn_pack_get_uint(&pack, 2);
+	request.rows = (uint16_t)bn_pack_get_uint(&pack, 2);
+	request.columns = (uint16_t)bn_pack_get_uint(&pack, 2);
 	request.user = bn_pack_get_string(&pack, 64);
 	request.workdir = bn_pack_get_string(&pack, 4095);
 	request.argv = get_strings(&pack);

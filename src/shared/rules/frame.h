@@ -14,8 +14,8 @@
  * everything until it has seen that. A host that knows it is the first may leave the zeros out.
  *
  * Only the host opens streams: numbers of its choice, 1 to 65535, one per request, free again after its last
- * frame. The guest can answer and nothing else. Data flows under credit: for each direction of each stream BN_FRAME_WINDOW
- * bytes may be under way, and the receiver returns credit as it passes them on.
+ * frame. The guest can answer and nothing else. Data flows under credit: for each direction of each
+ * stream BN_FRAME_WINDOW bytes may be under way, and the receiver returns credit as it passes them on.
  *
  *    RESET    → u16 newest version, u16 oldest version, nonce[16]
  *    HELLO    ← nonce[16], u16 version, u16 flags, boot id[36], u64 µs of the guest's monotonic clock at
@@ -54,9 +54,9 @@
 #define BN_FRAME_BOOT_ID     36
 #define BN_FRAME_WINDOW      (256 * 1024)
 /* Streams open at once. */
-#define BN_FRAME_STREAMS     256
+#define BN_FRAME_STREAMS 256
 /* A whole command description. */
-#define BN_FRAME_EXEC_MAX    (256 * 1024)
+#define BN_FRAME_EXEC_MAX (256 * 1024)
 
 typedef enum BnFrameType {
 	BN_FRAME_RESET = 1,
@@ -93,7 +93,7 @@ typedef struct BnFrame {
 } BnFrame;
 
 /* Looks for one frame at the start of `data`. Returns 1 and fills `ret`; 0 where more bytes are needed;
- * -EBADMSG where this is no frame. *ret_used says how many bytes it takes (with leading zeros), in the first two cases. */
+ * -EBADMSG where this is no frame. *ret_used says how many bytes it takes, with leading zeros. */
 int bn_frame_parse(const uint8_t *data, size_t size, BnFrame *ret, size_t *ret_used);
 
 /* Writes a frame into `ret`, which has room for BN_FRAME_HEADER + length + 1. Returns its size. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "service/engine/vm-spec.h"
+#include "service/base/vm-spec.h"
 
 #include "service/base/error.h"
 #include "shared/rules/names.h"

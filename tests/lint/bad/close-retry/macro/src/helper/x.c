@@ -1,0 +1,6 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+int
+ledger_add(int fd)
+{
+	return TEMP_FAILURE_RETRY(close(fd));
+}
