@@ -125,7 +125,7 @@ def build(directory, options, log, env=None):
     if not os.path.exists(os.path.join(directory, 'build.ninja')):
         shutil.rmtree(directory, ignore_errors=True)
         run_quietly([MESON, 'setup', *options, directory, SOURCE], log, env)
-    run_quietly(['/usr/bin/ninja', '-C', directory], log, env)
+    run_quietly(['/usr/bin/ninja', '-k0', '-C', directory], log, env)
 
 
 @contextlib.contextmanager

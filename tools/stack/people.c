@@ -163,6 +163,29 @@ write_machine_id(void)
 	return write_new("/etc/machine-id", text);
 }
 
+/* So that "su - dev" finds what a login would have told it. */
+static int
+write_profile(void)
+{
+	return write_new("/etc/profile.d/banger-stack.sh",
+			 "run=/run/user/$(id -u)\n"
+			 "if [ -S \"$run/bus\" ]; then\n"
+			 "	export XDG_RUNTIME_DIR=\"$run\"\n"
+			 "	export DBUS_SESSION_BUS_ADDRESS=\"unix:path=$run/bus\"\n"
+			 "fi\n"
+			 "unset run\n");
+}
+
+/* One fixed place for what the helper and dev's daemon log, whoever the session belongs to. */
+static int
+write_log_links(void)
+{
+	if (symlink("banger-stack/dev.log", "/run/banger-log") < 0 ||
+	    symlink("banger-stack/system.log", "/run/banger-helper-log") < 0)
+		return stack_fail(bn_errno(), "/run/banger-log");
+	return 0;
+}
+
 int
 stack_people_make(const Stack *stack)
 {
@@ -176,6 +199,10 @@ stack_people_make(const Stack *stack)
 		r = make_user_directories(u);
 	if (r >= 0)
 		r = write_machine_id();
+	if (r >= 0)
+		r = write_profile();
+	if (r >= 0)
+		r = write_log_links();
 	if (r >= 0 && stack->resolv_conf)
 		r = write_new("/etc/resolv.conf", stack->resolv_conf);
 	return r;
