@@ -85,7 +85,7 @@ LAYERS = (
     Layer('src/service/bus',
           ('shared/', 'generated/banger-dbus.h', BASE, PORTS, ENGINE, MANAGER, BUS), ('GLib',)),
     Layer('src/service', ('shared/', 'image/', 'boot/', 'update/', 'generated/', *SERVICE), ('GLib',)),
-    Layer('src/client', ('shared/', 'client/', 'update/', 'generated/'), ('GLib', 'sd-bus')),
+    Layer('src/client', ('shared/', 'client/', 'service/base/', 'update/', 'generated/'), ('GLib', 'sd-bus')),
 )
 
 

@@ -5,5 +5,5 @@
 #include <glib.h>
 #include <stdbool.h>
 
-/* Never follows a symbolic link, never leaves the filesystem. Succeeds where there is nothing. */
+/* Never follows a symbolic link. Succeeds where there is nothing. */
 bool banger_remove_tree(const char *path, GError **error);
