@@ -2,17 +2,19 @@
 """What tools/try and tools/check share: packages, places, locks and quiet commands."""
 
 import contextlib
+import ctypes
 import fcntl
 import hashlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
-import time
 
 SOURCE = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
 PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 MESON = '/usr/bin/meson'
+PR_SET_PDEATHSIG = 1
 
 
 class Failed(Exception):
@@ -103,12 +105,23 @@ def locked(path, what):
         os.close(fd)
 
 
+def new_log(path):
+    with open(path, 'w', encoding='utf-8'):
+        return path
+
+
+def die_with_us():
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
 def run_quietly(argv, log, env=None):
     """Output goes to the file `log`; it is shown only when the command fails."""
+    # A package manager must end what it began, whatever becomes of us.
+    with_us = None if argv[0].endswith('/apt-get') else die_with_us
     with open(log, 'a+', encoding='utf-8', errors='replace') as file:
         start = file.seek(0, os.SEEK_END)
         status = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=file, stderr=file,
-                                env=env or environment(), cwd='/', check=False).returncode
+                                env=env or environment(), cwd='/', preexec_fn=with_us, check=False).returncode
         if status != 0:
             file.seek(start)
             sys.stderr.write(file.read()[-8000:])
@@ -126,13 +139,6 @@ def build(directory, options, log, env=None):
         shutil.rmtree(directory, ignore_errors=True)
         run_quietly([MESON, 'setup', *options, directory, SOURCE], log, env)
     run_quietly(['/usr/bin/ninja', '-k0', '-C', directory], log, env)
-
-
-@contextlib.contextmanager
-def step(text):
-    began = time.monotonic()
-    yield
-    say(f'{text}: {time.monotonic() - began:.1f} s')
 
 
 def main(function):
