@@ -43,10 +43,10 @@ def main():
     wait(job)
     print('uname', execute(vm, 'uname', '-s'))
     print('status', execute(vm, 'sh', '-c', 'exit 42'))
-    print('write', execute(vm, 'sh', '-c', 'echo kept > /root/file'))
+    print('write', execute(vm, 'sh', '-c', 'echo kept > file'))
     wait(call(vm, 'org.banger.VM', 'Stop', GLib.Variant('(a{sv})', ({},)))[0])
     wait(call(vm, 'org.banger.VM', 'Start', GLib.Variant('(a{sv})', ({},)))[0])
-    print('read', execute(vm, 'cat', '/root/file'))
+    print('read', execute(vm, 'cat', 'file'))
     wait(call(vm, 'org.banger.VM', 'Delete', GLib.Variant('(a{sv})', (options(force=True),)))[0])
     objects = call('/org/banger/Manager', 'org.freedesktop.DBus.ObjectManager', 'GetManagedObjects')[0]
     print('left', [path for path in objects if '/vm/' in path])
