@@ -103,6 +103,12 @@ def locked(path, what):
         os.close(fd)
 
 
+# A command ended by the kernel when this process is, even by SIGKILL; then with whatever it started.
+WITH_US = ['/usr/bin/setpriv', '--pdeathsig', 'KILL', '--']
+CONTAINED = [*WITH_US, '/usr/bin/unshare', '--pid', '--fork', '--kill-child',
+             '--mount-proc', '--']
+
+
 def run_quietly(argv, log, env=None):
     """Output goes to the file `log`; it is shown only when the command fails."""
     with open(log, 'a+', encoding='utf-8', errors='replace') as file:
@@ -112,7 +118,21 @@ def run_quietly(argv, log, env=None):
         if status != 0:
             file.seek(start)
             sys.stderr.write(file.read()[-8000:])
-            raise Failed(f'{" ".join(argv[:3])} … failed with status {status}; all of it is in {log}')
+            shown = argv[len(CONTAINED):] if argv[:len(CONTAINED)] == CONTAINED else argv
+            raise Failed(f'{" ".join(shown[:3])} … failed with status {status}; all of it is in {log}')
+
+
+def content_key(paths):
+    """Changes with any file below `paths` of the source tree, wherever the tree lies."""
+    total = hashlib.sha256()
+    for path in paths:
+        for top, directories, names in os.walk(os.path.join(SOURCE, path)):
+            directories.sort()
+            for name in sorted(names):
+                with open(os.path.join(top, name), 'rb') as file:
+                    total.update(f'{os.path.relpath(file.name, SOURCE)}\0'.encode())
+                    total.update(hashlib.sha256(file.read()).digest())
+    return total.hexdigest()[:12]
 
 
 def source_key():
@@ -124,8 +144,8 @@ def build(directory, options, log, env=None):
     env = env or environment()
     if not os.path.exists(os.path.join(directory, 'build.ninja')):
         shutil.rmtree(directory, ignore_errors=True)
-        run_quietly([MESON, 'setup', *options, directory, SOURCE], log, env)
-    run_quietly(['/usr/bin/ninja', '-k0', '-C', directory], log, env)
+        run_quietly([*CONTAINED, MESON, 'setup', *options, directory, SOURCE], log, env)
+    run_quietly([*CONTAINED, '/usr/bin/ninja', '-k0', '-C', directory], log, env)
 
 
 @contextlib.contextmanager
