@@ -2,19 +2,17 @@
 """What tools/try and tools/check share: packages, places, locks and quiet commands."""
 
 import contextlib
-import ctypes
 import fcntl
 import hashlib
 import os
 import shutil
-import signal
 import subprocess
 import sys
+import time
 
 SOURCE = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
 PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 MESON = '/usr/bin/meson'
-PR_SET_PDEATHSIG = 1
 
 
 class Failed(Exception):
@@ -110,22 +108,36 @@ def new_log(path):
         return path
 
 
-def die_with_us():
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+# A command ended by the kernel when this process is, even by SIGKILL; then with whatever it started.
+WITH_US = ['/usr/bin/setpriv', '--pdeathsig', 'KILL', '--']
+CONTAINED = [*WITH_US, '/usr/bin/unshare', '--pid', '--fork', '--kill-child',
+             '--mount-proc', '--']
 
 
 def run_quietly(argv, log, env=None):
     """Output goes to the file `log`; it is shown only when the command fails."""
-    # A package manager must end what it began, whatever becomes of us.
-    with_us = None if argv[0].endswith('/apt-get') else die_with_us
     with open(log, 'a+', encoding='utf-8', errors='replace') as file:
         start = file.seek(0, os.SEEK_END)
         status = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=file, stderr=file,
-                                env=env or environment(), cwd='/', preexec_fn=with_us, check=False).returncode
+                                env=env or environment(), cwd='/', check=False).returncode
         if status != 0:
             file.seek(start)
             sys.stderr.write(file.read()[-8000:])
-            raise Failed(f'{" ".join(argv[:3])} … failed with status {status}; all of it is in {log}')
+            shown = argv[len(CONTAINED):] if argv[:len(CONTAINED)] == CONTAINED else argv
+            raise Failed(f'{" ".join(shown[:3])} … failed with status {status}; all of it is in {log}')
+
+
+def content_key(paths):
+    """Changes with any file below `paths` of the source tree, wherever the tree lies."""
+    total = hashlib.sha256()
+    for path in paths:
+        for top, directories, names in os.walk(os.path.join(SOURCE, path)):
+            directories.sort()
+            for name in sorted(names):
+                with open(os.path.join(top, name), 'rb') as file:
+                    total.update(f'{os.path.relpath(file.name, SOURCE)}\0'.encode())
+                    total.update(hashlib.sha256(file.read()).digest())
+    return total.hexdigest()[:12]
 
 
 def source_key():
@@ -137,8 +149,15 @@ def build(directory, options, log, env=None):
     env = env or environment()
     if not os.path.exists(os.path.join(directory, 'build.ninja')):
         shutil.rmtree(directory, ignore_errors=True)
-        run_quietly([MESON, 'setup', *options, directory, SOURCE], log, env)
-    run_quietly(['/usr/bin/ninja', '-k0', '-C', directory], log, env)
+        run_quietly([*CONTAINED, MESON, 'setup', *options, directory, SOURCE], log, env)
+    run_quietly([*CONTAINED, '/usr/bin/ninja', '-k0', '-C', directory], log, env)
+
+
+@contextlib.contextmanager
+def step(text):
+    began = time.monotonic()
+    yield
+    say(f'{text}: {time.monotonic() - began:.1f} s')
 
 
 def main(function):
