@@ -108,9 +108,8 @@ def new_log(path):
         return path
 
 
-# A command ended by the kernel when this process is, even by SIGKILL; then with whatever it started.
-WITH_US = ['/usr/bin/setpriv', '--pdeathsig', 'KILL', '--']
-CONTAINED = [*WITH_US, '/usr/bin/unshare', '--pid', '--fork', '--kill-child',
+# The kernel ends such a command when this process ends, even by SIGKILL, and with it whatever it started.
+CONTAINED = ['/usr/bin/setpriv', '--pdeathsig', 'KILL', '--', '/usr/bin/unshare', '--pid', '--fork', '--kill-child',
              '--mount-proc', '--']
 
 
