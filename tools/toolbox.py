@@ -33,6 +33,12 @@ def environment():
     return env
 
 
+def proxies():
+    """For what goes through the host's network, as options of banger-stack."""
+    names = ('http_proxy', 'https_proxy', 'no_proxy')
+    return [word for name in names if name in os.environ for word in ('--setenv', f'{name}={os.environ[name]}')]
+
+
 def need_root(tool):
     if os.geteuid() != 0:
         raise Failed(f'{tool} makes namespaces and installs packages: run it with sudo')
