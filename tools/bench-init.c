@@ -8,7 +8,7 @@ static const char mark[] = "bench-init: here\n";
 int
 main(void)
 {
-	/* The kernel gives its first process the console. A mark that nobody reads is an error of the bench, not ours. */
+	/* The kernel gives its first process the console. */
 	if (write(STDOUT_FILENO, mark, sizeof(mark) - 1) < 0)
 		(void)reboot(RB_AUTOBOOT);
 	return reboot(RB_POWER_OFF);
