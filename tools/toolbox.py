@@ -33,6 +33,12 @@ def environment():
     return env
 
 
+def proxies():
+    """For what goes through the host's network, as options of banger-stack."""
+    names = ('http_proxy', 'https_proxy', 'no_proxy')
+    return [word for name in names if name in os.environ for word in ('--setenv', f'{name}={os.environ[name]}')]
+
+
 def need_root(tool):
     if os.geteuid() != 0:
         raise Failed(f'{tool} makes namespaces and installs packages: run it with sudo')
@@ -103,6 +109,16 @@ def locked(path, what):
         os.close(fd)
 
 
+def new_log(path):
+    with open(path, 'w', encoding='utf-8'):
+        return path
+
+
+# The kernel ends such a command when this process ends, even by SIGKILL, and with it whatever it started.
+CONTAINED = ['/usr/bin/setpriv', '--pdeathsig', 'KILL', '--', '/usr/bin/unshare', '--pid', '--fork', '--kill-child',
+             '--mount-proc', '--']
+
+
 def run_quietly(argv, log, env=None):
     """Output goes to the file `log`; it is shown only when the command fails."""
     with open(log, 'a+', encoding='utf-8', errors='replace') as file:
@@ -112,7 +128,21 @@ def run_quietly(argv, log, env=None):
         if status != 0:
             file.seek(start)
             sys.stderr.write(file.read()[-8000:])
-            raise Failed(f'{" ".join(argv[:3])} … failed with status {status}; all of it is in {log}')
+            shown = argv[len(CONTAINED):] if argv[:len(CONTAINED)] == CONTAINED else argv
+            raise Failed(f'{" ".join(shown[:3])} … failed with status {status}; all of it is in {log}')
+
+
+def content_key(paths):
+    """Changes with any file below `paths` of the source tree, wherever the tree lies."""
+    total = hashlib.sha256()
+    for path in paths:
+        for top, directories, names in os.walk(os.path.join(SOURCE, path)):
+            directories.sort()
+            for name in sorted(names):
+                with open(os.path.join(top, name), 'rb') as file:
+                    total.update(f'{os.path.relpath(file.name, SOURCE)}\0'.encode())
+                    total.update(hashlib.sha256(file.read()).digest())
+    return total.hexdigest()[:12]
 
 
 def source_key():
@@ -124,8 +154,8 @@ def build(directory, options, log, env=None):
     env = env or environment()
     if not os.path.exists(os.path.join(directory, 'build.ninja')):
         shutil.rmtree(directory, ignore_errors=True)
-        run_quietly([MESON, 'setup', *options, directory, SOURCE], log, env)
-    run_quietly(['/usr/bin/ninja', '-k0', '-C', directory], log, env)
+        run_quietly([*CONTAINED, MESON, 'setup', *options, directory, SOURCE], log, env)
+    run_quietly([*CONTAINED, '/usr/bin/ninja', '-k0', '-C', directory], log, env)
 
 
 @contextlib.contextmanager

@@ -99,6 +99,13 @@ class Road(unittest.TestCase):
         self.assertEqual(ids[0], ids[1])
         self.assertNotEqual(ids[0], read('/proc/sys/kernel/random/boot_id').strip())
 
+    def test_bus_when_used_without_the_command_line_then_it_drives_a_vm(self):
+        program = pathlib.Path(__file__).with_name('drive_vm.py').read_text(encoding='utf-8')
+        done = run('--enter', '--', '/usr/bin/python3', '-c', program)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(done.stdout.splitlines(), [
+            "uname (0, 0, 'Linux\\n')", "status (42, 0, '')", "write (0, 0, '')", "read (0, 0, 'kept\\n')", 'left []'])
+
     def test_rule_when_it_denies_launching_then_125_names_the_action(self):
         done = run('--enter', '--root', '--', 'sh', '-c', DENIED_RUN, text=DENY)
         self.assertEqual(done.returncode, 125, done.stderr)

@@ -17,6 +17,7 @@ remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
 bool
 banger_remove_tree(const char *path, GError **error)
 {
+	/* Without FTW_MOUNT: on overlayfs a file's device is not its directory's, and would be left out. */
 	if (nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS) == 0 || errno == ENOENT)
 		return true;
 	g_set_error(error, BANGER_ERROR, BANGER_ERROR_FAILED, "cannot remove %s: %s", path,
