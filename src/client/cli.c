@@ -8,6 +8,7 @@
 
 #include "service/base/error.h"
 #include "service/base/names.h"
+#include "service/base/random-id.h"
 #include "shared/base/str-util.h"
 
 #define PROXY_FLAGS                                                                                \
@@ -71,6 +72,17 @@ cli_connect(Cli *cli)
 	}
 	g_dbus_proxy_set_default_timeout(G_DBUS_PROXY(cli->manager), G_MAXINT);
 	return true;
+}
+
+void
+cli_options_init(GVariantDict *options)
+{
+	static char operation[BN_ID_LENGTH + 1];
+
+	if (!*operation)
+		banger_random_id(operation);
+	g_variant_dict_init(options, NULL);
+	g_variant_dict_insert(options, "operation", "s", operation);
 }
 
 BangerDBusVM *

@@ -42,6 +42,10 @@ bool cli_parse(const GOptionEntry *entries, int *argc, char ***argv, int least, 
 /* Connects to bangerd, which the bus starts: false after it has said what is wrong. */
 bool cli_connect(Cli *cli);
 
+/* Begins the options of a call: they carry this process's operation id, by which one command is found again
+ * in what bangerd and the helper write. */
+void cli_options_init(GVariantDict *options);
+
 BangerDBusVM *cli_vm(Cli *cli, const char *path, GError **error);
 /* The VM a reference means; NULL with the error. */
 BangerDBusVM *cli_find_vm(Cli *cli, const char *reference, GError **error);

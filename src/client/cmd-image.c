@@ -32,7 +32,7 @@ cmd_image_build(Cli *cli, int argc, char **argv)
 		return CLI_USAGE;
 	if (!cli_connect(cli))
 		return CLI_FAILED;
-	g_variant_dict_init(&options, NULL);
+	cli_options_init(&options);
 	if (name)
 		g_variant_dict_insert(&options, "name", "s", name);
 	if (suite)
@@ -77,7 +77,7 @@ cmd_image_import(Cli *cli, int argc, char **argv)
 		return CLI_FAILED;
 	if (g_unix_fd_list_append(fds, file, &error) < 0)
 		return object_finish(cli, NULL, error);
-	g_variant_dict_init(&options, NULL);
+	cli_options_init(&options);
 	g_variant_dict_insert(&options, "name", "s", name);
 	g_variant_dict_insert(&options, "default", "b", make_default);
 	g_variant_dict_insert(&options, "source", "s", argv[1]);

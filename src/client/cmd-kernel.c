@@ -61,7 +61,7 @@ cmd_kernel_import(Cli *cli, int argc, char **argv)
 		return cli_usage("'%s' is one argument too many", argv[1]);
 	if (fetch + (package != NULL) + (vmlinuz != NULL) != 1)
 		return cli_usage("give one of --fetch, --package and --vmlinuz");
-	g_variant_dict_init(&options, NULL);
+	cli_options_init(&options);
 	if (!add_file(&options, fds, "package", package) ||
 	    !add_file(&options, fds, "vmlinuz", vmlinuz) ||
 	    !add_file(&options, fds, "modules", modules)) {

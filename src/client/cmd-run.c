@@ -56,7 +56,7 @@ delete_vm(Cli *cli, BangerDBusVM *vm)
 	g_autoptr(GError) error = NULL;
 	GVariantDict options;
 
-	g_variant_dict_init(&options, NULL);
+	cli_options_init(&options);
 	g_variant_dict_insert(&options, "force", "b", TRUE);
 	if (banger_dbus_vm_call_delete_sync(vm, g_variant_dict_end(&options), &job,
 					    /* cancellable= */ NULL, &error))
@@ -150,7 +150,7 @@ cmd_vm_run(Cli *cli, int argc, char **argv)
 
 	if (!parse_run(&options, &argc, &argv))
 		return CLI_USAGE;
-	g_variant_dict_init(&dict, NULL);
+	cli_options_init(&dict);
 	if (!create_options_fill(&options.create, &dict)) {
 		g_variant_dict_clear(&dict);
 		return CLI_USAGE;

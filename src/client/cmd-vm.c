@@ -31,7 +31,7 @@ cmd_vm_create(Cli *cli, int argc, char **argv)
 
 	if (!cli_parse(entries, &argc, &argv, 0, 0))
 		return CLI_USAGE;
-	g_variant_dict_init(&dict, NULL);
+	cli_options_init(&dict);
 	if (!create_options_fill(&options, &dict)) {
 		g_variant_dict_clear(&dict);
 		return CLI_USAGE;
@@ -90,7 +90,7 @@ one_option(const char *key, const char *type, guint32 number)
 {
 	GVariantDict dict;
 
-	g_variant_dict_init(&dict, NULL);
+	cli_options_init(&dict);
 	if (key && *type == 'b')
 		g_variant_dict_insert(&dict, key, "b", number != 0);
 	else if (key)

@@ -82,7 +82,7 @@ make_missing(Cli *cli, bool image, bool kernel, GError **error)
 	GVariantDict options;
 
 	if (!kernel) {
-		g_variant_dict_init(&options, NULL);
+		cli_options_init(&options);
 		g_variant_dict_insert(&options, "fetch", "s", "");
 		g_variant_dict_insert(&options, "default", "b", TRUE);
 		if (!banger_dbus_manager_call_import_kernel_sync(
@@ -94,7 +94,7 @@ make_missing(Cli *cli, bool image, bool kernel, GError **error)
 	}
 	if (image)
 		return true;
-	g_variant_dict_init(&options, NULL);
+	cli_options_init(&options);
 	g_variant_dict_insert(&options, "default", "b", TRUE);
 	return banger_dbus_manager_call_build_image_sync(cli->manager, g_variant_dict_end(&options),
 							 &image_job, /* cancellable= */ NULL,

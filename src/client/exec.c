@@ -246,7 +246,7 @@ make_options(const Exec *exec, const CliExec *spec)
 	GVariantDict options;
 	guint32 rows, columns;
 
-	g_variant_dict_init(&options, NULL);
+	cli_options_init(&options);
 	g_variant_dict_insert(&options, "token", "u", TOKEN);
 	if (spec->environment)
 		g_variant_dict_insert_value(
