@@ -12,34 +12,48 @@
 #include "shared/base/macro.h"
 #include "shared/rules/names.h"
 
-int
-agent_boot_mount_kernel(void)
-{
-	static const struct {
-		const char *type, *target, *options;
-		unsigned long flags;
-	} mounts[] = {
-		{ "devtmpfs", "/dev", "mode=0755", MS_NOSUID },
-		{ "proc", "/proc", NULL, MS_NOSUID | MS_NODEV | MS_NOEXEC },
-		{ "sysfs", "/sys", NULL, MS_NOSUID | MS_NODEV | MS_NOEXEC },
-		{ "tmpfs", "/run", "mode=0755,size=20%", MS_NOSUID | MS_NODEV },
-	};
+typedef struct KernelMount {
+	const char *type, *target, *options;
+	unsigned long flags;
+	mode_t mode;
+} KernelMount;
 
-	for (size_t i = 0; i < BN_ELEMENTSOF(mounts); i++) {
-		(void)mkdir(mounts[i].target, 0755);
+static int
+mount_all(const KernelMount *mounts, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		(void)mkdir(mounts[i].target, mounts[i].mode);
 		if (mount(mounts[i].type, mounts[i].target, mounts[i].type, mounts[i].flags,
 			  mounts[i].options) < 0 &&
 		    errno != EBUSY) /* the kernel has mounted /dev itself */
 			return bn_errno();
 	}
-	(void)mkdir("/dev/pts", 0755);
-	(void)mkdir("/dev/shm", 01777);
-	if (mount("devpts", "/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC,
-		  "mode=0620,gid=5,ptmxmode=0666") < 0)
-		return bn_errno();
-	if (mount("tmpfs", "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777") < 0)
-		return bn_errno();
 	return 0;
+}
+
+int
+agent_boot_mount_first(void)
+{
+	static const KernelMount mounts[] = {
+		{ "devtmpfs", "/dev", "mode=0755", MS_NOSUID, 0755 },
+		{ "proc", "/proc", NULL, MS_NOSUID | MS_NODEV | MS_NOEXEC, 0755 },
+		{ "sysfs", "/sys", NULL, MS_NOSUID | MS_NODEV | MS_NOEXEC, 0755 },
+	};
+
+	return mount_all(mounts, BN_ELEMENTSOF(mounts));
+}
+
+int
+agent_boot_mount_others(void)
+{
+	static const KernelMount mounts[] = {
+		{ "tmpfs", "/run", "mode=0755,size=20%", MS_NOSUID | MS_NODEV, 0755 },
+		{ "devpts", "/dev/pts", "mode=0620,gid=5,ptmxmode=0666", MS_NOSUID | MS_NOEXEC,
+		  0755 },
+		{ "tmpfs", "/dev/shm", "mode=1777", MS_NOSUID | MS_NODEV, 01777 },
+	};
+
+	return mount_all(mounts, BN_ELEMENTSOF(mounts));
 }
 
 static const char *

@@ -19,19 +19,31 @@
 /* Files of ours; on a tmpfs that moves into the new root. */
 #define OWN "/run/banger"
 
+/* Mounts a disk as soon as it is there. */
 static int
-mount_overlay(int uevents, const char **reterr_what)
+mount_ext4(AgentDisk kind, const char *target, unsigned long flags)
 {
-	(void)mkdir(BASE, 0755);
-	(void)mkdir(DATA, 0755);
-	*reterr_what = "the base image (vda)";
-	if (agent_device_wait_disk(uevents, "vda") < 0 ||
-	    mount("/dev/vda", BASE, "ext4", MS_RDONLY | MS_NOATIME, NULL) < 0)
-		return bn_errno();
-	*reterr_what = "the VM's disk (vdb)";
-	if (agent_device_wait_disk(uevents, "vdb") < 0 ||
-	    mount("/dev/vdb", DATA, "ext4", MS_NOATIME, NULL) < 0)
-		return bn_errno();
+	char device[32];
+	int r = agent_device_wait_disk(kind, device);
+
+	if (r < 0)
+		return r;
+	return mount(device, target, "ext4", flags | MS_NOATIME, NULL) < 0 ? bn_errno() : 0;
+}
+
+static int
+mount_overlay(const char **reterr_what)
+{
+	int r;
+
+	*reterr_what = "the base image";
+	r = mount_ext4(AGENT_DISK_READ_ONLY, BASE, MS_RDONLY);
+	if (r < 0)
+		return r;
+	*reterr_what = "the VM's disk";
+	r = mount_ext4(AGENT_DISK_WRITABLE, DATA, 0);
+	if (r < 0)
+		return r;
 	*reterr_what = "the overlay";
 	if ((mkdir(DATA "/upper", 0755) < 0 && errno != EEXIST) ||
 	    (mkdir(DATA "/work", 0700) < 0 && errno != EEXIST) ||
@@ -41,26 +53,19 @@ mount_overlay(int uevents, const char **reterr_what)
 	return 0;
 }
 
-static int
-mount_disk(int uevents, const char **reterr_what)
-{
-	*reterr_what = "the root disk (vda)";
-	if (agent_device_wait_disk(uevents, "vda") < 0 ||
-	    mount("/dev/vda", NEW_ROOT, "ext4", MS_NOATIME, NULL) < 0)
-		return bn_errno();
-	return 0;
-}
-
-/* Shows `text` in the place of the image's file, which itself stays as it is. An image that has no
- * such file goes without. */
+/* Shows `text` in the place of the image's file, which itself stays as it is. An image that has none gets an
+ * empty one in the VM's own layer where `make` says so. */
 static void
-cover(const char *name, const char *text)
+cover(const char *name, const char *text, bool make)
 {
 	char own[128], target[128];
 	struct stat st;
 
 	(void)snprintf(own, sizeof(own), OWN "/%s", name);
 	(void)snprintf(target, sizeof(target), NEW_ROOT "/etc/%s", name);
+	if (make)
+		(void)close(
+			open(target, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644));
 	/* The image may have put a link there, to anywhere. */
 	if (lstat(target, &st) < 0 || !S_ISREG(st.st_mode))
 		return;
@@ -76,30 +81,33 @@ cover_files(const AgentBoot *boot)
 
 	(void)mkdir(OWN, 0755);
 	(void)snprintf(text, sizeof(text), "%s\n", boot->hostname);
-	cover("hostname", text);
+	cover("hostname", text, /* make= */ true);
 	(void)snprintf(text, sizeof(text),
 		       "127.0.0.1 localhost\n127.0.1.1 %s\n::1 localhost ip6-localhost\n",
 		       boot->hostname);
-	cover("hosts", text);
+	cover("hosts", text, /* make= */ true);
 	/* A table of another machine's disks would make its init wait for them. */
-	cover("fstab", "# The root is mounted by banger.\n");
+	cover("fstab", "# The root is mounted by banger.\n", /* make= */ false);
 }
 
 int
-agent_root_mount(const AgentBoot *boot, int uevents, const char **reterr_what)
+agent_root_mount(const AgentBoot *boot, const char **reterr_what)
 {
 	int r;
 
-	(void)mkdir(NEW_ROOT, 0755);
+	*reterr_what = "the root disk";
+	if (boot->root == BN_BOOT_ROOT_NONE)
+		return 0;
 	if (boot->root == BN_BOOT_ROOT_DISK)
-		r = mount_disk(uevents, reterr_what);
+		r = mount_ext4(AGENT_DISK_WRITABLE, NEW_ROOT, 0);
 	else
-		r = mount_overlay(uevents, reterr_what);
+		r = mount_overlay(reterr_what);
 	if (r < 0)
 		return r;
+	cover_files(boot);
+	*reterr_what = "the host name";
 	if (boot->hostname[0] && sethostname(boot->hostname, strlen(boot->hostname)) < 0)
 		return bn_errno();
-	cover_files(boot);
 	return 0;
 }
 

@@ -32,9 +32,9 @@ struct AgentSession {
 	const AgentConfig *config;
 	int signals;
 	int port; /* an epoll over the descriptor, edge-triggered: a port without a host is always "hung up" */
-	bool open;    /* a RESET has been answered */
-	bool lost;    /* a bad frame came: only a RESET counts */
-	bool greeted; /* the first HELLO has been sent */
+	bool open;  /* a RESET has been answered */
+	bool lost;  /* a bad frame came: only a RESET counts */
+	bool ready; /* commands can run */
 	uint8_t in[2 * BN_FRAME_MAX];
 	size_t in_size;
 	uint8_t out[OUT_MAX];
@@ -116,7 +116,6 @@ handle_reset(AgentSession *s, const BnFrame *frame)
 	_cleanup_free_ char *boot_id = NULL;
 	uint8_t payload[BN_HELLO_SIZE];
 	BnHello hello = { .version = BN_MIN(newest, BN_FRAME_VERSION),
-			  .flags = s->config->handed_over ? BN_HELLO_HANDED_OVER : 0,
 			  .first_us = s->config->first_us,
 			  .hello_us = now_us() };
 
@@ -277,7 +276,7 @@ handle_frame(AgentSession *s, const BnFrame *frame)
 	return handle_stream(s, frame);
 }
 
-/* Takes every whole frame. After something that is none, byte by byte until a RESET begins. */
+/* Takes every whole frame, but none that must wait. After something that is none, byte by byte until a RESET begins. */
 static void
 parse_input(AgentSession *s)
 {
@@ -288,6 +287,8 @@ parse_input(AgentSession *s)
 		size_t used = 0;
 		int r = bn_frame_parse(s->in + at, s->in_size - at, &frame, &used);
 
+		if (r > 0 && !s->ready && frame.type != BN_FRAME_RESET)
+			break;
 		if (r == 0) {
 			at += used;
 			break;
@@ -309,7 +310,7 @@ parse_input(AgentSession *s)
 static int
 read_port(AgentSession *s)
 {
-	for (;;) {
+	while (s->in_size < sizeof(s->in)) {
 		ssize_t n = read(s->config->fd, s->in + s->in_size, sizeof(s->in) - s->in_size);
 
 		if (n < 0 && errno == EINTR)
@@ -321,6 +322,8 @@ read_port(AgentSession *s)
 		s->in_size += (size_t)n;
 		parse_input(s);
 	}
+	/* Only before commands can run: the rest stays where it is. */
+	return 0;
 }
 
 static int
@@ -437,7 +440,7 @@ reap(AgentSession *s)
 			}
 }
 
-enum { POLL_PORT, POLL_SIGNALS, _POLL_FIXED };
+enum { POLL_PORT, POLL_SIGNALS, POLL_READY, _POLL_FIXED };
 
 /* What is worth waking up for now. */
 static size_t
@@ -447,6 +450,8 @@ collect(AgentSession *s, struct pollfd *polls)
 
 	polls[POLL_PORT] = (struct pollfd){ .fd = s->port, .events = POLLIN };
 	polls[POLL_SIGNALS] = (struct pollfd){ .fd = s->signals, .events = POLLIN };
+	polls[POLL_READY] =
+		(struct pollfd){ .fd = s->ready ? -1 : s->config->ready_fd, .events = POLLIN };
 	for (size_t i = 0; i < s->n_execs; i++) {
 		const AgentExec *exec = s->execs[i];
 
@@ -459,6 +464,20 @@ collect(AgentSession *s, struct pollfd *polls)
 					(struct pollfd){ .fd = exec->fds[c], .events = POLLIN };
 	}
 	return n;
+}
+
+/* Commands can run: those that wait are begun. */
+static int
+begin(AgentSession *s)
+{
+	int r;
+
+	s->config->ready(s->config->data);
+	s->ready = true;
+	parse_input(s);
+	r = read_port(s);
+	s->config->settled(s->config->data);
+	return r;
 }
 
 /* One round: wait, read, serve every command once (so that none starves another), write. */
@@ -480,15 +499,14 @@ run_round(AgentSession *s, struct pollfd *polls)
 		if (r != 0)
 			return r;
 	}
+	if (polls[POLL_READY].revents) {
+		r = begin(s);
+		if (r != 0)
+			return r;
+	}
 	for (size_t i = s->n_execs; i > 0; i--)
 		(void)serve_exec(s, s->execs[i - 1]);
-	r = write_port(s);
-	if (r >= 0 && s->open && !s->greeted) {
-		s->greeted = true;
-		if (s->config->later)
-			s->config->later(s->config->data);
-	}
-	return r;
+	return write_port(s);
 }
 
 static int
@@ -520,6 +538,7 @@ agent_session_run(const AgentConfig *config)
 	if (!s || !polls)
 		return -ENOMEM;
 	s->config = config;
+	s->ready = config->ready_fd < 0;
 	r = open_events(s);
 	while (r == 0)
 		r = run_round(s, polls);

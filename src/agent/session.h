@@ -11,11 +11,15 @@ typedef struct AgentConfig {
 	int fd;       /* non-blocking */
 	bool is_port; /* a virtio port, which reads as ended while no host has it open; else a socket */
 	uint64_t first_us; /* monotonic clock at the first process */
-	bool handed_over;  /* process 1 is the image's init */
-	/* After the first hello, once: what need not be there before. NULL: nothing. */
-	void (*later)(void *data);
+	/* Readable as soon as commands can run, which is told to `ready`; until then a host gets its hello, and
+	 * what it asks for waits. -1: commands can run at once. */
+	int ready_fd;
+	void (*ready)(void *data);
+	/* After what waited has been begun. */
+	void (*settled)(void *data);
 	/* Carries out SHUTDOWN, after a sync. */
 	void (*power_off)(void *data);
+	bool handed_over; /* for whoever carries it out: process 1 is the image's init */
 	void *data;
 } AgentConfig;
 

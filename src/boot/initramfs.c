@@ -53,21 +53,59 @@ read_depends(const BootKernel *kernel, char **reterr)
 	return g_steal_pointer(&depends);
 }
 
+/* The lists, each as a text with a path and what the module is told per line; every module used is added to
+ * `used`. */
+static GPtrArray *
+make_plans(const BootKernel *kernel, GHashTable *depends, GPtrArray *used, char **reterr)
+{
+	g_autoptr(GPtrArray) plans = g_ptr_array_new_with_free_func((GDestroyNotify)g_bytes_unref);
+
+	for (const BootModuleList *list = boot_module_lists; list->name; list++) {
+		g_autoptr(GPtrArray) names = g_ptr_array_new();
+		GString *text = g_string_new(NULL);
+		const char *missing = NULL;
+		bool good =
+			boot_module_plan(depends, kernel->builtin, list->modules, names, &missing);
+
+		for (guint i = 0; i < names->len; i++) {
+			const char *name = names->pdata[i];
+
+			g_string_append_printf(text, "/banger/mod/%s.ko%s\n", name,
+					       g_strcmp0(name, list->bus) == 0 ? " async_probe"
+									       : "");
+			if (!g_ptr_array_find(used, name, NULL))
+				g_ptr_array_add(used, (gpointer)name);
+		}
+		g_ptr_array_add(plans, g_string_free_to_bytes(text));
+		if (!good) {
+			*reterr = g_strdup_printf("module %s needs one that is not there", missing);
+			return NULL;
+		}
+	}
+	return g_steal_pointer(&plans);
+}
+
 static void
-write_entries(struct archive *a, const BootKernel *kernel, GBytes *agent, GBytes *plan,
+write_entries(struct archive *a, const BootKernel *kernel, GBytes *agent, GPtrArray *plans,
 	      GPtrArray *used)
 {
-	static const char *const directories[] = { "banger",  "banger/mod", "base", "data", "dev",
-						   "newroot", "proc",       "root", "run",  "sys" };
+	static const char *const directories[] = { "banger", "banger/mod", "banger/plan", "base",
+						   "data",   "dev",        "newroot",     "proc",
+						   "root",   "run",        "sys" };
 
 	for (size_t i = 0; i < G_N_ELEMENTS(directories); i++)
 		add(a, directories[i], AE_IFDIR, 0755, 0, NULL);
 	/* The kernel opens it for its first process before anything is mounted. */
 	add(a, "dev/console", AE_IFCHR, 0600, 5 << 8 | 1, NULL);
 	add(a, "init", AE_IFREG, 0755, 0, agent);
-	add(a, "banger/modules", AE_IFREG, 0644, 0, plan);
+	for (guint i = 0; i < plans->len; i++) {
+		g_autofree char *path =
+			g_strdup_printf("banger/plan/%s", boot_module_lists[i].name);
+
+		add(a, path, AE_IFREG, 0644, 0, plans->pdata[i]);
+	}
 	for (guint i = 0; i < used->len; i++) {
-		const char *name = g_ptr_array_index(used, i);
+		const char *name = used->pdata[i];
 		g_autofree char *path = g_strdup_printf("banger/mod/%s.ko", name);
 
 		add(a, path, AE_IFREG, 0644, 0, g_hash_table_lookup(kernel->modules, name));
@@ -84,30 +122,21 @@ GBytes *
 boot_initramfs_make(const BootKernel *kernel, GBytes *agent, char **reterr)
 {
 	g_autoptr(GHashTable) depends = read_depends(kernel, reterr);
-	g_autoptr(GPtrArray) used = g_ptr_array_new_with_free_func(g_free);
-	g_autoptr(GBytes) plan = NULL;
+	g_autoptr(GPtrArray) used = g_ptr_array_new(), plans = NULL;
 	g_autofree uint8_t *buffer = NULL;
-	const char *missing = NULL;
 	struct archive *a;
-	char *text;
 	size_t size = 0;
 
-	if (!depends)
+	plans = depends ? make_plans(kernel, depends, used, reterr) : NULL;
+	if (!plans)
 		return NULL;
-	text = boot_module_plan(depends, kernel->builtin, boot_modules_early, boot_modules_later,
-				used, &missing);
-	if (!text) {
-		*reterr = g_strdup_printf("module %s needs one that is not there", missing);
-		return NULL;
-	}
-	plan = g_bytes_new_take(text, strlen(text));
 	g_ptr_array_sort(used, compare_names);
 	buffer = g_malloc(SIZE_MAX_BYTES);
 	a = archive_write_new();
 	archive_write_set_format_cpio_newc(a);
 	archive_write_set_bytes_in_last_block(a, 1);
 	(void)archive_write_open_memory(a, buffer, SIZE_MAX_BYTES, &size);
-	write_entries(a, kernel, agent, plan, used);
+	write_entries(a, kernel, agent, plans, used);
 	if (archive_write_close(a) != ARCHIVE_OK) {
 		*reterr = g_strdup_printf("the initramfs: %s", archive_error_string(a));
 		archive_write_free(a);

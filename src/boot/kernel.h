@@ -24,9 +24,16 @@ bool boot_kernel_read_image(BootKernel *kernel, int fd, char **reterr);
 /* Reads a tar archive with lib/modules/RELEASE in it. */
 bool boot_kernel_read_modules(BootKernel *kernel, int fd, char **reterr);
 
-/* Names of the modules that the first command needs, and of those that may come later. */
-extern const char *const boot_modules_early[];
-extern const char *const boot_modules_later[];
+/* What an initramfs lists in /banger/plan/NAME: see src/agent/modules.c. */
+typedef struct BootModuleList {
+	const char *name;
+	/* What brings the devices up: it does so while the next step is taken. */
+	const char *bus;
+	const char *const *modules;
+} BootModuleList;
+
+/* Ends with a NULL name. */
+extern const BootModuleList boot_module_lists[];
 
 /* The initramfs: `agent` as /init, and the modules with their plan. A cpio archive, the same bytes for the same
  * input. */

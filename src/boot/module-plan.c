@@ -9,8 +9,7 @@
 typedef struct Plan {
 	GHashTable *depends;
 	GHashTable *builtin;
-	GHashTable *depths; /* module → its wave, counted from 1 */
-	GPtrArray *used;
+	GPtrArray *order;
 	const char *missing;
 } Plan;
 
@@ -25,97 +24,47 @@ boot_module_name(const char *file)
 	return g_strdelimit(g_steal_pointer(&name), "-", '_');
 }
 
-/* The wave of a module: one behind the last of what it needs. 0 for a built-in one, negative on failure. */
-static int
-find_depth(Plan *plan, const char *name, int level)
+/* `name` is a key of plan->depends. */
+static bool
+add_module(Plan *plan, const char *name, int level)
 {
-	const char *depends = g_hash_table_lookup(plan->depends, name);
-	g_auto(GStrv) names = NULL;
-	int depth = GPOINTER_TO_INT(g_hash_table_lookup(plan->depths, name));
+	g_auto(GStrv) needs = NULL;
 
-	if (depth > 0)
-		return depth;
-	if (!depends && g_hash_table_contains(plan->builtin, name))
-		return 0;
-	if (!depends || level > DEPTH_MAX) {
-		plan->missing = name;
-		return -1;
-	}
-	names = g_strsplit(depends, ",", -1);
-	for (char **n = names; *n; n++) {
+	if (g_ptr_array_find(plan->order, name, NULL))
+		return true;
+	needs = g_strsplit(g_hash_table_lookup(plan->depends, name), ",", -1);
+	for (char **n = needs; *n; n++) {
 		g_autofree char *needed = boot_module_name(*n);
 		gpointer key = NULL;
-		int d;
 
-		if (!*needed)
+		if (!**n || g_hash_table_contains(plan->builtin, needed))
 			continue;
-		/* The table's own copy outlives this loop. */
-		if (g_hash_table_lookup_extended(plan->depends, needed, &key, NULL))
-			d = find_depth(plan, key, level + 1);
-		else
-			d = g_hash_table_contains(plan->builtin, needed) ? 0 : -1;
-		if (d < 0) {
-			if (!plan->missing)
-				plan->missing = name;
-			return -1;
-		}
-		depth = MAX(depth, d);
-	}
-	g_hash_table_insert(plan->depths, (gpointer)name, GINT_TO_POINTER(depth + 1));
-	return depth + 1;
-}
-
-/* Adds what is wanted and what that needs, wave by wave; what an earlier call has loaded is not loaded twice. */
-static bool
-add_waves(Plan *plan, const char *const *wanted, GString *text)
-{
-	GHashTableIter iter;
-	gpointer name, depth;
-	int deepest = 0;
-
-	for (; *wanted; wanted++) {
-		gpointer key = NULL;
-		int d;
-
-		if (!g_hash_table_lookup_extended(plan->depends, *wanted, &key, NULL))
-			continue;
-		d = find_depth(plan, key, 0);
-		if (d < 0)
+		if (level >= DEPTH_MAX ||
+		    !g_hash_table_lookup_extended(plan->depends, needed, &key, NULL)) {
+			plan->missing = name;
 			return false;
-		deepest = MAX(deepest, d);
-	}
-	for (int wave = 1; wave <= deepest; wave++) {
-		g_autoptr(GList) names = NULL;
-
-		g_hash_table_iter_init(&iter, plan->depths);
-		while (g_hash_table_iter_next(&iter, &name, &depth))
-			if (GPOINTER_TO_INT(depth) == wave &&
-			    !g_ptr_array_find_with_equal_func(plan->used, name, g_str_equal, NULL))
-				names = g_list_prepend(names, name);
-		names = g_list_sort(names, (GCompareFunc)strcmp);
-		for (GList *l = names; l; l = l->next) {
-			g_string_append_printf(text, "/banger/mod/%s.ko\n", (char *)l->data);
-			g_ptr_array_add(plan->used, g_strdup(l->data));
 		}
-		if (names)
-			g_string_append(text, "-\n");
+		if (!add_module(plan, key, level + 1))
+			return false;
 	}
+	g_ptr_array_add(plan->order, (gpointer)name);
 	return true;
 }
 
-char *
-boot_module_plan(GHashTable *depends, GHashTable *builtin, const char *const *early,
-		 const char *const *later, GPtrArray *used, const char **ret_missing)
+bool
+boot_module_plan(GHashTable *depends, GHashTable *builtin, const char *const *wanted,
+		 GPtrArray *ret, const char **ret_missing)
 {
-	g_autoptr(GHashTable) depths = g_hash_table_new(g_str_hash, g_str_equal);
-	g_autoptr(GString) text = g_string_new(NULL);
-	Plan plan = { .depends = depends, .builtin = builtin, .depths = depths, .used = used };
+	Plan plan = { .depends = depends, .builtin = builtin, .order = ret };
 
-	if (add_waves(&plan, early, text)) {
-		g_string_append(text, "--\n");
-		if (add_waves(&plan, later, text))
-			return g_string_free(g_steal_pointer(&text), FALSE);
+	for (; *wanted; wanted++) {
+		gpointer key = NULL;
+
+		if (g_hash_table_lookup_extended(depends, *wanted, &key, NULL) &&
+		    !add_module(&plan, key, 0)) {
+			*ret_missing = plan.missing;
+			return false;
+		}
 	}
-	*ret_missing = plan.missing;
-	return NULL;
+	return true;
 }

@@ -5,12 +5,12 @@
 #include <glib.h>
 #include <stdbool.h>
 
-/* The text of /banger/modules, as the agent reads it: a path per line, "-" ends a wave, "--" separates
- * `early` from `later`. `depends`: module name → "a,b,c". A name that is in `builtin` needs no loading; one
- * that is in neither is left out where it is only wanted, and an error where another needs it. Returns NULL
- * with the missing name in *ret_missing. The names in the order of first use are added to `used` (owned). */
-char *boot_module_plan(GHashTable *depends, GHashTable *builtin, const char *const *early,
-		       const char *const *later, GPtrArray *used, const char **ret_missing);
+/* Appends the names of `wanted` and of all that they need to `ret` (of borrowed keys of `depends`), each once
+ * and behind what it needs itself. `depends`: module name → "a,b,c". A name that is in `builtin` needs no
+ * loading; one that is in neither is left out where it is only wanted; where another needs it, false is
+ * returned with the one that does in *ret_missing. */
+bool boot_module_plan(GHashTable *depends, GHashTable *builtin, const char *const *wanted,
+		      GPtrArray *ret, const char **ret_missing);
 
 /* "crc32c-intel.ko" and "crc32c_intel" are one module. Owned. */
 char *boot_module_name(const char *file);

@@ -82,9 +82,6 @@ typedef enum BnFrameType {
 
 enum { BN_CHANNEL_IN, BN_CHANNEL_OUT, BN_CHANNEL_ERR, _BN_CHANNEL_MAX };
 
-/* HELLO: process 1 is the image's own init. */
-#define BN_HELLO_HANDED_OVER 1
-
 typedef struct BnFrame {
 	BnFrameType type;
 	uint16_t stream;
