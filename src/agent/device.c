@@ -97,6 +97,14 @@ agent_device_bus(void)
 	return "mmio";
 }
 
+static bool
+can_open(const char *path)
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	return fd >= 0;
+}
+
 int
 agent_device_wait_disk(AgentDisk kind, char ret[static 32])
 {
@@ -104,8 +112,10 @@ agent_device_wait_disk(AgentDisk kind, char ret[static 32])
 	int r = BN_MIN(events, 0);
 
 	while (r >= 0) {
+		/* What is listed cannot be opened before it is announced. */
 		if (find_entry("/sys/block", "vd", "ro", kind == AGENT_DISK_READ_ONLY ? "1" : "0",
-			       ret, 32))
+			       ret, 32) &&
+		    can_open(ret))
 			return 0;
 		r = wait_event(events, "block");
 	}

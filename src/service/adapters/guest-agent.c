@@ -332,26 +332,20 @@ open_guest_finish(BangerGuest *guest, GAsyncResult *result, BangerGuestHello *re
 }
 
 static void
-request(BangerGuest *guest, BnFrameType type, GCancellable *cancellable,
-	GAsyncReadyCallback callback, void *data)
+request(BangerGuest *guest, BnFrameType type, const void *payload, size_t size,
+	GCancellable *cancellable, GAsyncReadyCallback callback, void *data)
 {
 	BangerGuestAgent *self = BANGER_GUEST_AGENT(guest);
 	GTask *task = g_task_new(guest, cancellable, callback, data);
 	BangerGuestStream *stream = banger_guest_stream_new(self, task);
 
 	if (stream)
-		banger_guest_send(self, type, stream->number, NULL, 0);
+		banger_guest_send(self, type, stream->number, payload, size);
 }
 
-static void
-shutdown_guest(BangerGuest *guest, GCancellable *cancellable, GAsyncReadyCallback callback,
-	       void *data)
-{
-	request(guest, BN_FRAME_SHUTDOWN, cancellable, callback, data);
-}
-
+/* An answer that says no more than that it is done. */
 static bool
-shutdown_guest_finish(BangerGuest *guest, GAsyncResult *result, GError **error)
+finish_request(GAsyncResult *result, GError **error)
 {
 	g_autoptr(GError) own = NULL;
 	g_autoptr(GBytes) nothing = g_task_propagate_pointer(G_TASK(result), &own);
@@ -364,10 +358,39 @@ shutdown_guest_finish(BangerGuest *guest, GAsyncResult *result, GError **error)
 }
 
 static void
+set_clock(BangerGuest *guest, GCancellable *cancellable, GAsyncReadyCallback callback, void *data)
+{
+	uint8_t payload[8];
+	BnPack pack = { .data = payload, .size = sizeof(payload) };
+
+	bn_pack_put_uint(&pack, (uint64_t)g_get_real_time() * 1000, 8);
+	request(guest, BN_FRAME_CLOCK, payload, sizeof(payload), cancellable, callback, data);
+}
+
+static bool
+set_clock_finish(BangerGuest *guest, GAsyncResult *result, GError **error)
+{
+	return finish_request(result, error);
+}
+
+static void
+shutdown_guest(BangerGuest *guest, GCancellable *cancellable, GAsyncReadyCallback callback,
+	       void *data)
+{
+	request(guest, BN_FRAME_SHUTDOWN, NULL, 0, cancellable, callback, data);
+}
+
+static bool
+shutdown_guest_finish(BangerGuest *guest, GAsyncResult *result, GError **error)
+{
+	return finish_request(result, error);
+}
+
+static void
 get_statistics(BangerGuest *guest, GCancellable *cancellable, GAsyncReadyCallback callback,
 	       void *data)
 {
-	request(guest, BN_FRAME_QUERY, cancellable, callback, data);
+	request(guest, BN_FRAME_QUERY, NULL, 0, cancellable, callback, data);
 }
 
 static bool
@@ -406,6 +429,8 @@ banger_guest_agent_iface_init(BangerGuestInterface *iface)
 	iface->exec_finish = banger_guest_exec_finish;
 	iface->exec_signal = banger_guest_exec_signal;
 	iface->exec_resize = banger_guest_exec_resize;
+	iface->set_clock = set_clock;
+	iface->set_clock_finish = set_clock_finish;
 	iface->shutdown = shutdown_guest;
 	iface->shutdown_finish = shutdown_guest_finish;
 	iface->get_statistics = get_statistics;

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* How a VM's run ends: asked for, by itself, or by a crash; and how it is found again by a successor. */
+#include <signal.h>
+
 #include "service/base/error.h"
 #include "service/engine/vm-private.h"
 #include "shared/base/log.h"
@@ -174,12 +176,15 @@ on_signalled(GObject *source, GAsyncResult *result, gpointer data)
 {
 	g_autoptr(GTask) task = data;
 	BangerPrivileged *privileged = BANGER_PRIVILEGED(source);
+	BangerVm *self = g_task_get_source_object(task);
 	GError *error = NULL;
 
-	if (BANGER_PRIVILEGED_GET_IFACE(privileged)->signal_finish(privileged, result, &error))
-		g_task_return_boolean(task, true);
-	else
+	if (!BANGER_PRIVILEGED_GET_IFACE(privileged)->signal_finish(privileged, result, &error))
 		g_task_return_error(task, error);
+	else if (self->process && GPOINTER_TO_UINT(g_task_get_task_data(task)) == SIGKILL)
+		wait_end(self, task); /* whoever pulls the plug wants it to be out */
+	else
+		g_task_return_boolean(task, true);
 }
 
 void
@@ -194,6 +199,7 @@ banger_vm_kill_async(BangerVm *self, uint32_t signal_number, const char *operati
 					banger_vm_state_to_string(self->state));
 		return;
 	}
+	g_task_set_task_data(task, GUINT_TO_POINTER(signal_number), NULL);
 	self->end_wanted = true;
 	PRIVILEGED(self)->signal(self->ports->privileged, self->spec->id, operation, signal_number,
 				 on_signalled, g_steal_pointer(&task));
@@ -250,7 +256,15 @@ on_guest_found(GObject *source, GAsyncResult *result, gpointer data)
 	if (!BANGER_GUEST_GET_IFACE(guest)->open_finish(guest, result, &self->hello, &error)) {
 		bn_log_warning("vm=%s: its guest does not answer any more: %s", self->spec->id,
 			       error->message);
-		give_up_recovery(self, task);
+		if (self->state == BANGER_VM_STARTING)
+			give_up_recovery(self, task);
+		else
+			g_task_return_boolean(task, true);
+		return;
+	}
+	/* It was paused, which its VMM told before it could answer. */
+	if (self->state == BANGER_VM_RUNNING || self->state == BANGER_VM_PAUSED) {
+		g_task_return_boolean(task, true);
 		return;
 	}
 	/* Somebody could not wait. */

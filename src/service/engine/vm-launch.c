@@ -134,6 +134,19 @@ run_launch(BangerVm *self, GTask *step)
 }
 
 static void
+on_guest_ready(GObject *source, GAsyncResult *result, gpointer data)
+{
+	g_autoptr(GTask) step = data;
+	BangerGuest *guest = BANGER_GUEST(source);
+	GError *error = NULL;
+
+	if (BANGER_GUEST_GET_IFACE(guest)->set_clock_finish(guest, result, &error))
+		g_task_return_boolean(step, true);
+	else
+		g_task_return_error(step, error);
+}
+
+static void
 on_guest_open(GObject *source, GAsyncResult *result, gpointer data)
 {
 	g_autoptr(GTask) step = data;
@@ -149,7 +162,11 @@ on_guest_open(GObject *source, GAsyncResult *result, gpointer data)
 		    " guest_us=%" G_GUINT64_FORMAT,
 		    self->operation, self->spec->id, g_get_monotonic_time(),
 		    self->hello.hello_us - self->hello.first_us);
-	g_task_return_boolean(step, true);
+	/* Whoever waits with a command hands it over now: it is begun as soon as the root is there, which the answer
+	 * to our own request says. */
+	banger_vm_settle_guest(self, /* error= */ NULL);
+	BANGER_GUEST_GET_IFACE(guest)->set_clock(guest, g_task_get_cancellable(step),
+						 on_guest_ready, g_steal_pointer(&step));
 }
 
 static void
@@ -290,6 +307,11 @@ on_brought_up(GObject *source, GAsyncResult *result, gpointer data)
 	GError *error = NULL;
 
 	(void)banger_launch_run_finish(result, &error);
+	if (error && self->stuck) {
+		g_clear_error(&error);
+		error = g_error_new_literal(BANGER_ERROR, BANGER_ERROR_NO_SPACE, self->stuck);
+	}
+	g_clear_pointer(&self->stuck, g_free);
 	if (error)
 		banger_error_convert(error);
 	g_clear_object(&self->bring_up);

@@ -21,6 +21,7 @@ struct _BangerVm {
 	/* While a plan runs. */
 	GCancellable *bring_up;
 	const char *operation; /* "" while none runs */
+	char *stuck;           /* why the VMM stopped before the guest was there, or NULL */
 	BangerVmProgress progress;
 	void *progress_data;
 	int kernel_fd; /* borrowed from the image store */

@@ -22,6 +22,7 @@ banger_vm_finalize(GObject *object)
 	g_clear_object(&self->kvm);
 	g_clear_pointer(&self->spec, banger_vm_spec_free);
 	g_free(self->last_error);
+	g_free(self->stuck);
 	g_free(self->accelerator_reason);
 	g_ptr_array_unref(self->waiting_guest);
 	g_ptr_array_unref(self->waiting_end);
@@ -167,6 +168,16 @@ banger_vm_apply(BangerVm *self, BangerVmEvent event, const char *error)
 static void
 on_paused(BangerVmm *vmm, const char *why, BangerVm *self)
 {
+	if (self->state == BANGER_VM_STARTING && self->bring_up) {
+		/* It cannot come up like this, and nobody would notice. */
+		g_free(self->stuck);
+		self->stuck = g_strdup(why);
+		g_cancellable_cancel(self->bring_up);
+		return;
+	}
+	/* A daemon before this one saw it running; its agent answers when it goes on. */
+	if (self->state == BANGER_VM_STARTING)
+		banger_vm_apply(self, BANGER_VM_EV_READY, /* error= */ NULL);
 	if (banger_vm_fsm_next(self->state, BANGER_VM_EV_PAUSE) != _BANGER_VM_STATE_INVALID)
 		banger_vm_apply(self, BANGER_VM_EV_PAUSE, why);
 }

@@ -45,7 +45,8 @@ G_DECLARE_INTERFACE(BangerGuest, banger_guest, BANGER, GUEST, GObject)
 struct _BangerGuestInterface {
 	GTypeInterface parent;
 
-	/* Waits for the agent's first answer, however long the guest takes to come up. */
+	/* Waits for the agent's first answer, however long the guest takes to come up. Commands may be given to it
+	 * then, and begin as soon as its root is there. */
 	void (*open)(BangerGuest *self, GCancellable *cancellable, GAsyncReadyCallback callback,
 		     void *data);
 	bool (*open_finish)(BangerGuest *self, GAsyncResult *result, BangerGuestHello *ret,
@@ -59,6 +60,11 @@ struct _BangerGuestInterface {
 			    GError **error);
 	void (*exec_signal)(BangerGuest *self, uint32_t exec, int signal_number);
 	void (*exec_resize)(BangerGuest *self, uint32_t exec, uint16_t rows, uint16_t columns);
+
+	/* Gives the guest the host's time. Like everything asked for, it is done when the root is there. */
+	void (*set_clock)(BangerGuest *self, GCancellable *cancellable,
+			  GAsyncReadyCallback callback, void *data);
+	bool (*set_clock_finish)(BangerGuest *self, GAsyncResult *result, GError **error);
 
 	/* Syncs the guest's filesystems, then asks it to power off; the callback comes when it has agreed. */
 	void (*shutdown)(BangerGuest *self, GCancellable *cancellable, GAsyncReadyCallback callback,

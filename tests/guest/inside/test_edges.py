@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What goes wrong around machines: clients that die, rules that say no, full disks, images with next to nothing."""
+
+import io
+import os
+import pathlib
+import signal
+import subprocess
+import tarfile
+import time
+import unittest
+
+import world
+
+RULE = pathlib.Path('/etc/polkit-1/rules.d/10-test.rules')
+DENY = 'polkit.addRule(function(a, s) { if (a.id == "org.banger.helper.launch-vmm") return polkit.Result.NO; });\n'
+PROGRAMS = ('/bin/sh', '/usr/bin/cat', '/usr/bin/sleep')
+
+dev, dev2, outsider = world.User('dev'), world.User('dev2'), world.User('outsider')
+
+
+def left():
+    """What a machine leaves on the host while it is there."""
+    return {
+        'vmms': [name for name in world.names() if name.startswith('qemu-system')],
+        'jails': sorted(path.name for path in world.JAILS.iterdir()) if world.JAILS.exists() else [],
+        'disks': sorted(os.listdir(f'{dev.home}/.local/share/banger/vm')),
+        'rows': dev.vms(),
+    }
+
+
+class Clean(unittest.TestCase):
+    """Afterwards there is what there was before."""
+
+    def setUp(self):
+        dev.must('vm', 'run', '--rm', '--', 'true')
+        self.before = left()
+
+    def tearDown(self):
+        # The daemon clears up after a client that has gone while we look: what it does last is taking the row away.
+        while dev.vms() != self.before['rows']:
+            time.sleep(0.1)
+        self.assertEqual(left(), self.before)
+
+
+class Ephemeral(Clean):
+    def test_rm_when_command_ends_then_gone(self):
+        self.assertEqual(dev.banger('vm', 'run', '--rm', '--', 'sh', '-c', 'exit 9').returncode, 9)
+
+    def test_rm_when_client_is_killed_then_gone(self):
+        client = dev.start('banger', 'vm', 'run', '--rm', '--', 'sh', '-c', 'echo up; exec sleep 1000')
+        self.assertEqual(client.stdout.readline(), b'up\n')
+        world.kill(client.pid)
+        client.communicate()
+
+    def test_start_when_interrupted_then_130_and_gone(self):
+        client = dev.start('banger', 'vm', 'run', '--rm', '--', 'true')
+        self.assertIn(b'\n', client.stderr.readline())
+        client.send_signal(signal.SIGINT)
+        client.communicate()
+        self.assertEqual(client.returncode, 130)
+
+    def test_start_when_client_is_killed_then_gone(self):
+        client = dev.start('banger', 'vm', 'run', '--rm', '--', 'true')
+        self.assertIn(b'\n', client.stderr.readline())
+        world.kill(client.pid)
+        client.communicate()
+
+
+class Denied(Clean):
+    def setUp(self):
+        super().setUp()
+        RULE.write_text(DENY)
+        world.kill(world.User('polkitd').pid_of('polkitd'))
+
+    def tearDown(self):
+        RULE.unlink()
+        world.kill(world.User('polkitd').pid_of('polkitd'))
+        super().tearDown()
+
+    def test_launch_when_a_rule_denies_then_125_names_action_and_remedy(self):
+        done = dev.banger('vm', 'run', '--rm', '--', 'true')
+        self.assertEqual(done.returncode, 125, done.stderr)
+        self.assertIn('org.banger.helper.launch-vmm', done.stderr)
+        self.assertIn('rules.d', done.stderr)
+
+
+class Users(unittest.TestCase):
+    def test_outsider_when_running_then_not_authorized(self):
+        outsider.run('mkdir', '-p', f'{outsider.home}/.local/share')
+        subprocess.run(['cp', '-a', '--reflink=auto', f'{dev.home}/.local', outsider.home], check=True)
+        subprocess.run(['chown', '-R', f'{outsider.uid}', f'{outsider.home}/.local'], check=True)
+        done = outsider.banger('vm', 'run', '--rm', '--', 'true')
+        self.assertEqual(done.returncode, 125, done.stderr)
+        self.assertIn('org.banger.helper.', done.stderr)
+        self.assertEqual(outsider.vms(), [])
+
+    def test_two_users_when_at_once_then_neither_sees_the_other(self):
+        subprocess.run(['cp', '-a', f'{dev.home}/.local', dev2.home], check=True)
+        subprocess.run(['chown', '-R', f'{dev2.uid}', f'{dev2.home}/.local'], check=True)
+        both = [user.start('banger', 'vm', 'run', '--name', 'same', '--', 'cat', '/etc/hostname')
+                for user in (dev, dev2)]
+        for process in both:
+            out, err = process.communicate()
+            self.assertEqual((process.returncode, out), (0, b'same\n'), err)
+        for user in (dev, dev2):
+            self.assertEqual(user.vms(), ['same'])
+            user.must('vm', 'delete', '-f', 'same')
+
+
+class FullDisk(unittest.TestCase):
+    def setUp(self):
+        self.directory = f'{dev.home}/.local/share/banger/vm'
+        subprocess.run(['mount', '-t', 'tmpfs', '-o', f'size=48M,uid={dev.uid},gid={dev.uid},mode=0700', 'tmpfs',
+                        self.directory], check=True)
+
+    def tearDown(self):
+        for name in dev.vms():
+            dev.banger('vm', 'delete', '-f', name)
+        subprocess.run(['umount', '-l', self.directory], check=True)
+
+    def fill(self):
+        """A machine that found no space for what its command, which is returned, writes."""
+        for name in ('full', 'other'):
+            dev.must('vm', 'run', '-d', '--name', name)
+        writer = dev.start('banger', 'vm', 'exec', 'full', '--', 'sh', '-c',
+                           'head -c 96M /dev/urandom > /root/big && sync && sha256sum < /root/big')
+        while dev.show('full')['state'] == 'running':
+            time.sleep(0.2)
+        return writer
+
+    def make_space(self):
+        subprocess.run(['mount', '-o', 'remount,size=512M', self.directory], check=True)
+
+    def test_vm_when_host_disk_is_full_then_it_pauses_alone_and_goes_on_after(self):
+        writer = self.fill()
+        shown = dev.show('full')
+        self.assertEqual(shown['state'], 'paused')
+        self.assertIn('disk is full', shown['error'])
+        self.assertEqual(dev.execute('other', 'echo', 'well'), 'well\n')
+        self.make_space()
+        dev.must('vm', 'start', 'full')
+        out, err = writer.communicate()
+        self.assertEqual(writer.returncode, 0, err)
+        self.assertEqual(dev.execute('full', 'sh', '-c', 'sha256sum < /root/big').encode(), out)
+        self.assertEqual(dev.show('full')['error'], '')
+
+    def test_paused_vm_when_daemon_is_killed_then_found_paused_and_goes_on_after(self):
+        writer = self.fill()
+        world.kill(dev.pid_of('bangerd'))
+        writer.communicate()
+        self.assertEqual(writer.returncode, 125)
+        self.assertEqual(dev.show('full')['state'], 'paused')
+        self.assertEqual(dev.banger('vm', 'exec', 'full', '--', 'true').returncode, 125)
+        self.make_space()
+        dev.must('vm', 'start', 'full')
+        self.assertEqual(dev.execute('full', 'sh', '-c', 'sync; dmesg | grep -c "I/O error" || true'), '0\n')
+
+    def test_create_when_host_disk_is_full_then_refused_and_nothing_left(self):
+        subprocess.run(['mount', '-o', 'remount,size=4k', self.directory], check=True)
+        done = dev.banger('vm', 'run', '--name', 'none', '--', 'true')
+        self.assertEqual(done.returncode, 125, done.stderr)
+        self.assertIn('space', done.stderr)
+        self.assertEqual((dev.vms(), os.listdir(self.directory)), ([], []))
+
+
+def small_root():
+    """A root with a shell, two programs, what those are linked with, and no init."""
+    paths = {os.path.realpath(program): program for program in PROGRAMS}
+    for program in PROGRAMS:
+        for word in subprocess.run(['ldd', program], stdout=subprocess.PIPE, check=True).stdout.decode().split():
+            if word.startswith('/'):
+                paths[os.path.realpath(word)] = word
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode='w') as tar:
+        for real, name in paths.items():
+            tar.add(real, name.lstrip('/'))
+    return archive.getvalue()
+
+
+class Images(unittest.TestCase):
+    def test_image_when_without_init_then_commands_run(self):
+        dev.must('image', 'import', '--name', 'small', '-', data=small_root())
+        try:
+            done = dev.banger('vm', 'run', '--rm', '--image', 'small', '--', 'sh', '-c', 'cat /proc/1/comm; exit 3')
+            self.assertEqual((done.returncode, done.stdout), (3, 'init\n'), done.stderr)
+        finally:
+            dev.must('image', 'delete', 'small')
+
+    def test_default_image_when_told_to_do_without_init_then_commands_run(self):
+        dev.must('vm', 'create', '--name', 'plain', '--init', 'none')
+        dev.must('vm', 'start', 'plain')
+        self.assertEqual(dev.execute('plain', 'cat', '/proc/1/comm'), 'init\n')
+        dev.execute('plain', 'sh', '-c', 'echo kept > /root/file')
+        dev.must('vm', 'restart', 'plain')
+        self.assertEqual(dev.execute('plain', 'cat', '/root/file'), 'kept\n')
+        dev.must('vm', 'delete', '-f', 'plain')
+
+    def test_image_when_used_then_not_deleted(self):
+        dev.must('vm', 'create', '--name', 'user')
+        done = dev.banger('image', 'delete', dev.show('user')['image'])
+        self.assertEqual(done.returncode, 1)
+        self.assertIn('user', done.stderr)
+        dev.must('vm', 'delete', '-f', 'user')
+
+
+if __name__ == '__main__':
+    world.tap.main()
