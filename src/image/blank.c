@@ -121,7 +121,10 @@ make_filesystem(const BnBlankRequest *request, uint64_t blocks)
 	param.s_inodes_count =
 		(__u32)BN_MIN(blocks * BN_BLOCK_SIZE / BYTES_PER_INODE, UINT64_C(0x7fffffff));
 	bn_filesystem_set_features(&param);
-	ext2fs_set_feature_sparse_super(&param);
+	/* Two copies of the superblock, in the second group and the last one. */
+	ext2fs_set_feature_sparse_super2(&param);
+	param.s_backup_bgs[0] = 1;
+	param.s_backup_bgs[1] = ~0u;
 	code = bn_filesystem_open(request->output, &param, random, seed, (int64_t)time(NULL), &fs);
 	if (code != 0)
 		return code;
@@ -146,11 +149,12 @@ bn_blank_write(const BnBlankRequest *request, BnImageResult *ret, BnImageError *
 	r = check_request(request, reterr);
 	if (r < 0)
 		return r;
+	/* First, since libext2fs reads before it changes, and a file's end is an error to it. */
+	if (ftruncate(request->output, (off_t)(blocks * BN_BLOCK_SIZE)) < 0)
+		return fail_blank(reterr, errno);
 	code = make_filesystem(request, blocks);
 	if (code != 0)
 		return fail_blank(reterr, code);
-	if (ftruncate(request->output, (off_t)(blocks * BN_BLOCK_SIZE)) < 0)
-		return fail_blank(reterr, errno);
 	r = bn_output_measure(request->output, &result.bytes, &result.allocated_bytes, reterr);
 	if (r >= 0)
 		*ret = result;

@@ -2,6 +2,7 @@
 #include "image/ext4.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -242,17 +243,56 @@ write_fixed(BnExt4 *fs, ext2_filsys e, const Geometry *g)
 	return r < 0 ? bn_file_fail_sink(fs->error, r) : 0;
 }
 
+/* What replaced files took is free again, in the host's file as well. */
+static void
+free_replaced(BnExt4 *fs, ext2_filsys e)
+{
+	for (const BnNode *node = fs->tree->root; node; node = node->next) {
+		const BnExtent *extents = bn_node_extents(node);
+
+		if (node->ino != 0 || (!S_ISREG(node->mode) && !S_ISLNK(node->mode)))
+			continue;
+		for (uint32_t i = 0; i < node->n_extents; i++) {
+			ext2fs_block_alloc_stats_range(e, extents[i].physical, extents[i].count,
+						       -1);
+			/* A host that cannot make holes keeps the bytes; nobody sees them. */
+			(void)fallocate(fs->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+					(off_t)(extents[i].physical * BN_BLOCK_SIZE),
+					(off_t)extents[i].count * BN_BLOCK_SIZE);
+		}
+	}
+}
+
+/* The blocks of a value that has an inode of its own count as its owner's, too; libext2fs leaves that
+ * out. All blocks that went since `free_before` are such, or the attribute block that it did count. */
+static long
+count_values(ext2_filsys e, const BnNode *node, uint64_t free_before)
+{
+	uint64_t used = free_before - ext2fs_free_blocks_count(e->super);
+	struct ext2_inode_large inode;
+	long code =
+		ext2fs_read_inode_full(e, node->ino, (struct ext2_inode *)&inode, sizeof(inode));
+
+	if (code != 0)
+		return code;
+	inode.i_blocks = (uint32_t)((node->n_blocks + used) * (BN_BLOCK_SIZE / 512));
+	return ext2fs_write_inode_full(e, node->ino, (struct ext2_inode *)&inode, sizeof(inode));
+}
+
 static int
 write_xattrs(BnExt4 *fs, ext2_filsys e, const BnNode *node)
 {
 	struct ext2_xattr_handle *handle = NULL;
 	char path[256];
+	uint64_t free_before = ext2fs_free_blocks_count(e->super);
 	long code = ext2fs_xattrs_open(e, node->ino, &handle);
 
 	for (const BnXattr *x = node->xattrs; x && code == 0; x = x->next)
 		code = ext2fs_xattr_set(handle, x->name, x->value, x->size);
 	if (handle)
 		(void)ext2fs_xattrs_close(&handle);
+	if (code == 0)
+		code = count_values(e, node, free_before);
 	if (code == 0)
 		return 0;
 	bn_node_path(node, path, sizeof(path));
@@ -273,6 +313,8 @@ write_tables(BnExt4 *fs, const Geometry *g)
 		return r;
 	place_tables(fs, e, g);
 	r = write_fixed(fs, e, g);
+	if (r >= 0)
+		free_replaced(fs, e);
 	for (const BnNode *node = fs->tree->root; node && r >= 0; node = node->next)
 		if (node->ino != 0 && node->xattrs)
 			r = write_xattrs(fs, e, node);

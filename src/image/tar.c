@@ -42,7 +42,7 @@ archive_freep(struct archive **a)
 typedef struct Source {
 	BnTar *tar;
 	BnImageError error;
-	bool failed;
+	bool failed, at_end;
 } Source;
 
 static la_ssize_t
@@ -58,6 +58,7 @@ read_piece(struct archive *a, void *userdata, const void **ret)
 					   tar->entries);
 	if (r < 0)
 		n = bn_image_fail(&source->error, r, BN_FAULT_CANCELLED, "cancelled");
+	source->at_end = n == 0;
 	if (n < 0) {
 		source->failed = true;
 		archive_set_error(a, EIO, "%s", source->error.text);
@@ -65,6 +66,8 @@ read_piece(struct archive *a, void *userdata, const void **ret)
 	return n;
 }
 
+/* libarchive reads the sign of "-1.5" for the seconds alone: -1 s and +0.5 s. (Of "-0.5" it keeps no
+ * sign at all, and half a second before 1970 becomes half a second after.) */
 static BnTime
 pack_time(int64_t seconds, long nanoseconds)
 {
@@ -72,6 +75,10 @@ pack_time(int64_t seconds, long nanoseconds)
 
 	if (nanoseconds < 0 || nanoseconds > 999999999)
 		nanoseconds = 0;
+	if (seconds < 0 && nanoseconds > 0 && seconds > INT64_MIN) {
+		seconds--;
+		nanoseconds = 1000000000 - nanoseconds;
+	}
 	if (seconds < SECONDS_MIN || seconds > SECONDS_MAX) {
 		seconds = seconds < 0 ? SECONDS_MIN : SECONDS_MAX;
 		nanoseconds = 0;
@@ -331,11 +338,12 @@ fail_archive(struct archive *a, const Source *source, uint64_t entries, BnImageE
 	}
 	if (archive_errno(a) == ENOMEM)
 		return bn_image_fail_memory(reterr);
-	if (text && strcasestr(text, "truncated"))
+	/* At some places it gives up at the end without a word. */
+	if (text ? strcasestr(text, "truncated") != NULL : source->at_end)
 		return bn_image_fail(reterr, -EBADMSG, BN_FAULT_TRUNCATED,
 				     "the archive ends within entry %llu",
 				     (unsigned long long)entries + 1);
-	if (entries == 0)
+	if (archive_format(a) == 0)
 		return bn_image_fail(reterr, -EBADMSG, BN_FAULT_FORMAT,
 				     "this is no tar archive%s%s", text ? ": " : "",
 				     text ? text : "");
