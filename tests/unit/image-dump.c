@@ -121,6 +121,15 @@ typedef struct Xattrs {
 	bool first;
 } Xattrs;
 
+/* An entry without an id has all bits set, to Linux; libext2fs tells 0. */
+static void
+mend_acl(unsigned char *value, size_t size)
+{
+	for (size_t at = 4; at + 8 <= size; at += 8)
+		if (value[at] != 2 && value[at] != 8)
+			memset(value + at + 4, 0xff, 4);
+}
+
 /* By name, since only that way ACLs come in the form that Linux tells them in. */
 static int
 visit_xattr(char *name, char *value, size_t size, void *userdata)
@@ -131,6 +140,8 @@ visit_xattr(char *name, char *value, size_t size, void *userdata)
 
 	if (code != 0)
 		die("xattr", code);
+	if (strncmp(name, "system.posix_acl", strlen("system.posix_acl")) == 0)
+		mend_acl(told, size);
 	printf("%s\"", xattrs->first ? "" : ", ");
 	print_hex(name, strlen(name));
 	printf("\": \"");
