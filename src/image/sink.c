@@ -11,6 +11,23 @@
 #include "shared/base/errno-util.h"
 #include "shared/base/macro.h"
 
+/* Around the page cache: filling it costs several times what the disk does, an image is larger than
+ * what of it is soon read again, and the sync at the end finds nothing left. The flag belongs to the
+ * open file, which our caller shares: it is set only while we write. */
+static void
+set_direct(BnSink *sink, bool on)
+{
+	int flags;
+
+	if (sink->is_direct == on)
+		return;
+	flags = fcntl(sink->fd, F_GETFL);
+	flags = on ? flags | O_DIRECT : flags & ~O_DIRECT;
+	/* A filesystem that cannot says so here, or at the first write. */
+	if (fcntl(sink->fd, F_SETFL, flags) == 0)
+		sink->is_direct = on;
+}
+
 static int
 write_buffer(BnSink *sink, const BnSinkBuffer *buffer)
 {
@@ -22,15 +39,20 @@ write_buffer(BnSink *sink, const BnSinkBuffer *buffer)
 
 		if (n < 0 && errno == EINTR)
 			continue;
+		if (sink->is_direct && ((n < 0 && errno == EINVAL) || n % BN_BLOCK_SIZE != 0)) {
+			set_direct(sink, false);
+			n = BN_MAX(n, 0);
+			done += (size_t)n;
+			continue;
+		}
 		if (n <= 0)
 			return n < 0 ? bn_errno() : -EIO;
 		done += (size_t)n;
 	}
-	/* The disk begins now, so that the sync at the end finds little left. Advice: a filesystem
-	 * that does not know it does its work at the sync. The last piece is left to that: blocks
-	 * right behind it are still to be written, and ext4 complains in the host's log where
-	 * such an extent grows under the writing. */
-	if (buffer->used == BN_SINK_BUFFER_SIZE)
+	/* Where the page cache it must be the disk begins now, not at the sync. The last piece is
+	 * left to that: blocks right behind it are still to be written, and ext4 complains in the
+	 * host's log where such an extent grows under the writing. */
+	if (!sink->is_direct && buffer->used == BN_SINK_BUFFER_SIZE)
 		(void)sync_file_range(sink->fd, (off_t)buffer->offset, (off_t)buffer->used,
 				      SYNC_FILE_RANGE_WRITE);
 	return 0;
@@ -76,6 +98,7 @@ bn_sink_init(BnSink *sink, int fd, uint64_t max_bytes)
 			return -ENOMEM;
 	}
 	sink->buffers[0].offset = BN_SINK_FIRST_BLOCK * BN_BLOCK_SIZE;
+	set_direct(sink, true);
 	(void)pthread_mutex_init(&sink->lock, NULL);
 	(void)pthread_cond_init(&sink->changed, NULL);
 	r = pthread_create(&sink->thread, NULL, run_writer, sink);
@@ -97,6 +120,7 @@ bn_sink_done(BnSink *sink)
 		(void)pthread_mutex_destroy(&sink->lock);
 		(void)pthread_cond_destroy(&sink->changed);
 	}
+	set_direct(sink, false);
 	for (unsigned i = 0; i < BN_SINK_N_BUFFERS; i++)
 		free(sink->buffers[i].data);
 	*sink = (BnSink){ .fd = -1 };
@@ -180,5 +204,8 @@ bn_sink_block(const BnSink *sink)
 int
 bn_sink_flush(BnSink *sink)
 {
-	return queue_buffer(sink, 0);
+	int r = queue_buffer(sink, 0);
+
+	set_direct(sink, false);
+	return r;
 }

@@ -36,7 +36,7 @@ typedef struct BnSink {
 	pthread_t thread;
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
-	bool has_thread, ending;
+	bool has_thread, ending, is_direct;
 	int error; /* the first failure of the thread, negative errno */
 } BnSink;
 
@@ -56,5 +56,5 @@ int bn_sink_align(BnSink *sink);
 /* The block that the next byte goes into; the position must be aligned. */
 uint64_t bn_sink_block(const BnSink *sink);
 
-/* Everything handed over is in the file (not yet on the disk) when this returns 0. */
+/* Everything handed over is in the file (not of necessity on the disk) when this returns 0. */
 int bn_sink_flush(BnSink *sink);
