@@ -80,11 +80,10 @@ write_filesystem(ext2_filsys fs, uint64_t blocks)
 static int
 fail_blank(BnImageError *reterr, long code)
 {
-	if (code == ENOMEM || code == EXT2_ET_NO_MEMORY)
+	if (code == EXT2_ET_NO_MEMORY)
 		return bn_image_fail_memory(reterr);
 	if (code > 0 && code < 4096)
-		return bn_image_fail(reterr, (int)-code, BN_FAULT_WRITE,
-				     "writing the disk failed: %s", strerror((int)code));
+		return bn_image_fail_write(reterr, (int)-code, "writing the disk failed");
 	return bn_image_fail(reterr, -EIO, BN_FAULT_INTERNAL, "libext2fs error %ld",
 			     code - EXT2_ET_BASE);
 }
@@ -153,8 +152,10 @@ bn_blank_write(const BnBlankRequest *request, BnImageResult *ret, BnImageError *
 	if (ftruncate(request->output, (off_t)(blocks * BN_BLOCK_SIZE)) < 0)
 		return fail_blank(reterr, errno);
 	code = make_filesystem(request, blocks);
-	if (code != 0)
+	if (code != 0) {
+		bn_output_clear(request->output);
 		return fail_blank(reterr, code);
+	}
 	r = bn_output_measure(request->output, &result.bytes, &result.allocated_bytes, reterr);
 	if (r >= 0)
 		*ret = result;

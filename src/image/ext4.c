@@ -39,11 +39,10 @@ typedef struct Geometry {
 int
 bn_ext4_fail(BnExt4 *fs, long code, const char *what)
 {
-	if (code == ENOMEM || code == EXT2_ET_NO_MEMORY)
+	if (code == EXT2_ET_NO_MEMORY)
 		return bn_image_fail_memory(fs->error);
 	if (code > 0 && code < 4096)
-		return bn_image_fail(fs->error, (int)-code, BN_FAULT_WRITE, "%s: %s", what,
-				     strerror((int)code));
+		return bn_image_fail_write(fs->error, (int)-code, what);
 	return bn_image_fail(fs->error, -EIO, BN_FAULT_INTERNAL, "%s: libext2fs error %ld", what,
 			     code - EXT2_ET_BASE);
 }

@@ -22,10 +22,7 @@ bn_file_fail_sink(BnImageError *reterr, int error)
 	if (error == -EFBIG)
 		return bn_image_fail(reterr, error, BN_FAULT_TOO_LARGE,
 				     "the image would be larger than is allowed");
-	if (error == -ENOMEM)
-		return bn_image_fail_memory(reterr);
-	return bn_image_fail(reterr, error, BN_FAULT_WRITE, "writing the image failed: %s",
-			     strerror(-error));
+	return bn_image_fail_write(reterr, error, "writing the image failed");
 }
 
 static int

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "image/image-error.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "shared/base/cleanup.h"
 #include "shared/base/str-util.h"
@@ -18,8 +20,9 @@ static const char *const fault_table[_BN_FAULT_MAX] = {
 	[BN_FAULT_OWNER] = "OWNER",         [BN_FAULT_XATTR] = "XATTR",
 	[BN_FAULT_TOO_LARGE] = "TOO_LARGE", [BN_FAULT_TOO_MANY] = "TOO_MANY",
 	[BN_FAULT_READ] = "READ",           [BN_FAULT_WRITE] = "WRITE",
-	[BN_FAULT_NO_MEMORY] = "NO_MEMORY", [BN_FAULT_CANCELLED] = "CANCELLED",
-	[BN_FAULT_INVALID] = "INVALID",     [BN_FAULT_INTERNAL] = "INTERNAL",
+	[BN_FAULT_NO_SPACE] = "NO_SPACE",   [BN_FAULT_NO_MEMORY] = "NO_MEMORY",
+	[BN_FAULT_CANCELLED] = "CANCELLED", [BN_FAULT_INVALID] = "INVALID",
+	[BN_FAULT_INTERNAL] = "INTERNAL",
 };
 
 BN_DEFINE_ENUM_TABLE(bn_image_fault, BnImageFault, fault_table);
@@ -68,4 +71,15 @@ int
 bn_image_fail_memory(BnImageError *reterr)
 {
 	return bn_image_fail(reterr, -ENOMEM, BN_FAULT_NO_MEMORY, "not enough memory");
+}
+
+int
+bn_image_fail_write(BnImageError *reterr, int error, const char *what)
+{
+	bool full = error == -ENOSPC || error == -EDQUOT;
+
+	if (error == -ENOMEM)
+		return bn_image_fail_memory(reterr);
+	return bn_image_fail(reterr, error, full ? BN_FAULT_NO_SPACE : BN_FAULT_WRITE, "%s: %s",
+			     what, strerror(-error));
 }

@@ -21,7 +21,8 @@ typedef enum BnImageFault {
 	BN_FAULT_TOO_LARGE, /* a file or the image over the limit */
 	BN_FAULT_TOO_MANY,  /* entries over the limit */
 	BN_FAULT_READ,      /* the input could not be read */
-	BN_FAULT_WRITE,     /* the output could not be written: no space left, most often */
+	BN_FAULT_WRITE,     /* the output could not be written */
+	BN_FAULT_NO_SPACE,  /* it could not be written for want of room: a full disk, a quota */
 	BN_FAULT_NO_MEMORY,
 	BN_FAULT_CANCELLED, /* the caller's progress function said so */
 	BN_FAULT_INVALID,   /* the request itself */
@@ -49,3 +50,6 @@ int bn_image_fail_entry(BnImageError *reterr, int error, BnImageFault fault, con
 			const char *format, ...) _printf_(5, 6);
 
 int bn_image_fail_memory(BnImageError *reterr);
+
+/* `error`, negative errno, met while writing: whether room was wanting decides the keyword. */
+int bn_image_fail_write(BnImageError *reterr, int error, const char *what);

@@ -87,19 +87,14 @@ write_image(const BnImageRequest *request, BnTree *tree, BnSink *sink, BnStream 
 	return bn_output_measure(request->output, &ret->bytes, &ret->allocated_bytes, reterr);
 }
 
-int
-bn_image_write(const BnImageRequest *request, BnImageResult *ret, BnImageError *reterr)
+static int
+make_image(const BnImageRequest *request, BnImageResult *ret, BnImageError *reterr)
 {
 	_cleanup_(bn_tree_done) BnTree tree = {};
 	_cleanup_(bn_sink_done) BnSink sink = { .fd = -1 };
 	_cleanup_(bn_stream_done) BnStream stream = { .fd = -1, .wake_fd = -1 };
-	BnImageResult result = {};
 	int r;
 
-	*reterr = (BnImageError){};
-	r = bn_output_check(request->output, reterr);
-	if (r < 0)
-		return r;
 	r = bn_stream_init(&stream, request->input, reterr);
 	if (r < 0)
 		return r;
@@ -109,8 +104,23 @@ bn_image_write(const BnImageRequest *request, BnImageResult *ret, BnImageError *
 			 request->max_bytes ? request->max_bytes : BN_IMAGE_BYTES_MAX);
 	if (r < 0)
 		return bn_file_fail_sink(reterr, r);
-	r = write_image(request, &tree, &sink, &stream, &result, reterr);
-	if (r >= 0)
+	return write_image(request, &tree, &sink, &stream, ret, reterr);
+}
+
+int
+bn_image_write(const BnImageRequest *request, BnImageResult *ret, BnImageError *reterr)
+{
+	BnImageResult result = {};
+	int r;
+
+	*reterr = (BnImageError){};
+	r = bn_output_check(request->output, reterr);
+	if (r < 0)
+		return r;
+	r = make_image(request, &result, reterr);
+	if (r < 0)
+		bn_output_clear(request->output);
+	else
 		*ret = result;
 	return r;
 }

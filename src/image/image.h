@@ -40,8 +40,8 @@ typedef struct BnImageResult {
 	char init[BN_IMAGE_INIT_MAX]; /* the name it was found under, symbolic links followed */
 } BnImageResult;
 
-/* Writes and syncs the image. On failure the output's content is undefined and the caller's to throw
- * away. Blocks; makes two threads of its own and ends them. 0, or negative errno with *reterr filled. */
+/* Writes and syncs the image. On failure the output is empty again, unless it was refused itself.
+ * Blocks; makes two threads of its own and ends them. 0, or negative errno with *reterr filled. */
 int bn_image_write(const BnImageRequest *request, BnImageResult *ret, BnImageError *reterr);
 
 typedef struct BnBlankRequest {

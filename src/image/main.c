@@ -28,7 +28,7 @@ static const char usage[] =
 	"\n"
 	"  --input FD       a tar archive, plain or compressed by gzip, bzip2, xz, zstd or lz4;\n"
 	"                   a file or a pipe, read to its end\n"
-	"  --output FD      the image; after a failure its content means nothing\n"
+	"  --output FD      the image; after a failure it is empty\n"
 	"  --status FD      where lines go (default: standard output)\n"
 	"  --max-bytes N    largest image (default 256 GiB)\n"
 	"  --max-entries N  most entries in the archive (default 2000000)\n"
@@ -36,14 +36,14 @@ static const char usage[] =
 	"  --size BYTES     its size\n"
 	"  --label L        its volume name, at most 16 bytes\n"
 	"\n"
-	"Lines: \"progress BYTES ENTRIES\" (bytes of the archive, decompressed), at most ten a second;\n"
+	"Lines: \"progress BYTES ENTRIES\" (bytes of the input, as it came), at most ten a second;\n"
 	"then one of\n"
 	"  done DIGEST IMAGE-BYTES ALLOCATED-BYTES ENTRIES HAS-INIT INIT-PATH\n"
 	"  error KEYWORD TEXT\n"
 	"DIGEST is the SHA-256 of the archive after decompression, \"-\" for a blank filesystem;\n"
 	"HAS-INIT is 0 or 1; INIT-PATH is \"-\" where there is none. KEYWORD is one of FORMAT CORRUPT\n"
-	"TRUNCATED EMPTY NAME CONFLICT LINK TYPE OWNER XATTR TOO_LARGE TOO_MANY READ WRITE NO_MEMORY\n"
-	"CANCELLED INVALID INTERNAL. The image is synced when \"done\" is written, a blank one is not.\n"
+	"TRUNCATED EMPTY NAME CONFLICT LINK TYPE OWNER XATTR TOO_LARGE TOO_MANY READ WRITE NO_SPACE\n"
+	"NO_MEMORY CANCELLED INVALID INTERNAL. The image is synced when \"done\" is written, a blank one is not.\n"
 	"Exit status: 0 done, 1 error, 2 wrong usage.\n";
 
 #define PROGRESS_NS INT64_C(100000000)

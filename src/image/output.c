@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "shared/base/errno-util.h"
 
@@ -25,6 +26,13 @@ bn_output_check(int fd, BnImageError *reterr)
 	if (st.st_size != 0)
 		return bn_image_fail(reterr, -EEXIST, BN_FAULT_INVALID, "the output is not empty");
 	return 0;
+}
+
+void
+bn_output_clear(int fd)
+{
+	if (ftruncate(fd, 0) < 0)
+		return; /* what is left is the caller's to throw away */
 }
 
 int

@@ -24,6 +24,7 @@ typedef struct Reader {
 	struct sha256_ctx hash;
 	unsigned filling;
 	size_t used;
+	uint64_t input;
 } Reader;
 
 static void
@@ -54,6 +55,7 @@ read_input(struct archive *a, void *userdata, const void **ret)
 		n = read(reader->stream->fd, reader->buffer, READ_SIZE);
 		if (n >= 0) {
 			*ret = reader->buffer;
+			reader->input += (uint64_t)n;
 			return n;
 		}
 	} while (errno == EINTR || errno == EAGAIN);
@@ -73,6 +75,7 @@ hand_over(Reader *reader)
 		return 0;
 	sha256_update(&reader->hash, reader->used, piece->data);
 	piece->size = reader->used;
+	piece->input = reader->input;
 	reader->used = 0;
 	reader->filling = (reader->filling + 1) % BN_STREAM_N_PIECES;
 	(void)pthread_mutex_lock(&stream->lock);
@@ -272,7 +275,7 @@ bn_stream_next(BnStream *stream, const void **ret, BnImageError *reterr)
 	stream->holds_piece = true;
 	piece = &stream->pieces[stream->reading];
 	keep_tail(stream, piece);
-	stream->bytes += piece->size;
+	stream->bytes = piece->input;
 	*ret = piece->data;
 	return (ssize_t)piece->size;
 }

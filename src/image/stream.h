@@ -19,6 +19,7 @@
 typedef struct BnStreamPiece {
 	unsigned char *data;
 	size_t size;
+	uint64_t input; /* bytes of the input read until it was full */
 } BnStreamPiece;
 
 typedef struct BnStream {
@@ -27,7 +28,7 @@ typedef struct BnStream {
 	unsigned n_full; /* the oldest of them first in `reading` */
 	unsigned reading;
 	bool holds_piece; /* the consumer looks at pieces[reading] */
-	uint64_t bytes;   /* handed over */
+	uint64_t bytes;   /* of the input, as it came, that were read for what was handed over */
 	unsigned char tail[BN_STREAM_TAIL];
 	size_t tail_size;
 	pthread_t thread;

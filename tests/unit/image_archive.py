@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Archives for the image writer's tests, byte by byte, and what an image made of them must hold."""
 
+import ctypes
 import hashlib
 import io
 import json
@@ -9,6 +10,7 @@ import stat
 import struct
 import subprocess
 import tarfile
+import traceback
 
 BLOCK = 4096
 ZEROS = bytes(BLOCK)
@@ -158,6 +160,51 @@ class Writer:
         assert last.startswith(f'error {keyword} '), last
         for word in words:
             assert word in last, (word, last)
+        self.check_empty()
+
+    def check_empty(self):
+        st = os.stat(self.image)
+        assert (st.st_size, st.st_blocks) == (0, 0), 'something is left of a failure'
+
+    def begin(self, **streams):
+        """The program with a pipe to feed; the caller ends it."""
+        if os.path.exists(self.image):
+            os.unlink(self.image)
+        output = os.open(self.image, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            return subprocess.Popen([self.program, '--input', '0', '--output', str(output)],
+                                    stdin=subprocess.PIPE, pass_fds=[output], **streams)
+        finally:
+            os.close(output)
+
+
+CLONE_NEWNS, CLONE_NEWUSER = 0x20000, 0x10000000
+
+
+def in_child(run):
+    """In a process of its own, whose failure is ours."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            run()
+            os._exit(0)
+        except BaseException:  # whatever it was, only the parent goes on
+            traceback.print_exc()
+            os._exit(1)
+    assert os.waitpid(pid, 0)[1] == 0, 'it failed in the child'
+
+
+def mount_small(directory, size):
+    """A tmpfs of `size` bytes, in namespaces of our own: gone with us."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    maps = (('setgroups', 'deny'), ('uid_map', f'0 {os.getuid()} 1'), ('gid_map', f'0 {os.getgid()} 1'))
+    if libc.unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0:
+        raise OSError(ctypes.get_errno(), 'unshare')
+    for name, text in maps:
+        with open(f'/proc/self/{name}', 'w', encoding='ascii') as file:
+            file.write(text)
+    if libc.mount(b'none', os.fsencode(directory), b'tmpfs', 0, b'size=%d' % size) != 0:
+        raise OSError(ctypes.get_errno(), 'mount')
 
 
 def times_of(text):
@@ -171,6 +218,13 @@ def times_of(text):
         if nanoseconds:
             seconds, nanoseconds = seconds - 1, 1000000000 - nanoseconds
     return [seconds, nanoseconds]
+
+
+def read_pieces(tar, member):
+    with tar.extractfile(member) as file:
+        for offset, size in member.sparse or [(0, member.size)]:
+            file.seek(offset)
+            yield offset, file.read(size)
 
 
 def read_archive(path):
@@ -195,8 +249,7 @@ def read_archive(path):
                 entry['device'] = member.devmajor << 32 | member.devminor
             if member.isreg():
                 entry['size'] = member.size
-                data = tar.extractfile(member).read()
-                entry['content'] = content_digest([(0, data)], member.size)
+                entry['content'] = content_digest(read_pieces(tar, member), member.size)
             entry['xattrs'] = {k[len('SCHILY.xattr.'):]: os.fsencode(v)
                                for k, v in member.pax_headers.items()
                                if k.startswith('SCHILY.xattr.')}

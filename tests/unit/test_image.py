@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """tar → ext4: every image is checked by e2fsck and read back entry by entry. TAP on stdout."""
 
+import contextlib
 import gzip
 import hashlib
 import lzma
 import os
+import resource
+import signal
 import stat
 import struct
 import subprocess
@@ -12,7 +15,8 @@ import sys
 import tempfile
 import traceback
 
-from image_archive import BLOCK, Archive, Writer, content_digest, header, pad
+from image_archive import (BLOCK, Archive, Writer, compare, content_digest, header, in_child, mount_small, pad,
+                           read_archive)
 
 REG, DIR, LNK = stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK
 
@@ -421,6 +425,13 @@ def test_progress_when_reading_then_lines_rise(w):
     assert seen == sorted(seen) and len(lines) == len(seen) + 1
 
 
+def test_progress_when_compressed_then_counts_what_came(w):
+    packed = gzip.compress(Archive().add('f', bytes(64 << 20)).end())
+    _, _, lines = w.run(packed)
+    seen = [int(line.split()[1]) for line in lines if line.startswith('progress ')]
+    assert seen and max(seen) <= len(packed), seen
+
+
 def test_usage_when_wrong_then_status_2(w):
     for args in ([], ['--input', '0'], ['--blank', '--output', '1'], ['--input', '99', '--output', '1'],
                  ['--what'], ['--input', '0', '--output', '1', 'more'], ['--blank', '--size', '1', '--input', '0']):
@@ -429,6 +440,95 @@ def test_usage_when_wrong_then_status_2(w):
         assert done.returncode == 2, args
     done = subprocess.run([w.program, '--help'], stdout=subprocess.PIPE, check=False)
     assert done.returncode == 0 and b'--input FD' in done.stdout
+
+
+def test_output_when_its_disk_is_full_then_refused_and_emptied(w):
+    """At every size of the disk, so that each kind of write is once the one that fails."""
+    a = Archive().add('f', os.urandom(300000)).add('d/x', pax={'SCHILY.xattr.user.large': b'x' * 9000}).end()
+    directory = os.path.dirname(w.image)
+    for blocks in range(1, 200, 4):
+        def on_small_disk(blocks=blocks):
+            mount_small(directory, blocks * BLOCK)
+            status, last, _ = w.run(a)
+            if status == 0:
+                return w.check()
+            assert last.startswith('error NO_SPACE '), last
+            return w.check_empty()
+        in_child(on_small_disk)
+    w.make(a)
+
+
+def test_output_when_over_the_file_limit_then_refused_and_emptied(w):
+    def limited():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4 << 20, 4 << 20))
+        w.refuse(Archive().add('f', bytes(8 << 20)).end(), 'TOO_LARGE')
+    in_child(limited)
+
+
+def test_writer_when_its_reader_is_gone_then_ends_and_leaves_nothing(w):
+    writer = w.begin(stdout=subprocess.PIPE)
+    writer.stdin.write(header(b'endless', size=1 << 40))
+    writer.stdin.write(b'x' * (8 << 20))
+    assert writer.stdout.readline().startswith(b'progress ')
+    writer.stdout.close()
+    with contextlib.suppress(BrokenPipeError):
+        while True:
+            writer.stdin.write(b'x' * (1 << 20))
+    with contextlib.suppress(BrokenPipeError):
+        writer.stdin.close()
+    assert writer.wait() == 1
+    w.check_empty()
+
+
+def test_writer_when_input_stalls_and_it_is_told_to_end_then_ends(w):
+    """Its caller cancels by a signal and throws the output away, whatever is in it."""
+    writer = w.begin(stdout=subprocess.PIPE)
+    writer.stdin.write(Archive().add('f', bytes(4 << 20)).out.getvalue())
+    writer.stdin.flush()
+    assert writer.stdout.readline().startswith(b'progress ')
+    writer.send_signal(signal.SIGTERM)
+    assert writer.wait() == -signal.SIGTERM
+    writer.stdin.close()
+    writer.stdout.close()
+
+
+def fill_tree(top):
+    """What a file system of the host's can hold of the odd things, so that real archivers pack them."""
+    def path(name):
+        return os.path.join(os.fsencode(top), name)
+    os.makedirs(path(b'dir/sub'))
+    for name in (b'plain', b'n' * 255, b'\xff\xfe latin \xe9', b'dir/sub/new\nline'):
+        with open(path(name), 'wb') as file:
+            file.write(name * 1000)
+    with open(path(b'sparse'), 'wb') as file:
+        file.seek(1 << 20)
+        file.write(b'data' * 3000)
+        file.truncate((5 << 30) + 77)
+    os.link(path(b'plain'), path(b'dir/hard'))
+    os.symlink(b't' * 300, path(b'dir/long-link'))
+    os.mkfifo(path(b'fifo'))
+    os.chmod(path(b'plain'), 0o6755)
+    os.chmod(path(b'dir'), 0o1777)
+    os.utime(path(b'dir/sub/new\nline'), ns=(-1500000000 * 10**9, -86400 * 10**9))
+    os.utime(path(b'fifo'), ns=(0, 4102444800 * 10**9))
+
+
+def test_archives_when_made_by_tar_then_every_entry_is_the_same(w):
+    directory = os.path.dirname(w.image)
+    tree, packed = os.path.join(directory, 'tree'), os.path.join(directory, 'packed')
+    os.mkdir(tree)
+    fill_tree(tree)
+    for options in (['--format=gnu', '--sparse', '--mtime=@-5', '--owner=:70000', '--group=:4294967294'],
+                    ['--format=gnu', '--exclude=sparse', '--owner=:70000', '--group=:4294967294'],
+                    ['--format=pax', '--sparse', '--owner=:2097153', '--group=:70001'],
+                    ['--format=pax', '--sparse', '--sparse-version=0.1', '--numeric-owner']):
+        subprocess.run(['tar', '-c', '-f', packed, *options, '-C', tree, '.'], check=True)
+        with open(packed, 'rb') as file:
+            w.make(file)
+        found = w.dump()
+        compare(read_archive(packed), found)
+        assert found[b'plain']['links'] == 2 and found[b'plain']['mode'] == REG | 0o6755
+        assert '--exclude=sparse' in options or found[b'sparse']['size'] == (5 << 30) + 77
 
 
 def blank(w, size, *options):
