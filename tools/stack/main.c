@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <limits.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -21,6 +22,7 @@
 #include "shared/base/cleanup.h"
 #include "shared/base/io-util.h"
 #include "shared/base/macro.h"
+#include "shared/base/str-util.h"
 #include "stack.h"
 
 #define RESOLV_CONF_MAX 65536
@@ -61,6 +63,7 @@ print_help(void)
 		"  --keep-home        changes of --home are kept\n"
 		"  --bind SRC:DST     show SRC at DST, writable; --bind-ro: read-only\n"
 		"  --setenv NAME=VAL  for COMMAND, whose environment is otherwise new\n"
+		"  --parent PID       end when the caller, which is PID, does\n"
 		"  --host-net         keep the network (else: loopback alone)\n"
 		"  --verbose          what services write comes to stderr (else: /run/banger-stack)\n"
 		"  --help             print this\n\n"
@@ -105,6 +108,20 @@ add_session(Stack *stack, const char *user)
 	return add_text(stack->sessions, &stack->n_sessions, user);
 }
 
+/* A caller that died before the signal was asked for is seen by no longer being the parent. */
+static int
+follow_parent(const char *text)
+{
+	uint64_t pid;
+	int r = bn_str_parse_u64(text, INT_MAX, &pid);
+
+	if (r < 0)
+		return stack_fail(r, "--parent %s", text);
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+		return stack_fail(-errno, "--parent %s", text);
+	return getppid() == (pid_t)pid ? 0 : stack_fail(-ESRCH, "--parent %s", text);
+}
+
 static int
 parse_option(Stack *stack, int c)
 {
@@ -133,6 +150,8 @@ parse_option(Stack *stack, int c)
 		return strchr(optarg, '=')
 			       ? add_text(stack->environment, &stack->n_environment, optarg)
 			       : stack_fail(-EINVAL, "--setenv %s", optarg);
+	case 'p':
+		return follow_parent(optarg);
 	case 'n':
 		stack->host_net = true;
 		return 0;
@@ -158,6 +177,7 @@ parse_options(int argc, char **argv, Stack *stack)
 		{ "bind", required_argument, NULL, 'b' },
 		{ "bind-ro", required_argument, NULL, 'B' },
 		{ "setenv", required_argument, NULL, 'e' },
+		{ "parent", required_argument, NULL, 'p' },
 		{ "host-net", no_argument, NULL, 'n' },
 		{ "verbose", no_argument, NULL, 'v' },
 		{ "help", no_argument, NULL, '?' + 256 },
