@@ -27,8 +27,8 @@ static const char *const fault_table[_BN_FAULT_MAX] = {
 
 BN_DEFINE_ENUM_TABLE(bn_image_fault, BnImageFault, fault_table);
 
-static void
-set_text(BnImageError *error, const char *prefix, const char *format, va_list args)
+static _printf_(3, 0) void set_text(BnImageError *error, const char *prefix, const char *format,
+				    va_list args)
 {
 	char raw[BN_IMAGE_ERROR_TEXT];
 	_cleanup_free_ char *safe = NULL;
