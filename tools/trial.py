@@ -5,11 +5,14 @@ The cache directory holds, with everything named after what it was made from:
   build/CLONE     where the clone is built
   stage/CLONE-N   what it installs, and the program that makes the throw-away world
   home/KEY        the home of the user "dev", with the default image and kernel
-A stage and a home never change once they are complete, so that runs share them; they are dropped when a newer one is
-there and no run holds them.
+  archive/KEY     a Debian root as a tar archive, for who measures imports
+  disk            a home on the disk rather than in memory, for the one run at a time that asks for it
+A stage, a home and an archive never change once they are complete, so that runs share them; they are dropped when a
+newer one is there and no run holds them.
 """
 
 import fcntl
+import hashlib
 import json
 import os
 import shutil
@@ -26,6 +29,10 @@ PROGRAMS = ('banger-stack', 'bench-init')
 IMAGE_SOURCES = ('src/image',)
 KERNEL_SOURCES = ('src/agent', 'src/boot', 'src/shared')
 BUILD_IMAGE = ['banger', 'image', 'build', '--default']
+# The default image's packages and some more: over 300 MB.
+BUILD_ARCHIVE = ['/usr/bin/env', 'TMPDIR=/var/tmp', 'mmdebstrap', '--mode=unshare', '--variant=minbase', '--format=tar',
+                 '--skip=check/empty', '--include=bash,ca-certificates,curl,dbus,git,iproute2,less,openssh-client,'
+                 'procps,python3,systemd,systemd-sysv,udev,vim', 'bookworm', 'root.tar', 'http://deb.debian.org/debian']
 IMPORT_KERNEL = ['banger', 'kernel', 'import', '--fetch', '--default']
 
 
@@ -93,6 +100,28 @@ class Trial:
             if not bare:
                 self.home = hold(self._make_default_home())
 
+    def make_archive(self):
+        """The directory with a Debian root, made by mmdebstrap once."""
+        key = hashlib.sha256(' '.join(BUILD_ARCHIVE).encode()).hexdigest()[:12]
+        with toolbox.locked(self.path('lock'), 'building'):
+            os.makedirs(self.path('archive'), exist_ok=True)
+            path = hold(self._make_home(self.path('archive', key), None, BUILD_ARCHIVE))
+            drop_others(self.path('archive'), '', [path])
+        return path
+
+    def make_disk_home(self):
+        """An empty home whose files are on the disk, and this run's alone: two would measure each other."""
+        path = self.path('disk')
+        os.makedirs(path, exist_ok=True)
+        fd = os.open(path, os.O_RDONLY)
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        os.set_inheritable(fd, True)
+        home = os.path.join(path, 'home')
+        shutil.rmtree(home, ignore_errors=True)
+        os.mkdir(home, 0o700)
+        os.chown(home, OWNER, OWNER)
+        return ('--home', home, '--keep-home')
+
     def command(self, argv, *options, home=()):
         """What runs `argv` in the throw-away world; `home` in place of the one with image and kernel."""
         if self.home and not home:
@@ -100,11 +129,11 @@ class Trial:
         return [os.path.join(self.stage, 'banger-stack'), '--stage', os.path.join(self.stage, 'root'),
                 *(['--verbose'] if self.verbose else []), *home, *options, '--', *argv]
 
-    def become(self, argv, *options):
+    def become(self, argv, *options, home=()):
         """Nothing of ours stays between the caller and the command."""
         # Python ignores it; what we become must not.
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-        command = self.command(argv, *options)
+        command = self.command(argv, *options, home=home)
         os.execv(command[0], command)
 
     def _make_stage(self, build):
@@ -130,14 +159,14 @@ class Trial:
         """Image and kernel, made by the product itself."""
         os.makedirs(self.path('home'), exist_ok=True)
         image_key, kernel_key = toolbox.content_key(IMAGE_SOURCES), toolbox.content_key(KERNEL_SOURCES)
-        image = self._make_home(f'image-{image_key}', None, BUILD_IMAGE)
-        home = self._make_home(f'home-{image_key}-{kernel_key}', image, IMPORT_KERNEL)
+        image = self._make_home(self.path('home', f'image-{image_key}'), None, BUILD_IMAGE)
+        home = self._make_home(self.path('home', f'home-{image_key}-{kernel_key}'), image, IMPORT_KERNEL)
         drop_others(self.path('home'), '', [image, home])
         return home
 
-    def _make_home(self, name, base, command):
+    def _make_home(self, path, base, command):
         """A home in which `command` has run, after what was done in `base`; seen when it is complete."""
-        path, new = self.path('home', name), self.path('home', '.new')
+        new = os.path.join(os.path.dirname(path), '.new')
         if os.path.isdir(path):
             return path
         shutil.rmtree(new, ignore_errors=True)

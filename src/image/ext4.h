@@ -1,44 +1,41 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The filesystem being written: its making, its space, its end. Thin over libext2fs. */
+/* Turns a tree whose data are in the sink into an ext4 filesystem.
+ *
+ * Order on disk: superblock and descriptors, room for more of them, the files' data as they came,
+ * block maps, directories, bitmaps, inode tables, a little room for attributes. Everything that needs
+ * the number of inodes or blocks to be known comes last.
+ *
+ * There is no journal: a base image is mounted read-only, below an overlay, and a journal would only
+ * be space that every guest reads past. bn_blank_write() makes the filesystems that guests write to. */
 #pragma once
 
-#include <ext2fs/ext2fs.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "image/image.h"
+#include "image/sink.h"
+#include "image/tree.h"
 
-#define EXT4_BLOCK 4096U
+/* The first inode number that is not reserved. */
+#define BN_EXT4_FIRST_INO 11u
 
-/* What went wrong: a keyword for programs and a text for people. */
-typedef struct ImageError {
-	const char *keyword; /* "INVALID", "NO_SPACE", "FAILED"; NULL: nothing */
-	char text[512];
-} ImageError;
+/* ext4's EXT4_LINK_MAX; a directory with more subdirectories says 1. */
+#define BN_EXT4_LINKS_MAX 65000u
 
-/* Returns -1, so that it can be returned. Keeps the first error. */
-int image_fail(ImageError *error, const char *keyword, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
-/* The same for a code of libext2fs. */
-int image_fail_code(ImageError *error, const char *what, errcode_t code);
+typedef struct BnExt4 {
+	BnTree *tree;
+	BnSink *sink;
+	int fd;
+	int64_t now; /* every time that the filesystem itself bears */
+	uint8_t uuid[16];
+	uint32_t hash_seed[4];
+	uint32_t checksum_seed;
+	BnImageError *error;
+} BnExt4;
 
-typedef struct Ext4 {
-	ext2_filsys fs;
-	int fd;       /* the same file, for data */
-	blk64_t next; /* where free space is looked for: files lie in the order in which they came */
-} Ext4;
+/* Sets what follows from the archive's digest. */
+void bn_ext4_init(BnExt4 *fs, const uint8_t digest[static 32]);
 
-/* An empty filesystem without a journal: it is a base that nobody writes to. Takes room only as it is used; the same
- * input gives the same bytes. */
-int ext4_create_base(Ext4 *ext4, int fd, ImageError *error);
+/* Writes all the rest. The tree is numbered. The file is complete, and not yet synced, when this
+ * returns 0. */
+int bn_ext4_write(BnExt4 *fs);
 
-/* An empty filesystem with a journal, of `size` bytes, to be written to by a guest. */
-int ext4_create_blank(int fd, uint64_t size, const char *label, ImageError *error);
-
-/* The longest free run up to `wanted` blocks at the next place; taken. */
-int ext4_take_blocks(Ext4 *ext4, blk64_t wanted, blk64_t *ret_start, blk64_t *ret_length,
-		     ImageError *error);
-
-/* Writes everything that is still in memory and syncs. */
-int ext4_finish(Ext4 *ext4, ImageError *error);
-/* Forgets it, after a failure. */
-void ext4_abandon(Ext4 *ext4);
+/* Words for an error_t of libext2fs; negative errno. */
+int bn_ext4_fail(BnExt4 *fs, long code, const char *what);

@@ -1,119 +1,233 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* banger-image-writer: an archive becomes an ext4 image; or a blank disk is made. A child of bangerd, so that what
- * parses foreign bytes is nobody's daemon.
- *
- * It reports on the descriptor given by --status: "progress BYTES ENTRIES", then "done DIGEST SIZE ALLOCATED ENTRIES
- * HAS-INIT INIT" or "error KEYWORD text". */
+/* banger-image-writer: the child process in which bytes from outside become a filesystem. */
+#include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
+#include <locale.h>
+#include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
-#include "image/import.h"
+#include "image/image.h"
+#include "image/sandbox.h"
+#include "shared/base/errno-util.h"
+#include "shared/base/io-util.h"
+#include "shared/base/macro.h"
 #include "shared/base/str-util.h"
-#include "shared/rules/limits.h"
+
+static const char usage[] =
+	"banger-image-writer --input FD --output FD [--status FD] [--max-bytes N] [--max-entries N]\n"
+	"banger-image-writer --blank --output FD --size BYTES [--label L] [--status FD]\n"
+	"\n"
+	"Makes an ext4 filesystem in an empty regular file that is open for reading and writing.\n"
+	"The numbers name inherited descriptors; all others are closed.\n"
+	"\n"
+	"  --input FD       a tar archive, plain or compressed by gzip, bzip2, xz, zstd or lz4;\n"
+	"                   a file or a pipe, read to its end\n"
+	"  --output FD      the image; after a failure it is empty\n"
+	"  --status FD      where lines go (default: standard output)\n"
+	"  --max-bytes N    largest image (default 256 GiB)\n"
+	"  --max-entries N  most entries in the archive (default 2000000)\n"
+	"  --blank          no archive: an empty filesystem with a journal\n"
+	"  --size BYTES     its size\n"
+	"  --label L        its volume name, at most 16 bytes\n"
+	"\n"
+	"Lines: \"progress BYTES ENTRIES\" (bytes of the input, as it came), at most ten a second;\n"
+	"then one of\n"
+	"  done DIGEST IMAGE-BYTES ALLOCATED-BYTES ENTRIES HAS-INIT INIT-PATH\n"
+	"  error KEYWORD TEXT\n"
+	"DIGEST is the SHA-256 of the archive after decompression, \"-\" for a blank filesystem;\n"
+	"HAS-INIT is 0 or 1; INIT-PATH is \"-\" where there is none. KEYWORD is one of FORMAT CORRUPT\n"
+	"TRUNCATED EMPTY NAME CONFLICT LINK TYPE OWNER XATTR TOO_LARGE TOO_MANY READ WRITE NO_SPACE\n"
+	"NO_MEMORY CANCELLED INVALID INTERNAL. The image is synced when \"done\" is written, a blank one is not.\n"
+	"Exit status: 0 done, 1 error, 2 wrong usage.\n";
+
+#define PROGRESS_NS INT64_C(100000000)
 
 typedef struct Options {
-	bool blank;
-	uint64_t input, output, status;
-	uint64_t size;
+	int input, output, status;
+	uint64_t max_bytes, max_entries, size;
 	const char *label;
+	bool blank;
 } Options;
 
-static int report_fd = STDERR_FILENO;
+typedef struct Progress {
+	int status;
+	int64_t last_ns;
+} Progress;
 
-static void
-on_progress(uint64_t bytes, uint64_t entries)
+/* One write per line, so that a reader sees whole ones. */
+static int _printf_(2, 3) say(int status, const char *format, ...)
 {
-	(void)dprintf(report_fd, "progress %ju %ju\n", (uintmax_t)bytes, (uintmax_t)entries);
+	char line[BN_IMAGE_ERROR_TEXT + 64];
+	va_list args;
+	int n;
+
+	va_start(args, format);
+	n = vsnprintf(line, sizeof(line), format, args);
+	va_end(args);
+	return bn_io_write_all(status, line, BN_MIN((size_t)n, sizeof(line) - 1));
+}
+
+/* Looks at the clock when there is something to say; no timer says when. A status that nobody reads
+ * any more ends the work: whoever started it is gone. */
+static int
+report_progress(void *userdata, uint64_t bytes, uint64_t entries)
+{
+	Progress *progress = userdata;
+	struct timespec t;
+	int64_t now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	now = (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+	if (now - progress->last_ns < PROGRESS_NS)
+		return 0;
+	progress->last_ns = now;
+	return say(progress->status, "progress %llu %llu\n", (unsigned long long)bytes,
+		   (unsigned long long)entries);
 }
 
 static int
-report_error(const ImageError *error)
+say_done(const Options *o, const BnImageResult *result)
 {
-	(void)dprintf(report_fd, "error %s %s\n", error->keyword, error->text);
-	return 1;
+	char digest[2 * BN_IMAGE_DIGEST_SIZE + 1] = "-";
+
+	if (!o->blank)
+		bn_str_hex(result->digest, sizeof(result->digest), digest);
+	return say(o->status, "done %s %llu %llu %llu %d %s\n", digest,
+		   (unsigned long long)result->bytes, (unsigned long long)result->allocated_bytes,
+		   (unsigned long long)result->entries, result->has_init,
+		   result->has_init ? result->init : "-");
 }
 
 static int
-run_import(const Options *options)
+run(const Options *o)
 {
-	ImportResult result;
-	ImageError error = {};
-	struct stat st = {};
+	Progress progress = { .status = o->status };
+	BnImageRequest image = { .input = o->input,
+				 .output = o->output,
+				 .max_bytes = o->max_bytes,
+				 .max_entries = o->max_entries,
+				 .progress = report_progress,
+				 .userdata = &progress };
+	BnBlankRequest blank = { .output = o->output, .size_bytes = o->size, .label = o->label };
+	BnImageResult result;
+	BnImageError error;
+	int r = o->blank ? bn_blank_write(&blank, &result, &error)
+			 : bn_image_write(&image, &result, &error);
 
-	if (import_archive((int)options->input, (int)options->output, on_progress, &result,
-			   &error) < 0)
-		return report_error(&error);
-	(void)fstat((int)options->output, &st);
-	(void)dprintf(report_fd, "done %s %ju %ju %ju %d %s\n", result.digest,
-		      (uintmax_t)st.st_size, (uintmax_t)st.st_blocks * 512,
-		      (uintmax_t)result.entries, *result.init != '\0',
-		      *result.init ? result.init : "-");
+	if (r >= 0)
+		return say_done(o, &result) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+	(void)say(o->status, "error %s %s\n", bn_image_fault_to_string(error.fault), error.text);
+	return EXIT_FAILURE;
+}
+
+static int
+parse_fd(const char *text, int *ret)
+{
+	uint64_t value;
+	int r = bn_str_parse_u64(text, 1 << 20, &value);
+
+	if (r >= 0 && fcntl((int)value, F_GETFD) < 0)
+		r = bn_errno();
+	if (r >= 0)
+		*ret = (int)value;
+	return r;
+}
+
+static int
+parse_option(Options *o, int option, const char *value)
+{
+	switch (option) {
+	case 'i':
+		return parse_fd(value, &o->input);
+	case 'o':
+		return parse_fd(value, &o->output);
+	case 's':
+		return parse_fd(value, &o->status);
+	case 'b':
+		return bn_str_parse_u64(value, INT64_MAX, &o->max_bytes);
+	case 'e':
+		return bn_str_parse_u64(value, BN_IMAGE_ENTRIES_MAX, &o->max_entries);
+	case 'z':
+		return bn_str_parse_u64(value, INT64_MAX, &o->size);
+	case 'l':
+		o->label = value;
+		return 0;
+	case 'B':
+		o->blank = true;
+		return 0;
+	default:
+		return -EINVAL;
+	}
+}
+
+static int
+parse_options(int argc, char **argv, Options *o)
+{
+	static const struct option options[] = {
+		{ "input", required_argument, NULL, 'i' },
+		{ "output", required_argument, NULL, 'o' },
+		{ "status", required_argument, NULL, 's' },
+		{ "max-bytes", required_argument, NULL, 'b' },
+		{ "max-entries", required_argument, NULL, 'e' },
+		{ "blank", no_argument, NULL, 'B' },
+		{ "size", required_argument, NULL, 'z' },
+		{ "label", required_argument, NULL, 'l' },
+		{},
+	};
+	int option, index = 0;
+
+	while ((option = getopt_long(argc, argv, "", options, &index)) >= 0) {
+		int r = option == '?' ? -EINVAL : parse_option(o, option, optarg);
+
+		if (r < 0 && option != '?')
+			(void)dprintf(STDERR_FILENO, "banger-image-writer: --%s %s: %s\n",
+				      options[index].name, optarg, strerror(-r));
+		if (r < 0)
+			return r;
+	}
+	if (optind < argc || o->output < 0 || o->blank == (o->input >= 0) ||
+	    o->blank != (o->size > 0))
+		return -EINVAL;
 	return 0;
-}
-
-static int
-run_blank(const Options *options)
-{
-	ImageError error = {};
-
-	if (ext4_create_blank((int)options->output, options->size, options->label, &error) < 0)
-		return report_error(&error);
-	(void)dprintf(report_fd, "done\n");
-	return 0;
-}
-
-static int
-usage(FILE *out)
-{
-	(void)fputs(
-		"usage: banger-image-writer --input FD --output FD [--status FD]\n"
-		"       banger-image-writer --blank --size BYTES [--label TEXT] --output FD [--status FD]\n"
-		"Makes an ext4 image of a tar archive, or an empty ext4 disk. Run by bangerd.\n",
-		out);
-	return out == stdout ? 0 : 2;
 }
 
 int
 main(int argc, char **argv)
 {
-	static const struct option table[] = {
-		{ "blank", no_argument, NULL, 'b' },
-		{ "input", required_argument, NULL, 'i' },
-		{ "output", required_argument, NULL, 'o' },
-		{ "status", required_argument, NULL, 's' },
-		{ "size", required_argument, NULL, 'z' },
-		{ "label", required_argument, NULL, 'l' },
-		{ "help", no_argument, NULL, 'h' },
-		{},
-	};
-	Options options = { .input = UINT64_MAX, .output = UINT64_MAX, .status = UINT64_MAX };
-	int c, r = 0;
+	Options o = { .input = -1, .output = -1, .status = STDOUT_FILENO };
+	int fds[3], r;
+	size_t n = 0;
 
-	while ((c = getopt_long(argc, argv, "", table, NULL)) >= 0 && r >= 0) {
-		if (c == 'b')
-			options.blank = true;
-		else if (c == 'i')
-			r = bn_str_parse_u64(optarg, 1023, &options.input);
-		else if (c == 'o')
-			r = bn_str_parse_u64(optarg, 1023, &options.output);
-		else if (c == 's')
-			r = bn_str_parse_u64(optarg, 1023, &options.status);
-		else if (c == 'z')
-			r = bn_str_parse_u64(optarg, BN_DISK_MAX, &options.size);
-		else if (c == 'l')
-			options.label = optarg;
-		else
-			return usage(c == 'h' ? stdout : stderr);
+	if (argc == 2 && strcmp(argv[1], "--help") == 0)
+		return bn_io_write_all(STDOUT_FILENO, usage, strlen(usage)) < 0;
+	if (parse_options(argc, argv, &o) < 0) {
+		(void)dprintf(STDERR_FILENO, "%s", usage);
+		return 2;
 	}
-	if (r < 0 || optind != argc || options.output == UINT64_MAX ||
-	    (options.blank ? options.size < BN_DISK_MIN : options.input == UINT64_MAX))
-		return usage(stderr);
-	if (options.status != UINT64_MAX)
-		report_fd = (int)options.status;
-	(void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-	return options.blank ? run_blank(&options) : run_import(&options);
+	(void)signal(SIGPIPE, SIG_IGN);
+	/* Over RLIMIT_FSIZE a write shall fail, and be told, rather than kill. */
+	(void)signal(SIGXFSZ, SIG_IGN);
+	/* libarchive turns the UTF-8 of extended headers into the locale's characters: so that every
+	 * name comes out as the bytes it is, whatever the caller's language. */
+	(void)setlocale(LC_CTYPE, "C.UTF-8");
+	if (o.input >= 0)
+		fds[n++] = o.input;
+	fds[n++] = o.output;
+	fds[n++] = o.status;
+	r = bn_sandbox_enter(fds, n,
+			     o.blank       ? o.size
+			     : o.max_bytes ? o.max_bytes
+					   : BN_IMAGE_BYTES_MAX);
+	if (r < 0) {
+		(void)say(o.status, "error INTERNAL the sandbox could not be entered: %s\n",
+			  strerror(-r));
+		return EXIT_FAILURE;
+	}
+	return run(&o);
 }

@@ -118,6 +118,11 @@ parse_keyword(const char *keyword, BangerError otherwise)
 		BangerError code;
 	} table[] = {
 		{ "NO_SPACE", BANGER_ERROR_NO_SPACE },
+		/* Nothing that correcting an archive would mend. */
+		{ "READ", BANGER_ERROR_FAILED },
+		{ "WRITE", BANGER_ERROR_FAILED },
+		{ "NO_MEMORY", BANGER_ERROR_FAILED },
+		{ "INTERNAL", BANGER_ERROR_FAILED },
 		{ "TOOL_MISSING", BANGER_ERROR_TOOL_MISSING },
 		{ "INVALID_ARGUMENT", BANGER_ERROR_INVALID_ARGUMENT },
 		{ "NOT_FOUND", BANGER_ERROR_NOT_FOUND },
