@@ -90,6 +90,29 @@ fill_spec(BangerVm *self, BnVmmSpec *ret, GError **error)
 }
 
 static void
+on_withdrawn(GObject *source, GAsyncResult *result, gpointer data)
+{
+	g_autoptr(GTask) step = data;
+	BangerPrivileged *privileged = BANGER_PRIVILEGED(source);
+	g_autoptr(GError) error = NULL;
+	g_autofree char *ended = NULL;
+
+	(void)BANGER_PRIVILEGED_GET_IFACE(privileged)
+		->release_finish(privileged, result, &ended, &error);
+	g_task_return_new_error(step, BANGER_ERROR, BANGER_ERROR_CANCELLED, "cancelled");
+}
+
+/* Giving up the wait does not take the request back, and what it may bring is nobody's. Of one VM the helper does one
+ * thing after the other, so this comes behind it. */
+static void
+withdraw_launch(BangerVm *self, GTask *step)
+{
+	BANGER_PRIVILEGED_GET_IFACE(self->ports->privileged)
+		->release(self->ports->privileged, self->spec->id, self->operation, on_withdrawn,
+			  g_object_ref(step));
+}
+
+static void
 on_launched(GObject *source, GAsyncResult *result, gpointer data)
 {
 	g_autoptr(GTask) step = data;
@@ -102,7 +125,10 @@ on_launched(GObject *source, GAsyncResult *result, gpointer data)
 	banger_disks_clear(&self->disks);
 	if (!BANGER_PRIVILEGED_GET_IFACE(privileged)
 		     ->launch_finish(privileged, result, &handles, &error)) {
-		g_task_return_error(step, g_steal_pointer(&error));
+		if (banger_error_is_cancelled(error))
+			withdraw_launch(self, step);
+		else
+			g_task_return_error(step, g_steal_pointer(&error));
 		return;
 	}
 	stamp(self, "launched");

@@ -150,7 +150,9 @@ class FullDisk(unittest.TestCase):
         world.kill(dev.pid_of('bangerd'))
         writer.communicate()
         self.assertEqual(writer.returncode, 125)
-        self.assertEqual(dev.show('full')['state'], 'paused')
+        while (state := dev.show('full')['state']) == 'starting':
+            time.sleep(0.1)
+        self.assertEqual(state, 'paused')
         self.assertEqual(dev.banger('vm', 'exec', 'full', '--', 'true').returncode, 125)
         self.make_space()
         dev.must('vm', 'start', 'full')
