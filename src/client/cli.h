@@ -66,7 +66,7 @@ GVariant *cli_wait(Cli *cli, const char *job, GError **error);
 /* A question on the terminal; `otherwise` where there is none. */
 bool cli_ask(Cli *cli, bool otherwise, const char *format, ...) G_GNUC_PRINTF(3, 4);
 
-/* Runs a command in a VM on this process's standard streams. Its exit status, or CLI_OWN_FAILURE. */
+/* A command in a VM on this process's standard streams. */
 typedef struct CliExec {
 	char **argv;
 	char **environment;
@@ -77,7 +77,12 @@ typedef struct CliExec {
 /* $TERM, or NULL. */
 const char *cli_terminal_kind(void);
 
-int cli_exec(Cli *cli, BangerDBusVM *vm, const CliExec *exec);
+/* Asks for the command, one at a time; it begins as soon as the VM can run it. False after it has said what is
+ * wrong. */
+bool cli_exec_begin(Cli *cli, BangerDBusVM *vm, const CliExec *exec);
+/* Stays with it to its end: its exit status, or CLI_OWN_FAILURE. Leaving it out hangs up on the command when this
+ * process ends. */
+int cli_exec_finish(void);
 
 int cmd_vm_run(Cli *cli, int argc, char **argv);
 int cmd_vm_create(Cli *cli, int argc, char **argv);

@@ -83,24 +83,30 @@ print_name(Cli *cli, const char *path)
 	return CLI_OK;
 }
 
-/* Starts it, then runs the command; the progress is shown until the guest is there. */
+/* The command is asked for at once, so that it begins without another word; the progress is shown until the guest
+ * is there. */
 static int
 run_in(Cli *cli, RunOptions *options, const char *path, const char *job, char **argv)
 {
 	GError *error = NULL;
 	g_autoptr(BangerDBusVM) vm = cli_vm(cli, path, &error);
-	g_autoptr(GVariant) started = vm ? cli_wait(cli, job, &error) : NULL;
+	g_autoptr(GVariant) started = NULL;
 	const CliExec exec = { .argv = argv,
 			       .environment = options->environment,
 			       .user = options->user,
 			       .workdir = options->workdir };
 	int status;
 
+	if (!vm)
+		return fail_own(error);
+	if (!options->detach && !cli_exec_begin(cli, vm, &exec))
+		return CLI_OWN_FAILURE;
+	started = cli_wait(cli, job, &error);
 	if (!started)
 		return fail_own(error);
 	if (options->detach)
 		return print_name(cli, path);
-	status = cli_exec(cli, vm, &exec);
+	status = cli_exec_finish();
 	if (options->remove)
 		delete_vm(cli, vm);
 	return status;
@@ -195,11 +201,13 @@ exec_in(Cli *cli, int argc, char **argv, bool shell)
 	command = argv + 2;
 	if (*command && g_str_equal(*command, "--"))
 		command++;
-	return cli_exec(cli, vm,
-			&(CliExec){ .argv = shell ? NULL : command,
-				    .environment = environment,
-				    .user = user,
-				    .workdir = workdir });
+	if (!cli_exec_begin(cli, vm,
+			    &(CliExec){ .argv = shell ? NULL : command,
+					.environment = environment,
+					.user = user,
+					.workdir = workdir }))
+		return CLI_OWN_FAILURE;
+	return cli_exec_finish();
 }
 
 int

@@ -307,24 +307,30 @@ conclude(Exec *exec)
 	return exec->signal_number ? 128 + (int)exec->signal_number : (int)exec->status;
 }
 
-int
-cli_exec(Cli *cli, BangerDBusVM *vm, const CliExec *spec)
-{
-	static Exec exec;
-	guint sources[4];
-	gulong closed;
-	int status;
+/* A process runs one command at a time. */
+static Exec exec;
 
+bool
+cli_exec_begin(Cli *cli, BangerDBusVM *vm, const CliExec *spec)
+{
 	exec = (Exec){ .cli = cli,
-		       .vm = vm,
+		       .vm = g_object_ref(vm),
 		       .near = { -1, -1, -1 },
 		       .tty = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO),
 		       .loop = g_main_loop_new(NULL, FALSE) };
 	(void)signal(SIGPIPE, SIG_IGN);
-	if (!call(&exec, spec)) {
-		(void)fprintf(stderr, "banger: %s\n", g_strerror(errno));
-		return CLI_OWN_FAILURE;
-	}
+	if (call(&exec, spec))
+		return true;
+	(void)fprintf(stderr, "banger: %s\n", g_strerror(errno));
+	return false;
+}
+
+static void
+run(void)
+{
+	guint sources[4];
+	gulong closed;
+
 	if (exec.tty)
 		make_raw();
 	watch(&exec.input, STDIN_FILENO, G_IO_IN | G_IO_HUP | G_IO_ERR, on_input, &exec);
@@ -334,12 +340,21 @@ cli_exec(Cli *cli, BangerDBusVM *vm, const CliExec *spec)
 	sources[1] = g_unix_signal_add(SIGTERM, on_terminate, &exec);
 	sources[2] = g_unix_signal_add(SIGHUP, on_hangup, &exec);
 	sources[3] = g_unix_signal_add(SIGWINCH, on_resize, &exec);
-	closed = g_signal_connect(cli->bus, "closed", G_CALLBACK(on_vanished), &exec);
-	g_main_loop_run(exec.loop);
+	closed = g_signal_connect(exec.cli->bus, "closed", G_CALLBACK(on_vanished), &exec);
+	if (!exec.error)
+		g_main_loop_run(exec.loop);
 	restore_terminal();
-	g_signal_handler_disconnect(cli->bus, closed);
+	g_signal_handler_disconnect(exec.cli->bus, closed);
 	for (size_t i = 0; i < G_N_ELEMENTS(sources); i++)
 		(void)g_source_remove(sources[i]);
+}
+
+int
+cli_exec_finish(void)
+{
+	int status;
+
+	run();
 	drop(&exec.input);
 	drop(&exec.feed);
 	for (int i = 0; i < 3; i++) {
@@ -349,5 +364,6 @@ cli_exec(Cli *cli, BangerDBusVM *vm, const CliExec *spec)
 	g_main_loop_unref(exec.loop);
 	status = conclude(&exec);
 	g_clear_error(&exec.error);
+	g_object_unref(exec.vm);
 	return status;
 }
