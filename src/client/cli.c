@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "client/help.h"
 #include "service/base/error.h"
 #include "service/base/names.h"
 #include "service/base/random-id.h"
@@ -22,6 +23,8 @@ cli_parse(const GOptionEntry *entries, int *argc, char ***argv, int least, int m
 	g_autoptr(GError) error = NULL;
 	int n;
 
+	if (help_describe(entries))
+		return false;
 	g_option_context_set_help_enabled(context, FALSE);
 	/* What stands behind the first other argument may be somebody else's options. */
 	g_option_context_set_strict_posix(context, most < 0);
@@ -38,11 +41,11 @@ cli_parse(const GOptionEntry *entries, int *argc, char ***argv, int least, int m
 	}
 	n = *argc - 1;
 	if (n < least) {
-		(void)cli_usage("something is missing behind '%s'", (*argv)[0]);
+		(void)cli_usage(_("something is missing behind '%s'"), (*argv)[0]);
 		return false;
 	}
 	if (most >= 0 && n > most) {
-		(void)cli_usage("'%s' is one argument too many", (*argv)[most + 1]);
+		(void)cli_usage(_("'%s' is one argument too many"), (*argv)[most + 1]);
 		return false;
 	}
 	return true;
@@ -65,8 +68,8 @@ cli_connect(Cli *cli)
 	}
 	if (!cli->manager) {
 		(void)fprintf(stderr,
-			      "banger: there is no session bus: %s\n"
-			      "banger: log in as a user with one, or try 'dbus-run-session'\n",
+			      _("banger: there is no session bus: %s\n"
+				"banger: log in as a user with one, or try 'dbus-run-session'\n"),
 			      error->message);
 		return false;
 	}
@@ -114,20 +117,22 @@ hint(const GError *error)
 {
 	static const char *const hints[_BANGER_ERROR_MAX] = {
 		[BANGER_ERROR_NOT_FOUND] =
-			"see 'banger vm list', 'banger image list', 'banger kernel list'",
-		[BANGER_ERROR_AMBIGUOUS] = "give more of the id, or the name",
-		[BANGER_ERROR_ALREADY_EXISTS] = "choose another name, or delete the old one",
-		[BANGER_ERROR_NO_SPACE] = "free some space: 'banger image list', 'banger vm list'",
-		[BANGER_ERROR_NOT_AUTHORIZED] =
-			"ask an administrator to add you to the group 'banger', or for a polkit rule",
-		[BANGER_ERROR_HELPER_UNAVAILABLE] = "'banger doctor' looks for the cause",
-		[BANGER_ERROR_VMM_UNAVAILABLE] = "'banger doctor' looks for the cause",
-		[BANGER_ERROR_KVM_UNUSABLE] = "use '--accelerator auto'",
-		[BANGER_ERROR_GUEST_UNREACHABLE] = "'banger vm logs' shows what the guest said",
-		[BANGER_ERROR_QUOTA_REACHED] = "delete what is not needed, or ask an administrator",
+			N_("see 'banger vm list', 'banger image list', 'banger kernel list'"),
+		[BANGER_ERROR_AMBIGUOUS] = N_("give more of the id, or the name"),
+		[BANGER_ERROR_ALREADY_EXISTS] = N_("choose another name, or delete the old one"),
+		[BANGER_ERROR_NO_SPACE] =
+			N_("free some space: 'banger image list', 'banger vm list'"),
+		[BANGER_ERROR_NOT_AUTHORIZED] = N_(
+			"ask an administrator to add you to the group 'banger', or for a polkit rule"),
+		[BANGER_ERROR_HELPER_UNAVAILABLE] = N_("'banger doctor' looks for the cause"),
+		[BANGER_ERROR_VMM_UNAVAILABLE] = N_("'banger doctor' looks for the cause"),
+		[BANGER_ERROR_KVM_UNUSABLE] = N_("use '--accelerator auto'"),
+		[BANGER_ERROR_GUEST_UNREACHABLE] = N_("'banger vm logs' shows what the guest said"),
+		[BANGER_ERROR_QUOTA_REACHED] =
+			N_("delete what is not needed, or ask an administrator"),
 	};
 
-	return error->domain == BANGER_ERROR ? hints[error->code] : NULL;
+	return error->domain == BANGER_ERROR && hints[error->code] ? _(hints[error->code]) : NULL;
 }
 
 int
@@ -139,8 +144,8 @@ cli_fail(const GError *error)
 
 	if (g_error_matches(own, G_DBUS_ERROR, G_DBUS_ERROR_NO_REPLY) ||
 	    g_error_matches(own, G_IO_ERROR, G_IO_ERROR_CLOSED)) {
-		(void)fputs("banger: bangerd went away\n"
-			    "banger: what runs goes on; 'banger vm list' starts it again\n",
+		(void)fputs(_("banger: bangerd went away\n"
+			      "banger: what runs goes on; 'banger vm list' starts it again\n"),
 			    stderr);
 		return CLI_FAILED;
 	}
@@ -162,7 +167,7 @@ cli_usage(const char *format, ...)
 	va_start(args, format);
 	text = g_strdup_vprintf(format, args);
 	va_end(args);
-	(void)fprintf(stderr, "banger: %s\nbanger: see 'banger --help'\n", text);
+	(void)fprintf(stderr, _("banger: %s\nbanger: see 'banger --help'\n"), text);
 	return CLI_USAGE;
 }
 

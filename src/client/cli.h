@@ -3,6 +3,7 @@
 #pragma once
 
 #include <gio/gio.h>
+#include <glib/gi18n.h>
 #include <stdbool.h>
 
 #include "banger-dbus.h"
@@ -20,6 +21,7 @@ typedef struct Cli {
 	bool json;
 	bool quiet;
 	bool no_ask;
+	bool tell_stages; /* also where nobody watches: for jobs that take minutes */
 	GDBusConnection *bus;
 	BangerDBusManager *manager;
 } Cli;
@@ -29,13 +31,14 @@ typedef struct Command {
 	const char *verb;      /* NULL: the noun alone is the command */
 	const char *arguments; /* for the usage line */
 	const char *summary;
+	const char *details; /* for its own help, or NULL */
 	int (*run)(Cli *cli, int argc, char **argv);
 } Command;
 
-/* The one table: dispatch, help and completion come from it. Ends with a NULL noun. */
+/* The one table: dispatch, help, completion and the manual page come from it. Ends with a NULL noun. */
 extern const Command commands[];
 
-/* Reads a command's options: false after it has said what is wrong. What is left in argv are the other
+/* Reads a command's options, and is the first thing a command does: false after it has said what is wrong. What is left in argv are the other
  * arguments. `least` and `most` bound their number; most < 0: any. */
 bool cli_parse(const GOptionEntry *entries, int *argc, char ***argv, int least, int most);
 

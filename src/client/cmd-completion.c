@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "client/cli.h"
+#include "client/help.h"
 
 static char *
 list_nouns(void)
@@ -48,6 +49,14 @@ print_bash(void)
 		if (*verbs)
 			(void)printf("\t\t%s) COMPREPLY=($(compgen -W '%s' -- \"$cur\")) ;;\n",
 				     *noun, verbs);
+	}
+	(void)puts("\t\tesac ;;\n\t*) case \"${COMP_WORDS[1]} ${COMP_WORDS[2]}\" in");
+	for (const Command *c = commands; c->noun; c++) {
+		if (!c->verb)
+			continue;
+		(void)printf("\t\t'%s %s') COMPREPLY=($(compgen -W '--help", c->noun, c->verb);
+		help_print_words(c);
+		(void)puts("' -- \"$cur\")) ;;");
 	}
 	(void)puts("\t\tesac ;;\n\tesac\n}\ncomplete -o default -F _banger banger");
 }

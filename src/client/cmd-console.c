@@ -55,7 +55,8 @@ cmd_vm_logs(Cli *cli, int argc, char **argv)
 {
 	gboolean follow = FALSE;
 	const GOptionEntry entries[] = {
-		{ "follow", 'f', 0, G_OPTION_ARG_NONE, &follow, NULL, NULL },
+		{ "follow", 'f', 0, G_OPTION_ARG_NONE, &follow, N_("go on showing what comes"),
+		  NULL },
 		{ NULL },
 	};
 	g_autoptr(BangerDBusVM) vm = NULL;
@@ -138,7 +139,7 @@ cmd_vm_console(Cli *cli, int argc, char **argv)
 		return fail(error);
 	terminal = tcgetattr(STDIN_FILENO, &saved) == 0;
 	if (terminal) {
-		(void)fputs("Ctrl-] leaves the console.\r\n", stderr);
+		(void)fputs(_("Ctrl-] leaves the console.\r\n"), stderr);
 		raw = saved;
 		cfmakeraw(&raw);
 		(void)tcsetattr(STDIN_FILENO, TCSADRAIN, &raw);

@@ -8,7 +8,13 @@
 int
 cmd_doctor(Cli *cli, int argc, char **argv)
 {
-	static const char *const columns[] = { "result", "check", "finding", "remedy", NULL };
+	static const OutColumn columns[] = {
+		{ "result", OUT_TEXT },
+		{ "check", OUT_TEXT },
+		{ "finding", OUT_TEXT },
+		{ "remedy", OUT_TEXT },
+		{},
+	};
 	g_autoptr(OutTable) table = out_table_new(columns);
 	g_autoptr(GVariant) rows = NULL;
 	g_autoptr(GError) error = NULL;
@@ -24,8 +30,7 @@ cmd_doctor(Cli *cli, int argc, char **argv)
 						    &error)) {
 		(void)g_dbus_error_strip_remote_error(error);
 		out_table_add(table, "FAIL", "bangerd", error->message,
-			      "see 'journalctl --user -u bangerd', or start it by hand to see why",
-			      NULL);
+			      "see 'journalctl --user -u bangerd', or start it by hand to see why");
 		out_table_print(table, cli->json);
 		return CLI_FAILED;
 	}
@@ -35,7 +40,7 @@ cmd_doctor(Cli *cli, int argc, char **argv)
 
 		if (g_str_equal(result, "fail"))
 			status = CLI_FAILED;
-		out_table_add(table, upper, check, finding, remedy, NULL);
+		out_table_add(table, upper, check, finding, remedy);
 	}
 	out_table_print(table, cli->json);
 	return status;

@@ -18,11 +18,15 @@ cmd_image_build(Cli *cli, int argc, char **argv)
 	g_auto(GStrv) packages = NULL;
 	gboolean make_default = FALSE;
 	const GOptionEntry entries[] = {
-		{ "name", 0, 0, G_OPTION_ARG_STRING, &name, NULL, NULL },
-		{ "suite", 0, 0, G_OPTION_ARG_STRING, &suite, NULL, NULL },
-		{ "package", 0, 0, G_OPTION_ARG_STRING_ARRAY, &packages, NULL, NULL },
-		{ "mirror", 0, 0, G_OPTION_ARG_STRING, &mirror, NULL, NULL },
-		{ "default", 0, 0, G_OPTION_ARG_NONE, &make_default, NULL, NULL },
+		{ "name", 0, 0, G_OPTION_ARG_STRING, &name, N_("the image's name"), N_("NAME") },
+		{ "suite", 0, 0, G_OPTION_ARG_STRING, &suite,
+		  N_("the Debian release; otherwise bookworm"), N_("SUITE") },
+		{ "package", 0, 0, G_OPTION_ARG_STRING_ARRAY, &packages,
+		  N_("add a package; may be repeated"), N_("PACKAGE") },
+		{ "mirror", 0, 0, G_OPTION_ARG_STRING, &mirror,
+		  N_("fetch from this mirror; otherwise from the host's"), N_("URL") },
+		{ "default", 0, 0, G_OPTION_ARG_NONE, &make_default,
+		  N_("make it the one a VM gets where none is named"), NULL },
 		{ NULL },
 	};
 	GError *error = NULL;
@@ -55,8 +59,9 @@ cmd_image_import(Cli *cli, int argc, char **argv)
 	g_autofree char *name = NULL, *job = NULL;
 	gboolean make_default = FALSE;
 	const GOptionEntry entries[] = {
-		{ "name", 0, 0, G_OPTION_ARG_STRING, &name, NULL, NULL },
-		{ "default", 0, 0, G_OPTION_ARG_NONE, &make_default, NULL, NULL },
+		{ "name", 0, 0, G_OPTION_ARG_STRING, &name, N_("the image's name"), N_("NAME") },
+		{ "default", 0, 0, G_OPTION_ARG_NONE, &make_default,
+		  N_("make it the one a VM gets where none is named"), NULL },
 		{ NULL },
 	};
 	g_autoptr(GUnixFDList) fds = g_unix_fd_list_new();
@@ -67,7 +72,7 @@ cmd_image_import(Cli *cli, int argc, char **argv)
 	if (!cli_parse(entries, &argc, &argv, 1, 1))
 		return CLI_USAGE;
 	if (!name)
-		return cli_usage("--name is missing");
+		return cli_usage(_("--name is missing"));
 	file = g_str_equal(argv[1], "-") ? dup(STDIN_FILENO) : open(argv[1], O_RDONLY | O_CLOEXEC);
 	if (file < 0) {
 		(void)fprintf(stderr, "banger: %s: %s\n", argv[1], g_strerror(errno));
@@ -90,18 +95,23 @@ cmd_image_import(Cli *cli, int argc, char **argv)
 static void
 add_row(OutTable *table, GVariant *image, bool is_default)
 {
-	g_autofree char *usage = out_size(cli_number(image, "DiskUsage"));
-	g_autofree char *created = out_time((gint64)cli_number(image, "Created"));
-
-	out_table_add(table, cli_text(image, "Name"), is_default ? "yes" : "", usage,
-		      cli_text(image, "Init"), cli_text(image, "Source"), created,
-		      cli_text(image, "Id"), cli_text(image, "Digest"), NULL);
+	out_table_add(table, cli_text(image, "Name"), (guint64)is_default,
+		      cli_number(image, "DiskUsage"), cli_text(image, "Init"),
+		      cli_text(image, "Source"), cli_number(image, "Created"),
+		      cli_text(image, "Id"), cli_text(image, "Digest"));
 }
 
 static const ObjectKind kind = {
 	.interface = "org.banger.Image",
-	.columns = (const char *const[]){ "name", "default", "disk", "init", "source", "created",
-					  "id", "digest", NULL },
+	.columns = (const OutColumn[]){ { "name", OUT_TEXT },
+					{ "default", OUT_YES },
+					{ "disk", OUT_SIZE },
+					{ "init", OUT_TEXT },
+					{ "source", OUT_TEXT },
+					{ "created", OUT_TIME },
+					{ "id", OUT_TEXT },
+					{ "digest", OUT_TEXT },
+					{} },
 	.add_row = add_row,
 	.find = banger_dbus_manager_call_find_image_sync,
 };

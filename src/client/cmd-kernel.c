@@ -41,14 +41,22 @@ cmd_kernel_import(Cli *cli, int argc, char **argv)
 	g_autofree char *suite = NULL, *mirror = NULL;
 	gboolean fetch = FALSE, make_default = FALSE;
 	const GOptionEntry entries[] = {
-		{ "name", 0, 0, G_OPTION_ARG_STRING, &name, NULL, NULL },
-		{ "package", 0, 0, G_OPTION_ARG_FILENAME, &package, NULL, NULL },
-		{ "vmlinuz", 0, 0, G_OPTION_ARG_FILENAME, &vmlinuz, NULL, NULL },
-		{ "modules", 0, 0, G_OPTION_ARG_FILENAME, &modules, NULL, NULL },
-		{ "fetch", 0, 0, G_OPTION_ARG_NONE, &fetch, NULL, NULL },
-		{ "suite", 0, 0, G_OPTION_ARG_STRING, &suite, NULL, NULL },
-		{ "mirror", 0, 0, G_OPTION_ARG_STRING, &mirror, NULL, NULL },
-		{ "default", 0, 0, G_OPTION_ARG_NONE, &make_default, NULL, NULL },
+		{ "name", 0, 0, G_OPTION_ARG_STRING, &name,
+		  N_("the kernel's name; otherwise its release"), N_("NAME") },
+		{ "package", 0, 0, G_OPTION_ARG_FILENAME, &package,
+		  N_("take it from a Debian kernel package"), N_("FILE") },
+		{ "vmlinuz", 0, 0, G_OPTION_ARG_FILENAME, &vmlinuz, N_("take this kernel image"),
+		  N_("FILE") },
+		{ "modules", 0, 0, G_OPTION_ARG_FILENAME, &modules,
+		  N_("with its modules, from a tar archive with lib/modules/RELEASE"), N_("FILE") },
+		{ "fetch", 0, 0, G_OPTION_ARG_NONE, &fetch,
+		  N_("fetch Debian's kernel for clouds, with apt's signature checks"), NULL },
+		{ "suite", 0, 0, G_OPTION_ARG_STRING, &suite,
+		  N_("of this Debian release; otherwise bookworm"), N_("SUITE") },
+		{ "mirror", 0, 0, G_OPTION_ARG_STRING, &mirror,
+		  N_("fetch from this mirror; otherwise from the host's"), N_("URL") },
+		{ "default", 0, 0, G_OPTION_ARG_NONE, &make_default,
+		  N_("make it the one a VM gets where none is named"), NULL },
 		{ NULL },
 	};
 	g_autoptr(GUnixFDList) fds = g_unix_fd_list_new();
@@ -58,9 +66,9 @@ cmd_kernel_import(Cli *cli, int argc, char **argv)
 	if (!cli_parse(entries, &argc, &argv, 0, 1))
 		return CLI_USAGE;
 	if (argc > 1 && !fetch)
-		return cli_usage("'%s' is one argument too many", argv[1]);
+		return cli_usage(_("'%s' is one argument too many"), argv[1]);
 	if (fetch + (package != NULL) + (vmlinuz != NULL) != 1)
-		return cli_usage("give one of --fetch, --package and --vmlinuz");
+		return cli_usage(_("give one of --fetch, --package and --vmlinuz"));
 	cli_options_init(&options);
 	if (!add_file(&options, fds, "package", package) ||
 	    !add_file(&options, fds, "vmlinuz", vmlinuz) ||
@@ -90,18 +98,23 @@ cmd_kernel_import(Cli *cli, int argc, char **argv)
 static void
 add_row(OutTable *table, GVariant *kernel, bool is_default)
 {
-	g_autofree char *usage = out_size(cli_number(kernel, "DiskUsage"));
-	g_autofree char *created = out_time((gint64)cli_number(kernel, "Created"));
-
-	out_table_add(table, cli_text(kernel, "Name"), is_default ? "yes" : "",
-		      cli_text(kernel, "Release"), usage, cli_text(kernel, "Source"), created,
-		      cli_text(kernel, "Id"), cli_text(kernel, "Digest"), NULL);
+	out_table_add(table, cli_text(kernel, "Name"), (guint64)is_default,
+		      cli_text(kernel, "Release"), cli_number(kernel, "DiskUsage"),
+		      cli_text(kernel, "Source"), cli_number(kernel, "Created"),
+		      cli_text(kernel, "Id"), cli_text(kernel, "Digest"));
 }
 
 static const ObjectKind kind = {
 	.interface = "org.banger.Kernel",
-	.columns = (const char *const[]){ "name", "default", "release", "disk", "source", "created",
-					  "id", "digest", NULL },
+	.columns = (const OutColumn[]){ { "name", OUT_TEXT },
+					{ "default", OUT_YES },
+					{ "release", OUT_TEXT },
+					{ "disk", OUT_SIZE },
+					{ "source", OUT_TEXT },
+					{ "created", OUT_TIME },
+					{ "id", OUT_TEXT },
+					{ "digest", OUT_TEXT },
+					{} },
 	.add_row = add_row,
 	.find = banger_dbus_manager_call_find_kernel_sync,
 };

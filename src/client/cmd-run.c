@@ -117,13 +117,20 @@ parse_run(RunOptions *o, int *argc, char ***argv)
 {
 	const GOptionEntry entries[] = {
 		CREATE_ENTRIES(o->create),
-		{ "rm", 0, 0, G_OPTION_ARG_NONE, &o->remove, NULL, NULL },
-		{ "detach", 'd', 0, G_OPTION_ARG_NONE, &o->detach, NULL, NULL },
-		{ "dry-run", 0, 0, G_OPTION_ARG_NONE, &o->dry_run, NULL, NULL },
-		{ "yes", 'y', 0, G_OPTION_ARG_NONE, &o->yes, NULL, NULL },
-		{ "env", 'e', 0, G_OPTION_ARG_STRING_ARRAY, &o->environment, NULL, NULL },
-		{ "user", 'u', 0, G_OPTION_ARG_STRING, &o->user, NULL, NULL },
-		{ "workdir", 'w', 0, G_OPTION_ARG_STRING, &o->workdir, NULL, NULL },
+		{ "rm", 0, 0, G_OPTION_ARG_NONE, &o->remove,
+		  N_("delete the VM when the command has ended, or this program dies"), NULL },
+		{ "detach", 'd', 0, G_OPTION_ARG_NONE, &o->detach,
+		  N_("leave the VM running in the background and print its name"), NULL },
+		{ "dry-run", 0, 0, G_OPTION_ARG_NONE, &o->dry_run,
+		  N_("print what would be done, and do nothing"), NULL },
+		{ "yes", 'y', 0, G_OPTION_ARG_NONE, &o->yes,
+		  N_("make a missing default image or kernel without asking"), NULL },
+		{ "env", 'e', 0, G_OPTION_ARG_STRING_ARRAY, &o->environment,
+		  N_("set a variable for the command; may be repeated"), N_("NAME=VALUE") },
+		{ "user", 'u', 0, G_OPTION_ARG_STRING, &o->user,
+		  N_("run the command as this user of the guest; otherwise root"), N_("USER") },
+		{ "workdir", 'w', 0, G_OPTION_ARG_STRING, &o->workdir,
+		  N_("run the command in this directory; otherwise the user's home"), N_("DIR") },
 		{ NULL },
 	};
 	char **dashes = NULL;
@@ -135,12 +142,12 @@ parse_run(RunOptions *o, int *argc, char ***argv)
 		return false;
 	/* What is left was behind "--", or is a path. */
 	if (*argc > 1 && !dashes) {
-		(void)cli_usage("'%s': workspaces do not exist yet; put a command behind '--'",
+		(void)cli_usage(_("'%s': workspaces do not exist yet; put a command behind '--'"),
 				(*argv)[1]);
 		return false;
 	}
 	if (o->detach && (*argc > 1 || o->remove)) {
-		(void)cli_usage("--detach goes with neither a command nor --rm");
+		(void)cli_usage(_("--detach goes with neither a command nor --rm"));
 		return false;
 	}
 	return true;
@@ -182,9 +189,12 @@ exec_in(Cli *cli, int argc, char **argv, bool shell)
 {
 	char **environment = NULL, *user = NULL, *workdir = NULL;
 	const GOptionEntry entries[] = {
-		{ "env", 'e', 0, G_OPTION_ARG_STRING_ARRAY, &environment, NULL, NULL },
-		{ "user", 'u', 0, G_OPTION_ARG_STRING, &user, NULL, NULL },
-		{ "workdir", 'w', 0, G_OPTION_ARG_STRING, &workdir, NULL, NULL },
+		{ "env", 'e', 0, G_OPTION_ARG_STRING_ARRAY, &environment,
+		  N_("set a variable for the command; may be repeated"), N_("NAME=VALUE") },
+		{ "user", 'u', 0, G_OPTION_ARG_STRING, &user,
+		  N_("run the command as this user of the guest; otherwise root"), N_("USER") },
+		{ "workdir", 'w', 0, G_OPTION_ARG_STRING, &workdir,
+		  N_("run the command in this directory; otherwise the user's home"), N_("DIR") },
 		{ NULL },
 	};
 	g_autoptr(BangerDBusVM) vm = NULL;

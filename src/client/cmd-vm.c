@@ -159,14 +159,16 @@ stop(Cli *cli, int argc, char **argv, Verb verb)
 {
 	int timeout_s = 90;
 	const GOptionEntry entries[] = {
-		{ "timeout", 't', 0, G_OPTION_ARG_INT, &timeout_s, NULL, NULL },
+		{ "timeout", 't', 0, G_OPTION_ARG_INT, &timeout_s,
+		  N_("how long the guest may take before it is ended; otherwise 90"),
+		  N_("SECONDS") },
 		{ NULL },
 	};
 
 	if (!cli_parse(entries, &argc, &argv, 1, -1))
 		return CLI_USAGE;
 	if (timeout_s < 0)
-		return cli_usage("--timeout %d: must not be negative", timeout_s);
+		return cli_usage(_("--timeout %d: must not be negative"), timeout_s);
 	return for_each(cli, argv + 1, verb, (guint32)timeout_s);
 }
 
@@ -208,7 +210,8 @@ cmd_vm_kill(Cli *cli, int argc, char **argv)
 {
 	g_autofree char *name = NULL;
 	const GOptionEntry entries[] = {
-		{ "signal", 's', 0, G_OPTION_ARG_STRING, &name, NULL, NULL },
+		{ "signal", 's', 0, G_OPTION_ARG_STRING, &name,
+		  N_("HUP, INT, QUIT, ABRT, KILL (the default), USR1, USR2 or TERM"), N_("NAME") },
 		{ NULL },
 	};
 	guint32 number;
@@ -218,7 +221,7 @@ cmd_vm_kill(Cli *cli, int argc, char **argv)
 	number = parse_signal(name ? name : "KILL");
 	if (number == 0)
 		return cli_usage(
-			"--signal %s: must be HUP, INT, QUIT, ABRT, KILL, USR1, USR2 or TERM",
+			_("--signal %s: must be HUP, INT, QUIT, ABRT, KILL, USR1, USR2 or TERM"),
 			name);
 	return for_each(cli, argv + 1, verb_kill, number);
 }
@@ -228,7 +231,8 @@ cmd_vm_delete(Cli *cli, int argc, char **argv)
 {
 	gboolean force = FALSE;
 	const GOptionEntry entries[] = {
-		{ "force", 'f', 0, G_OPTION_ARG_NONE, &force, NULL, NULL },
+		{ "force", 'f', 0, G_OPTION_ARG_NONE, &force, N_("do not ask, and end what runs"),
+		  NULL },
 		{ NULL },
 	};
 	g_autofree char *names = NULL;
@@ -236,8 +240,9 @@ cmd_vm_delete(Cli *cli, int argc, char **argv)
 	if (!cli_parse(entries, &argc, &argv, 1, -1))
 		return CLI_USAGE;
 	names = g_strjoinv(", ", argv + 1);
-	if (!force && !cli_ask(cli, /* otherwise= */ false, "Destroy %s and their disks?", names)) {
-		(void)fputs("banger: nothing was deleted; -f deletes without asking\n", stderr);
+	if (!force &&
+	    !cli_ask(cli, /* otherwise= */ false, _("Destroy %s and their disks?"), names)) {
+		(void)fputs(_("banger: nothing was deleted; -f deletes without asking\n"), stderr);
 		return CLI_FAILED;
 	}
 	return for_each(cli, argv + 1, verb_delete, (guint32)force);
@@ -254,8 +259,11 @@ name_at(GHashTable *table, const char *path)
 int
 cmd_vm_list(Cli *cli, int argc, char **argv)
 {
-	static const char *const columns[] = { "name", "state",   "image", "vcpus", "memory",
-					       "id",   "created", "error", NULL };
+	static const OutColumn columns[] = {
+		{ "name", OUT_TEXT },    { "state", OUT_TEXT },  { "image", OUT_TEXT },
+		{ "vcpus", OUT_NUMBER }, { "memory", OUT_SIZE }, { "id", OUT_TEXT },
+		{ "created", OUT_TIME }, { "error", OUT_TEXT },  {},
+	};
 	g_autoptr(OutTable) table = out_table_new(columns);
 	g_autoptr(GHashTable) vms = NULL, images = NULL;
 	GError *error = NULL;
@@ -271,16 +279,11 @@ cmd_vm_list(Cli *cli, int argc, char **argv)
 	if (!images)
 		return fail(error);
 	g_hash_table_iter_init(&iter, vms);
-	while (g_hash_table_iter_next(&iter, NULL, &vm)) {
-		g_autofree char *vcpus =
-			g_strdup_printf("%" G_GUINT64_FORMAT, cli_number(vm, "Vcpus"));
-		g_autofree char *memory = out_size(cli_number(vm, "Memory"));
-		g_autofree char *created = out_time((gint64)cli_number(vm, "Created"));
-
+	while (g_hash_table_iter_next(&iter, NULL, &vm))
 		out_table_add(table, cli_text(vm, "Name"), cli_text(vm, "State"),
-			      name_at(images, cli_text(vm, "Image")), vcpus, memory,
-			      cli_text(vm, "Id"), created, cli_text(vm, "LastError"), NULL);
-	}
+			      name_at(images, cli_text(vm, "Image")), cli_number(vm, "Vcpus"),
+			      cli_number(vm, "Memory"), cli_text(vm, "Id"),
+			      cli_number(vm, "Created"), cli_text(vm, "LastError"));
 	out_table_print(table, cli->json);
 	return CLI_OK;
 }
@@ -288,16 +291,28 @@ cmd_vm_list(Cli *cli, int argc, char **argv)
 int
 cmd_vm_show(Cli *cli, int argc, char **argv)
 {
-	static const char *const columns[] = {
-		"name",   "id",      "state",   "error",   "image",       "kernel",
-		"vcpus",  "memory",  "disk",    "vmm",     "accelerator", "accelerator-reason",
-		"driver", "boot-id", "created", "started", NULL,
+	static const OutColumn columns[] = {
+		{ "name", OUT_TEXT },
+		{ "id", OUT_TEXT },
+		{ "state", OUT_TEXT },
+		{ "error", OUT_TEXT },
+		{ "image", OUT_TEXT },
+		{ "kernel", OUT_TEXT },
+		{ "vcpus", OUT_NUMBER },
+		{ "memory", OUT_SIZE },
+		{ "disk", OUT_SIZE },
+		{ "vmm", OUT_TEXT },
+		{ "accelerator", OUT_TEXT },
+		{ "accelerator-reason", OUT_TEXT },
+		{ "driver", OUT_TEXT },
+		{ "boot-id", OUT_TEXT },
+		{ "created", OUT_TIME },
+		{ "started", OUT_TIME },
+		{},
 	};
 	g_autoptr(OutTable) table = out_table_new(columns);
 	g_autoptr(GHashTable) vms = NULL, images = NULL, kernels = NULL;
 	g_autoptr(BangerDBusVM) proxy = NULL;
-	g_autofree char *vcpus = NULL, *memory = NULL, *disk = NULL, *created = NULL,
-			*started = NULL;
 	GError *error = NULL;
 	GVariant *vm;
 
@@ -312,17 +327,13 @@ cmd_vm_show(Cli *cli, int argc, char **argv)
 	if (!kernels)
 		return fail(error);
 	vm = g_hash_table_lookup(vms, g_dbus_proxy_get_object_path(G_DBUS_PROXY(proxy)));
-	vcpus = g_strdup_printf("%" G_GUINT64_FORMAT, cli_number(vm, "Vcpus"));
-	memory = out_size(cli_number(vm, "Memory"));
-	disk = out_size(cli_number(vm, "Disk"));
-	created = out_time((gint64)cli_number(vm, "Created"));
-	started = out_time((gint64)cli_number(vm, "Started"));
 	out_table_add(table, cli_text(vm, "Name"), cli_text(vm, "Id"), cli_text(vm, "State"),
 		      cli_text(vm, "LastError"), name_at(images, cli_text(vm, "Image")),
-		      name_at(kernels, cli_text(vm, "Kernel")), vcpus, memory, disk,
-		      cli_text(vm, "Vmm"), cli_text(vm, "Accelerator"),
-		      cli_text(vm, "AcceleratorReason"), cli_text(vm, "Driver"),
-		      cli_text(vm, "BootId"), created, started, NULL);
+		      name_at(kernels, cli_text(vm, "Kernel")), cli_number(vm, "Vcpus"),
+		      cli_number(vm, "Memory"), cli_number(vm, "Disk"), cli_text(vm, "Vmm"),
+		      cli_text(vm, "Accelerator"), cli_text(vm, "AcceleratorReason"),
+		      cli_text(vm, "Driver"), cli_text(vm, "BootId"), cli_number(vm, "Created"),
+		      cli_number(vm, "Started"));
 	out_table_print_one(table, cli->json);
 	return CLI_OK;
 }

@@ -28,7 +28,7 @@ fill_size(GVariantDict *dict, const char *key, const char *text)
 	if (!text)
 		return true;
 	if (bn_str_parse_size(text, &bytes) < 0) {
-		(void)cli_usage("--%s %s: must be a size like 512M, 4G or 4GiB", key, text);
+		(void)cli_usage(_("--%s %s: must be a size like 512M, 4G or 4GiB"), key, text);
 		return false;
 	}
 	g_variant_dict_insert(dict, key, "t", bytes);
@@ -70,8 +70,11 @@ has_default(gboolean found, GError **own, GError **error, bool *ret)
 static bool
 wait_for(Cli *cli, const char *job, GError **error)
 {
-	g_autoptr(GVariant) result = cli_wait(cli, job, error);
+	g_autoptr(GVariant) result = NULL;
 
+	cli->tell_stages = true;
+	result = cli_wait(cli, job, error);
+	cli->tell_stages = false;
 	return result != NULL;
 }
 
@@ -121,7 +124,7 @@ create_prepare(Cli *cli, const CreateOptions *options, bool yes, GError **error)
 		return true;
 	if (!cli->quiet)
 		(void)fprintf(
-			stderr, "There is no default %s yet. This will %s%s%s, once.\n",
+			stderr, _("There is no default %s yet. This will %s%s%s, once.\n"),
 			image    ? "kernel"
 			: kernel ? "image"
 				 : "image or kernel",
@@ -130,7 +133,7 @@ create_prepare(Cli *cli, const CreateOptions *options, bool yes, GError **error)
 			image ? ""
 			      : "build a Debian image (about 100 MB to fetch, 300 MB of disk)");
 	if (!yes && !cli_ask(cli, /* otherwise= */ true, "Do it?")) {
-		g_set_error(error, BANGER_ERROR, BANGER_ERROR_CANCELLED, "nothing was done");
+		g_set_error(error, BANGER_ERROR, BANGER_ERROR_CANCELLED, _("nothing was done"));
 		return false;
 	}
 	return make_missing(cli, image, kernel, error);

@@ -192,7 +192,7 @@ on_interrupt(gpointer data)
 	if (++exec->interrupts > 1) {
 		g_clear_error(&exec->error);
 		exec->error =
-			g_error_new_literal(BANGER_ERROR, BANGER_ERROR_CANCELLED, "interrupted");
+			g_error_new_literal(BANGER_ERROR, BANGER_ERROR_CANCELLED, _("interrupted"));
 		exec->answered = true;
 		end_if_done(exec);
 	} else {

@@ -17,11 +17,13 @@ fail(GError *error)
 int
 object_finish(Cli *cli, const char *job, GError *error)
 {
-	g_autoptr(GVariant) result = job ? cli_wait(cli, job, &error) : NULL;
+	g_autoptr(GVariant) result = NULL;
 	g_autoptr(GHashTable) images = NULL, kernels = NULL;
 	GVariant *made;
 	const char *path = "";
 
+	cli->tell_stages = true;
+	result = job ? cli_wait(cli, job, &error) : NULL;
 	if (!result)
 		return fail(error);
 	if (!g_variant_lookup(result, "image", "&o", &path))

@@ -7,7 +7,7 @@
 
 typedef struct ObjectKind {
 	const char *interface;
-	const char *const *columns;
+	const OutColumn *columns;
 	void (*add_row)(OutTable *table, GVariant *properties, bool is_default);
 	gboolean (*find)(BangerDBusManager *manager, const char *reference, char **ret_path,
 			 GCancellable *cancellable, GError **error);

@@ -5,20 +5,29 @@
 #include <glib.h>
 #include <stdbool.h>
 
+typedef enum OutKind {
+	OUT_TEXT,   /* const char *; NULL is "" */
+	OUT_NUMBER, /* guint64 */
+	OUT_SIZE,   /* guint64, in bytes: "8.0G" for people, a number for programs */
+	OUT_TIME, /* guint64, µs since 1970, 0: never; local time for people, ISO 8601 in UTC or null for programs */
+	OUT_YES, /* guint64: whether; "yes" or nothing for people */
+} OutKind;
+
+typedef struct OutColumn {
+	const char *name; /* in lower case; NULL ends the columns */
+	OutKind kind;
+} OutColumn;
+
 typedef struct OutTable OutTable;
 
-/* `columns`: their names, in lower case; NULL-terminated and constant. */
-OutTable *out_table_new(const char *const *columns);
+/* `columns` must be constant. */
+OutTable *out_table_new(const OutColumn *columns);
 void out_table_free(OutTable *table);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(OutTable, out_table_free)
 
-/* One value for each column, then NULL. Escaped where it is not safe for a terminal. */
-void out_table_add(OutTable *table, ...) G_GNUC_NULL_TERMINATED;
+/* One value for each column, of its kind. Texts are escaped where they are not safe for a terminal. */
+void out_table_add(OutTable *table, ...);
 /* Prints it: an array of objects, or lines. */
 void out_table_print(const OutTable *table, bool json);
 /* Prints its only row: an object, or a line for each value. */
 void out_table_print_one(const OutTable *table, bool json);
-
-/* "512M", "8.0G"; the caller's to free. */
-char *out_size(guint64 bytes);
-char *out_time(gint64 us);

@@ -31,7 +31,7 @@ draw(Wait *wait, const char *stage, double progress)
 	if (wait->cli->quiet || !*stage)
 		return;
 	if (!isatty(STDERR_FILENO)) {
-		if (g_strcmp0(wait->stage, stage) != 0)
+		if (wait->cli->tell_stages && g_strcmp0(wait->stage, stage) != 0)
 			(void)fprintf(stderr, "%s\n", safe);
 	} else if (progress < 0) {
 		(void)fprintf(stderr, "\r\033[K%s", safe);

@@ -55,14 +55,16 @@ class Ephemeral(Clean):
 
     def test_start_when_interrupted_then_130_and_gone(self):
         client = dev.start('banger', 'vm', 'run', '--rm', '--', 'true')
-        self.assertIn(b'\n', client.stderr.readline())
+        while len(left()['vmms']) == len(self.before['vmms']):
+            time.sleep(0.1)
         client.send_signal(signal.SIGINT)
         client.communicate()
         self.assertEqual(client.returncode, 130)
 
     def test_start_when_client_is_killed_then_gone(self):
         client = dev.start('banger', 'vm', 'run', '--rm', '--', 'true')
-        self.assertIn(b'\n', client.stderr.readline())
+        while len(left()['vmms']) == len(self.before['vmms']):
+            time.sleep(0.1)
         world.kill(client.pid)
         client.communicate()
 
