@@ -21,6 +21,7 @@ typedef struct Cli {
 	bool json;
 	bool quiet;
 	bool no_ask;
+	bool interrupted; /* while a job was waited for */
 	bool tell_stages; /* also where nobody watches: for jobs that take minutes */
 	GDBusConnection *bus;
 	BangerDBusManager *manager;

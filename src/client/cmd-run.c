@@ -6,6 +6,7 @@
 #include "client/cli.h"
 #include "client/create.h"
 #include "service/base/error.h"
+#include "shared/base/str-util.h"
 
 typedef struct RunOptions {
 	CreateOptions create;
@@ -43,8 +44,11 @@ print_plan(Cli *cli, GVariant *options)
 	if (!banger_dbus_manager_call_plan_vm_sync(cli->manager, options, &plan,
 						   /* cancellable= */ NULL, &error))
 		return fail_own(error);
-	for (char **line = plan; *line; line++)
-		(void)puts(*line);
+	for (char **line = plan; *line; line++) {
+		g_autofree char *safe = bn_str_escape(*line, strlen(*line), 4096);
+
+		(void)puts(safe);
+	}
 	return CLI_OK;
 }
 

@@ -340,6 +340,8 @@ run(void)
 	sources[1] = g_unix_signal_add(SIGTERM, on_terminate, &exec);
 	sources[2] = g_unix_signal_add(SIGHUP, on_hangup, &exec);
 	sources[3] = g_unix_signal_add(SIGWINCH, on_resize, &exec);
+	if (exec.cli->interrupted)
+		send_signal(&exec, SIGTERM);
 	closed = g_signal_connect(exec.cli->bus, "closed", G_CALLBACK(on_vanished), &exec);
 	if (!exec.error)
 		g_main_loop_run(exec.loop);

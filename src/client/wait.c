@@ -74,6 +74,8 @@ on_interrupt(gpointer data)
 {
 	Wait *wait = data;
 
+	/* The job may be done by now: then it was meant for what comes next. */
+	wait->cli->interrupted = true;
 	banger_dbus_job_call_cancel(wait->job, /* cancellable= */ NULL, NULL, NULL);
 	return G_SOURCE_CONTINUE;
 }

@@ -1,0 +1,254 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The real command line on a private session bus, against a manager that has no VMs.
+
+Environment: BANGER (the program), BANGER_SOURCE (the tree).
+"""
+
+import json
+import os
+import pty
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import unittest
+
+import tap
+
+BANGER = os.environ['BANGER']
+SOURCE = os.environ['BANGER_SOURCE']
+PYTHON = '/usr/bin/python3'
+
+
+class Rig(unittest.TestCase):
+    def setUp(self):
+        self.directory = tempfile.mkdtemp(prefix='banger-client-')
+        self.addCleanup(shutil.rmtree, self.directory)
+        address = f'unix:path={self.directory}/bus'
+        self.bus = self.spawn(['dbus-daemon', '--session', '--nofork', '--print-address=1', f'--address={address}'])
+        self.bus.stdout.readline()
+        self.environment = {'DBUS_SESSION_BUS_ADDRESS': address, 'PATH': os.environ['PATH'], 'LC_ALL': 'C.UTF-8'}
+        self.fake = self.spawn([PYTHON, f'{SOURCE}/tests/fakes/fake_manager.py', SOURCE], env=self.environment)
+        self.assertIn('ready', self.next_line())
+
+    def spawn(self, argv, **options):
+        child = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, **options)
+        self.addCleanup(self.end, child)
+        return child
+
+    @staticmethod
+    def end(child):
+        child.kill()
+        child.wait()
+        child.stdout.close()
+
+    def next_line(self):
+        return json.loads(self.fake.stdout.readline())
+
+    def await_line(self, key, value=None):
+        """Reads what the manager says until it says this."""
+        while True:
+            line = self.next_line()
+            if key in line and value in (None, line[key]):
+                return line
+
+    def banger(self, *words, **options):
+        options.setdefault('stdin', subprocess.DEVNULL)
+        if 'input' in options:
+            del options['stdin']
+        return subprocess.run([BANGER, *words], env=self.environment, capture_output=True, text=True,
+                              timeout=15, check=False, **options)
+
+    def begin(self, *words, **options):
+        options.setdefault('stdin', subprocess.DEVNULL)
+        child = subprocess.Popen([BANGER, *words], env=self.environment, stdout=subprocess.PIPE,
+                                 stderr=subprocess.PIPE, text=True, **options)
+        self.addCleanup(self.end, child)
+        self.addCleanup(child.stderr.close)
+        return child
+
+    def make_vm(self, name='web'):
+        done = self.banger('-q', 'vm', 'run', '-d', '--image', 'x', '--kernel', 'y', '--name', name)
+        self.assertEqual((done.returncode, done.stdout), (0, name + '\n'), done.stderr)
+
+
+class Run(Rig):
+    ready = ('vm', 'run', '--rm', '--image', 'x', '--kernel', 'y')
+
+    def test_run_when_no_defaults_then_makes_them_and_runs(self):
+        done = self.banger('vm', 'run', '--rm', '--', 'echo', 'hello world')
+        self.assertEqual((done.returncode, done.stdout), (0, 'hello world\n'), done.stderr)
+        self.assertIn('300 MB', done.stderr)
+        calls = []
+        while 'VM.Delete' not in calls:
+            calls.append(self.await_line('call')['call'])
+        order = ['Manager.ImportKernel', 'Manager.BuildImage', 'Manager.CreateVM', 'VM.Exec', 'VM.Delete']
+        self.assertEqual([call for call in calls if call in order], order)
+
+    def test_run_when_command_fails_then_its_status(self):
+        self.assertEqual(self.banger(*self.ready, '--', 'sh', '-c', 'exit 7').returncode, 7)
+
+    def test_run_when_signalled_then_128_and_number(self):
+        self.assertEqual(self.banger(*self.ready, '--', 'sh', '-c', 'kill -9 $$').returncode, 137)
+
+    def test_run_when_much_input_then_all_comes_back(self):
+        text = 'x' * 3_000_000
+        done = self.banger(*self.ready, '--', 'cat', input=text)
+        self.assertEqual((done.returncode, len(done.stdout)), (0, len(text)))
+
+    def test_run_when_errors_written_then_on_standard_error(self):
+        done = self.banger('-q', *self.ready, '--', 'sh', '-c', 'echo out; echo err >&2')
+        self.assertEqual((done.stdout, done.stderr), ('out\n', 'err\n'))
+
+    def test_run_when_input_stays_open_then_ends_with_command(self):
+        reading, writing = os.pipe()
+        done = self.banger(*self.ready, '--', 'true', stdin=reading)
+        os.close(reading)
+        os.close(writing)
+        self.assertEqual(done.returncode, 0, done.stderr)
+
+    def test_run_when_start_denied_then_125_and_action_named(self):
+        done = self.banger('vm', 'run', '--rm', '--image', 'denied', '--kernel', 'y', '--', 'cat')
+        self.assertEqual(done.returncode, 125)
+        self.assertIn('org.banger.helper.launch-vmm', done.stderr)
+        self.assertIn('polkit rule', done.stderr)
+
+    def test_run_when_interrupted_during_start_then_cancels(self):
+        child = self.begin('vm', 'run', '--rm', '--image', 'slow', '--kernel', 'y', '--', 'cat')
+        self.await_line('call', 'Job.Wait')
+        child.send_signal(signal.SIGINT)
+        self.await_line('call', 'Job.Cancel')
+        self.assertEqual(child.wait(), 130)
+
+    def test_run_when_signalled_then_passed_on(self):
+        child = self.begin(*self.ready, '--', 'sleep', '1000')
+        self.await_line('running')
+        child.send_signal(signal.SIGTERM)
+        self.await_line('call', 'VM.SignalExec')
+        self.assertEqual(child.wait(), 143)
+
+    def test_run_when_interrupted_twice_then_gives_up(self):
+        child = self.begin(*self.ready, '--', 'sh', '-c', 'trap "" INT; echo set; sleep 1000')
+        self.assertEqual(child.stdout.readline(), 'set\n')
+        child.send_signal(signal.SIGINT)
+        self.await_line('call', 'VM.SignalExec')
+        child.send_signal(signal.SIGINT)
+        self.assertEqual(child.wait(), 130)
+
+    def test_run_when_daemon_dies_then_125_at_once(self):
+        done = self.banger(*self.ready, '--', 'die')
+        self.assertEqual(done.returncode, 125)
+        self.assertIn('bangerd went away', done.stderr)
+
+    def test_run_when_nobody_reads_output_then_ends(self):
+        child = self.begin(*self.ready, '--', 'yes')
+        self.assertEqual(child.stdout.readline(), 'y\n')
+        child.stdout.close()
+        # It writes into a socket here: closed before it was read, that is an error and no SIGPIPE.
+        self.assertIn(child.wait(), (1, 141))
+
+    def test_run_when_path_given_then_refused_by_name(self):
+        done = self.banger('vm', 'run', './project')
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("'./project': workspaces do not exist yet", done.stderr)
+
+    def test_run_when_dry_then_plan_is_escaped(self):
+        done = self.banger('vm', 'run', '--dry-run')
+        self.assertEqual(done.stdout, 'first step\nsecond \\x1b[31mstep\n')
+
+    def test_run_when_options_given_then_sent_typed(self):
+        self.banger(*self.ready, '--memory', '512M', '--vcpus', '3', '-e', 'A=1', '-e', 'B=2', '-u', 'me', '--', 'true')
+        options = self.await_line('call', 'Manager.CreateVM')['arguments'][0]
+        self.assertEqual((options['memory'], options['vcpus'], options['ephemeral']), (512 << 20, 3, True))
+        options = self.await_line('call', 'VM.Exec')['arguments'][1]
+        self.assertEqual((options['environment'], options['user']), (['A=1', 'B=2'], 'me'))
+
+
+class Terminal(Rig):
+    def test_run_when_on_terminal_then_tty_and_restored(self):
+        pid, master = pty.fork()
+        if pid == 0:
+            command = f'{BANGER} vm run --rm --image x --kernel y -- echo seen; echo status $?; stty -a'
+            os.execve('/bin/sh', ['sh', '-c', command], {**self.environment, 'TERM': 'vt100'})
+        text = b''
+        while b'icanon' not in text or not re.search(rb'\becho\b[^k].*echoke', text, re.S):
+            try:
+                data = os.read(master, 65536)
+            except OSError:
+                break
+            text += data
+        os.waitpid(pid, 0)
+        os.close(master)
+        self.assertIn(b'seen', text)
+        self.assertIn(b'status 0', text)
+        self.assertRegex(text, rb'[^-]icanon')
+        options = self.await_line('call', 'VM.Exec')['arguments'][1]
+        self.assertEqual((options['tty'], options['term']), (True, 'vt100'))
+
+
+class Others(Rig):
+    def test_list_when_json_then_parsable(self):
+        self.make_vm()
+        rows = json.loads(self.banger('--json', 'vm', 'list').stdout)
+        self.assertEqual([(row['name'], row['state']) for row in rows], [('web', 'running')])
+
+    def test_list_when_table_then_aligned(self):
+        self.make_vm()
+        lines = self.banger('ps').stdout.splitlines()
+        self.assertEqual(lines[0].index('STATE'), lines[1].index('running'))
+
+    def test_exec_when_vm_unknown_then_125_with_hint(self):
+        done = self.banger('vm', 'exec', 'nobody', 'true')
+        self.assertEqual(done.returncode, 125)
+        self.assertRegex(done.stderr, "banger: there is no VM 'nobody'\nbanger: .*vm list")
+
+    def test_exec_when_options_follow_command_then_the_commands(self):
+        self.make_vm()
+        self.assertEqual(self.banger('vm', 'exec', 'web', 'echo', '-e', '--json').stdout, '--json\n')
+
+    def test_stop_when_one_of_three_unknown_then_others_stop_and_1(self):
+        self.make_vm('one')
+        self.make_vm('two')
+        done = self.banger('vm', 'stop', 'one', 'none', 'two')
+        self.assertEqual(done.returncode, 1)
+        self.assertEqual(sorted(done.stdout.splitlines()), ['one', 'two'])
+        self.assertIn("there is no VM 'none'", done.stderr)
+
+    def test_logs_when_guest_sends_escapes_to_pipe_then_as_they_are(self):
+        self.make_vm()
+        self.assertEqual(self.banger('vm', 'logs', 'web').stdout, 'hello \x1b[31mfrom the guest\n')
+
+    def test_import_when_from_standard_input_then_content_arrives(self):
+        done = self.banger('image', 'import', '-', '--name', 'i', input='archive')
+        self.assertEqual((done.returncode, done.stdout), (0, 'bookworm\n'), done.stderr)
+        self.assertEqual(self.await_line('content')['content'], 'archive')
+
+    def test_kernel_import_when_fetch_then_asked_for(self):
+        done = self.banger('kernel', 'import', '--fetch', '--default')
+        self.assertEqual(done.returncode, 0, done.stderr)
+        options = self.await_line('call', 'Manager.ImportKernel')['arguments'][0]
+        self.assertRegex(options.pop('operation'), '^[0-9a-f]{32}$')
+        self.assertEqual(options, {'fetch': '', 'default': True})
+
+    def test_doctor_when_a_check_fails_then_1(self):
+        done = self.banger('doctor')
+        self.assertEqual(done.returncode, 1)
+        self.assertRegex(done.stdout, r'FAIL +helper +is away +start it')
+
+
+class NoBus(unittest.TestCase):
+    def test_help_when_no_bus_then_works(self):
+        for words in (['--help'], ['--version'], ['vm', 'run', '--help'], ['completion', 'bash'], ['version']):
+            done = subprocess.run([BANGER, *words], env={}, capture_output=True, check=False)
+            self.assertEqual((done.returncode, done.stderr), (0, b''), words)
+
+    def test_usage_when_wrong_then_2(self):
+        for words in ([], ['frob'], ['vm'], ['vm', 'frob'], ['vm', 'show'], ['vm', 'list', '--frob']):
+            done = subprocess.run([BANGER, *words], env={}, capture_output=True, check=False)
+            self.assertEqual(done.returncode, 2, words)
+
+
+if __name__ == '__main__':
+    tap.main()
