@@ -91,7 +91,7 @@ cmd_completion(Cli *cli, int argc, char **argv)
 	} else if (g_str_equal(argv[1], "fish")) {
 		print_fish();
 	} else {
-		return cli_usage("'%s': must be bash, zsh or fish", argv[1]);
+		return cli_usage(_("'%s': must be bash, zsh or fish"), argv[1]);
 	}
 	return CLI_OK;
 }

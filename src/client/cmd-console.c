@@ -139,7 +139,7 @@ cmd_vm_console(Cli *cli, int argc, char **argv)
 		return fail(error);
 	terminal = tcgetattr(STDIN_FILENO, &saved) == 0;
 	if (terminal) {
-		(void)fputs(_("Ctrl-] leaves the console.\r\n"), stderr);
+		(void)fprintf(stderr, "%s\r\n", _("Ctrl-] leaves the console."));
 		raw = saved;
 		cfmakeraw(&raw);
 		(void)tcsetattr(STDIN_FILENO, TCSADRAIN, &raw);

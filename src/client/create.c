@@ -105,6 +105,20 @@ make_missing(Cli *cli, bool image, bool kernel, GError **error)
 	       wait_for(cli, image_job, error);
 }
 
+/* Whole sentences: another language may not be able to put them together from parts. */
+static const char *
+announcement(bool image, bool kernel)
+{
+	if (image)
+		return _(
+			"There is no default kernel yet. This will fetch Debian's cloud kernel (about 27 MB), once.\n");
+	if (kernel)
+		return _(
+			"There is no default image yet. This will build a Debian image (about 100 MB to fetch, 300 MB of disk), once.\n");
+	return _(
+		"There is no default image or kernel yet. This will fetch Debian's cloud kernel (about 27 MB) and build a Debian image (about 100 MB to fetch, 300 MB of disk), once.\n");
+}
+
 bool
 create_prepare(Cli *cli, const CreateOptions *options, bool yes, GError **error)
 {
@@ -123,16 +137,8 @@ create_prepare(Cli *cli, const CreateOptions *options, bool yes, GError **error)
 	if (image && kernel)
 		return true;
 	if (!cli->quiet)
-		(void)fprintf(
-			stderr, _("There is no default %s yet. This will %s%s%s, once.\n"),
-			image    ? "kernel"
-			: kernel ? "image"
-				 : "image or kernel",
-			kernel ? "" : "fetch Debian's cloud kernel (about 27 MB)",
-			image || kernel ? "" : " and ",
-			image ? ""
-			      : "build a Debian image (about 100 MB to fetch, 300 MB of disk)");
-	if (!yes && !cli_ask(cli, /* otherwise= */ true, "Do it?")) {
+		(void)fputs(announcement(image, kernel), stderr);
+	if (!yes && !cli_ask(cli, /* otherwise= */ true, _("Do it?"))) {
 		g_set_error(error, BANGER_ERROR, BANGER_ERROR_CANCELLED, _("nothing was done"));
 		return false;
 	}
