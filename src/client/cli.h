@@ -21,8 +21,8 @@ typedef struct Cli {
 	bool json;
 	bool quiet;
 	bool no_ask;
-	bool interrupted; /* while a job was waited for */
 	bool tell_stages; /* also where nobody watches: for jobs that take minutes */
+	bool interrupted; /* while a job was waited for */
 	GDBusConnection *bus;
 	BangerDBusManager *manager;
 } Cli;
@@ -39,8 +39,8 @@ typedef struct Command {
 /* The one table: dispatch, help, completion and the manual page come from it. Ends with a NULL noun. */
 extern const Command commands[];
 
-/* Reads a command's options, and is the first thing a command does: false after it has said what is wrong. What is left in argv are the other
- * arguments. `least` and `most` bound their number; most < 0: any. */
+/* Reads a command's options, and is the first thing a command does: false after it has said what is wrong. What is
+ * left in argv are the other arguments. `least` and `most` bound their number; most < 0: any. */
 bool cli_parse(const GOptionEntry *entries, int *argc, char ***argv, int least, int most);
 
 /* Connects to bangerd, which the bus starts: false after it has said what is wrong. */

@@ -119,8 +119,7 @@ run_in(Cli *cli, RunOptions *options, const char *path, const char *job, char **
 static bool
 parse_run(RunOptions *o, int *argc, char ***argv)
 {
-	const GOptionEntry entries[] = {
-		CREATE_ENTRIES(o->create),
+	const GOptionEntry own[] = {
 		{ "rm", 0, 0, G_OPTION_ARG_NONE, &o->remove,
 		  N_("delete the VM when the command has ended, or this program dies"), NULL },
 		{ "detach", 'd', 0, G_OPTION_ARG_NONE, &o->detach,
@@ -137,7 +136,10 @@ parse_run(RunOptions *o, int *argc, char ***argv)
 		  N_("run the command in this directory; otherwise the user's home"), N_("DIR") },
 		{ NULL },
 	};
+	GOptionEntry entries[CREATE_ENTRIES_MAX];
 	char **dashes = NULL;
+
+	create_options_entries(&o->create, own, entries);
 
 	for (int i = 1; i < *argc && !dashes; i++)
 		if (g_str_equal((*argv)[i], "--"))

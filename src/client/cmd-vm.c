@@ -22,13 +22,14 @@ int
 cmd_vm_create(Cli *cli, int argc, char **argv)
 {
 	g_auto(CreateOptions) options = {};
-	const GOptionEntry entries[] = { CREATE_ENTRIES(options), { NULL } };
+	GOptionEntry entries[CREATE_ENTRIES_MAX];
 	g_autofree char *path = NULL, *job = NULL;
 	g_autoptr(GVariant) result = NULL;
 	g_autoptr(GHashTable) vms = NULL;
 	GError *error = NULL;
 	GVariantDict dict;
 
+	create_options_entries(&options, &(GOptionEntry){}, entries);
 	if (!cli_parse(entries, &argc, &argv, 0, 0))
 		return CLI_USAGE;
 	cli_options_init(&dict);

@@ -3,6 +3,7 @@
 
 #include <gio/gunixfdlist.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "service/base/error.h"
 #include "shared/base/str-util.h"
@@ -18,6 +19,39 @@ create_options_clear(CreateOptions *options)
 	g_free(options->vmm);
 	g_free(options->accelerator);
 	g_free(options->init);
+}
+
+void
+create_options_entries(CreateOptions *options, const GOptionEntry *own,
+		       GOptionEntry ret[static CREATE_ENTRIES_MAX])
+{
+	const GOptionEntry entries[] = {
+		{ "name", 0, 0, G_OPTION_ARG_STRING, &options->name,
+		  N_("the VM's name: a-z, 0-9 and hyphens; otherwise one is made up"), N_("NAME") },
+		{ "image", 0, 0, G_OPTION_ARG_STRING, &options->image,
+		  N_("its image; otherwise the default one"), N_("IMAGE") },
+		{ "kernel", 0, 0, G_OPTION_ARG_STRING, &options->kernel,
+		  N_("its kernel; otherwise the default one"), N_("KERNEL") },
+		{ "vcpus", 0, 0, G_OPTION_ARG_INT, &options->vcpus,
+		  N_("number of processors; otherwise 2"), N_("N") },
+		{ "memory", 0, 0, G_OPTION_ARG_STRING, &options->memory,
+		  N_("size of its memory, like 512M or 4G; otherwise 1G"), N_("SIZE") },
+		{ "disk", 0, 0, G_OPTION_ARG_STRING, &options->disk,
+		  N_("size of its disk; only what is written takes space; otherwise 8G"),
+		  N_("SIZE") },
+		{ "vmm", 0, 0, G_OPTION_ARG_STRING, &options->vmm,
+		  N_("qemu-microvm (the default) or qemu-q35"), N_("VMM") },
+		{ "accelerator", 0, 0, G_OPTION_ARG_STRING, &options->accelerator,
+		  N_("auto (the default), kvm or tcg"), N_("KIND") },
+		{ "init", 0, 0, G_OPTION_ARG_STRING, &options->init,
+		  N_("auto (the image's own, where it has one) or none"), N_("INIT") },
+	};
+	size_t n = G_N_ELEMENTS(entries);
+
+	memcpy(ret, entries, sizeof(entries));
+	while (own->long_name && n < CREATE_ENTRIES_MAX - 1)
+		ret[n++] = *own++;
+	ret[n] = (GOptionEntry){};
 }
 
 static bool

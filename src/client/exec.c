@@ -32,6 +32,8 @@ typedef struct Exec {
 	size_t pending_start, pending_size;
 	bool tty;
 	bool answered;
+	bool attached; /* our standard streams are the command's */
+	guint interrupt, terminate;
 	unsigned interrupts;
 	guint32 status, signal_number;
 	GError *error;
@@ -188,6 +190,8 @@ on_interrupt(gpointer data)
 {
 	Exec *exec = data;
 
+	if (!exec->attached)
+		return G_SOURCE_CONTINUE; /* the job's affair */
 	/* Once it is the command's affair; twice, ours. */
 	if (++exec->interrupts > 1) {
 		g_clear_error(&exec->error);
@@ -204,7 +208,10 @@ on_interrupt(gpointer data)
 static gboolean
 on_terminate(gpointer data)
 {
-	send_signal(data, SIGTERM);
+	Exec *exec = data;
+
+	if (exec->attached)
+		send_signal(exec, SIGTERM);
 	return G_SOURCE_CONTINUE;
 }
 
@@ -319,6 +326,9 @@ cli_exec_begin(Cli *cli, BangerDBusVM *vm, const CliExec *spec)
 		       .tty = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO),
 		       .loop = g_main_loop_new(NULL, FALSE) };
 	(void)signal(SIGPIPE, SIG_IGN);
+	/* Caught from now on without a gap: else one that comes just as the job ends would end us. */
+	exec.interrupt = g_unix_signal_add(SIGINT, on_interrupt, &exec);
+	exec.terminate = g_unix_signal_add(SIGTERM, on_terminate, &exec);
 	if (call(&exec, spec))
 		return true;
 	(void)fprintf(stderr, "banger: %s\n", g_strerror(errno));
@@ -328,7 +338,7 @@ cli_exec_begin(Cli *cli, BangerDBusVM *vm, const CliExec *spec)
 static void
 run(void)
 {
-	guint sources[4];
+	guint hangup, resize;
 	gulong closed;
 
 	if (exec.tty)
@@ -336,10 +346,9 @@ run(void)
 	watch(&exec.input, STDIN_FILENO, G_IO_IN | G_IO_HUP | G_IO_ERR, on_input, &exec);
 	for (int i = 1; i < 3; i++)
 		watch(&exec.output[i], exec.near[i], G_IO_IN | G_IO_HUP, on_output, &exec);
-	sources[0] = g_unix_signal_add(SIGINT, on_interrupt, &exec);
-	sources[1] = g_unix_signal_add(SIGTERM, on_terminate, &exec);
-	sources[2] = g_unix_signal_add(SIGHUP, on_hangup, &exec);
-	sources[3] = g_unix_signal_add(SIGWINCH, on_resize, &exec);
+	hangup = g_unix_signal_add(SIGHUP, on_hangup, &exec);
+	resize = g_unix_signal_add(SIGWINCH, on_resize, &exec);
+	exec.attached = true;
 	if (exec.cli->interrupted)
 		send_signal(&exec, SIGTERM);
 	closed = g_signal_connect(exec.cli->bus, "closed", G_CALLBACK(on_vanished), &exec);
@@ -347,8 +356,10 @@ run(void)
 		g_main_loop_run(exec.loop);
 	restore_terminal();
 	g_signal_handler_disconnect(exec.cli->bus, closed);
-	for (size_t i = 0; i < G_N_ELEMENTS(sources); i++)
-		(void)g_source_remove(sources[i]);
+	(void)g_source_remove(hangup);
+	(void)g_source_remove(resize);
+	(void)g_source_remove(exec.interrupt);
+	(void)g_source_remove(exec.terminate);
 }
 
 int

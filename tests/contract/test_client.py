@@ -45,7 +45,10 @@ class Rig(unittest.TestCase):
         child.stdout.close()
 
     def next_line(self):
-        return json.loads(self.fake.stdout.readline())
+        line = self.fake.stdout.readline()
+        if not line:
+            self.fail('the manager has ended')
+        return json.loads(line)
 
     def await_line(self, key, value=None):
         """Reads what the manager says until it says this."""

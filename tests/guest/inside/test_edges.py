@@ -126,7 +126,7 @@ class FullDisk(unittest.TestCase):
         for name in ('full', 'other'):
             dev.must('vm', 'run', '-d', '--name', name)
         writer = dev.start('banger', 'vm', 'exec', 'full', '--', 'sh', '-c',
-                           'head -c 96M /dev/urandom > /root/big && sync && sha256sum < /root/big')
+                           'head -c 96M /dev/urandom > /srv/big && sync && sha256sum < /srv/big')
         while dev.show('full')['state'] == 'running':
             time.sleep(0.2)
         return writer
@@ -144,7 +144,7 @@ class FullDisk(unittest.TestCase):
         dev.must('vm', 'start', 'full')
         out, err = writer.communicate()
         self.assertEqual(writer.returncode, 0, err)
-        self.assertEqual(dev.execute('full', 'sh', '-c', 'sha256sum < /root/big').encode(), out)
+        self.assertEqual(dev.execute('full', 'sh', '-c', 'sha256sum < /srv/big').encode(), out)
         self.assertEqual(dev.show('full')['error'], '')
 
     def test_paused_vm_when_daemon_is_killed_then_found_paused_and_goes_on_after(self):
@@ -195,9 +195,9 @@ class Images(unittest.TestCase):
         dev.must('vm', 'create', '--name', 'plain', '--init', 'none')
         dev.must('vm', 'start', 'plain')
         self.assertEqual(dev.execute('plain', 'cat', '/proc/1/comm'), 'init\n')
-        dev.execute('plain', 'sh', '-c', 'echo kept > /root/file')
+        dev.execute('plain', 'sh', '-c', 'echo kept > /srv/file')
         dev.must('vm', 'restart', 'plain')
-        self.assertEqual(dev.execute('plain', 'cat', '/root/file'), 'kept\n')
+        self.assertEqual(dev.execute('plain', 'cat', '/srv/file'), 'kept\n')
         dev.must('vm', 'delete', '-f', 'plain')
 
     def test_image_when_used_then_not_deleted(self):

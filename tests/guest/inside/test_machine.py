@@ -221,20 +221,20 @@ class Zz_Disk(unittest.TestCase):
     """Last, since these end the machine again and again."""
 
     def test_file_when_stopped_and_started_then_there(self):
-        dev.execute('m', 'sh', '-c', 'echo kept > /root/file')
+        dev.execute('m', 'sh', '-c', 'echo kept > /srv/file')
         before = dev.execute('m', 'cat', BOOT_ID)
         dev.must('vm', 'stop', 'm')
         self.assertEqual(dev.show('m')['state'], 'stopped')
         self.assertNotIn('qemu-system-x86', world.names())
         dev.must('vm', 'start', 'm')
-        self.assertEqual(dev.execute('m', 'cat', '/root/file'), 'kept\n')
+        self.assertEqual(dev.execute('m', 'cat', '/srv/file'), 'kept\n')
         self.assertNotEqual(dev.execute('m', 'cat', BOOT_ID), before)
 
     def test_filesystem_when_killed_then_recovers(self):
-        dev.execute('m', 'sh', '-c', 'echo synced > /root/synced; sync; for i in $(seq 200); do echo $i > /root/$i; done')
+        dev.execute('m', 'sh', '-c', 'echo synced > /srv/synced; sync; for i in $(seq 200); do echo > /srv/$i; done')
         dev.must('vm', 'kill', 'm')
         dev.must('vm', 'start', 'm')
-        self.assertEqual(dev.execute('m', 'cat', '/root/synced'), 'synced\n')
+        self.assertEqual(dev.execute('m', 'cat', '/srv/synced'), 'synced\n')
         self.assertIn('recovery complete', dev.execute('m', 'dmesg'))
         self.assertNotRegex(dev.execute('m', 'dmesg'), r'EXT4-fs error')
 
