@@ -305,7 +305,8 @@ banger_guest_exec_frame(BangerGuestStream *stream, const BnFrame *frame)
 	case BN_FRAME_DATA:
 		return take_data(stream, frame);
 	case BN_FRAME_EOF:
-		return frame->length == 1;
+		return frame->length == 1 &&
+		       (frame->payload[0] == BN_CHANNEL_OUT || frame->payload[0] == BN_CHANNEL_ERR);
 	case BN_FRAME_CREDIT:
 		return take_credit(stream, frame);
 	case BN_FRAME_EXITED:
