@@ -135,6 +135,14 @@ hint(const GError *error)
 	return error->domain == BANGER_ERROR && hints[error->code] ? _(hints[error->code]) : NULL;
 }
 
+/* A call to an owner that has just died; that nobody starts bangerd at all names the well-known name. */
+static bool
+is_owner_gone(const GError *error)
+{
+	return g_error_matches(error, G_DBUS_ERROR, G_DBUS_ERROR_SERVICE_UNKNOWN) &&
+	       !strstr(error->message, BANGER_BUS_NAME);
+}
+
 int
 cli_fail(const GError *error)
 {
@@ -143,7 +151,8 @@ cli_fail(const GError *error)
 	const char *next;
 
 	if (g_error_matches(own, G_DBUS_ERROR, G_DBUS_ERROR_NO_REPLY) ||
-	    g_error_matches(own, G_IO_ERROR, G_IO_ERROR_CLOSED)) {
+	    g_error_matches(own, G_DBUS_ERROR, G_DBUS_ERROR_NAME_HAS_NO_OWNER) ||
+	    is_owner_gone(own) || g_error_matches(own, G_IO_ERROR, G_IO_ERROR_CLOSED)) {
 		(void)fputs(_("banger: bangerd went away\n"
 			      "banger: what runs goes on; 'banger vm list' starts it again\n"),
 			    stderr);
