@@ -192,7 +192,7 @@ on_guest_open(GObject *source, GAsyncResult *result, gpointer data)
 	 * to our own request says. */
 	banger_vm_settle_guest(self, /* error= */ NULL);
 	BANGER_GUEST_GET_IFACE(guest)->set_clock(guest, g_task_get_cancellable(step),
-						 on_guest_ready, g_steal_pointer(&step));
+						 on_guest_ready, g_object_ref(step));
 }
 
 static void

@@ -41,8 +41,6 @@ class Init(unittest.TestCase):
 
     def test_clock_when_emulated_then_true(self):
         self.assertLess(abs(float(dev.execute('m', 'date', '+%s.%N')) - time.time()), 5)
-        self.assertNotIn('jiffies', dev.execute(
-            'm', 'cat', '/sys/devices/system/clocksource/clocksource0/current_clocksource'))
 
     def test_names_when_asked_then_the_machine_knows_itself(self):
         self.assertEqual(dev.execute('m', 'hostname').strip(), 'm')
