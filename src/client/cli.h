@@ -84,6 +84,8 @@ const char *cli_terminal_kind(void);
 /* Asks for the command, one at a time; it begins as soon as the VM can run it. False after it has said what is
  * wrong. */
 bool cli_exec_begin(Cli *cli, BangerDBusVM *vm, const CliExec *exec);
+/* Whether bangerd has gone away under it. */
+bool cli_exec_is_lost(void);
 /* Stays with it to its end: its exit status, or CLI_OWN_FAILURE. Leaving it out hangs up on the command when this
  * process ends. */
 int cli_exec_finish(void);

@@ -106,6 +106,11 @@ run_in(Cli *cli, RunOptions *options, const char *path, const char *job, char **
 	if (!options->detach && !cli_exec_begin(cli, vm, &exec))
 		return CLI_OWN_FAILURE;
 	started = cli_wait(cli, job, &error);
+	if (!started && !options->detach && cli_exec_is_lost()) {
+		/* What the next daemon says of a job it never had is no answer. */
+		g_clear_error(&error);
+		return cli_exec_finish();
+	}
 	if (!started)
 		return fail_own(error);
 	if (options->detach)

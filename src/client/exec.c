@@ -335,6 +335,12 @@ cli_exec_begin(Cli *cli, BangerDBusVM *vm, const CliExec *spec)
 	return false;
 }
 
+bool
+cli_exec_is_lost(void)
+{
+	return g_error_matches(exec.error, G_DBUS_ERROR, G_DBUS_ERROR_NO_REPLY);
+}
+
 static void
 run(void)
 {

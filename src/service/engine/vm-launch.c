@@ -6,6 +6,9 @@
 #include "shared/base/log.h"
 #include "shared/rules/boot-cmdline.h"
 
+/* No guest takes so long, emulated on a busy host either: this one hangs. */
+#define PATIENCE_S 300
+
 /* What one bring-up needs besides the VM. */
 typedef struct BringUp {
 	BangerPlanFlags flags;
@@ -160,6 +163,26 @@ run_launch(BangerVm *self, GTask *step)
 }
 
 static void
+drop_patience(BangerVm *self)
+{
+	if (self->patience)
+		g_source_destroy(self->patience);
+	g_clear_pointer(&self->patience, g_source_unref);
+}
+
+static gboolean
+on_patience_lost(gpointer data)
+{
+	BangerVm *self = data;
+
+	self->stuck = g_error_new(
+		BANGER_ERROR, BANGER_ERROR_TIMED_OUT,
+		"the guest did not come up in %d s: its log shows how far it came", PATIENCE_S);
+	g_cancellable_cancel(self->bring_up);
+	return G_SOURCE_REMOVE;
+}
+
+static void
 on_guest_ready(GObject *source, GAsyncResult *result, gpointer data)
 {
 	g_autoptr(GTask) step = data;
@@ -196,6 +219,17 @@ on_guest_open(GObject *source, GAsyncResult *result, gpointer data)
 }
 
 static void
+wait_guest(BangerVm *self, GTask *step)
+{
+	self->patience = g_timeout_source_new_seconds(PATIENCE_S);
+	g_source_set_callback(self->patience, on_patience_lost, self, NULL);
+	(void)g_source_attach(self->patience, g_main_context_get_thread_default());
+	BANGER_GUEST_GET_IFACE(self->guest)
+		->open(self->guest, g_task_get_cancellable(step), on_guest_open,
+		       g_object_ref(step));
+}
+
+static void
 run_step(BangerStep kind, GTask *step, void *data)
 {
 	BangerVm *self = data;
@@ -228,8 +262,7 @@ run_step(BangerStep kind, GTask *step, void *data)
 		run_launch(self, step);
 		return;
 	case BANGER_STEP_GUEST:
-		BANGER_GUEST_GET_IFACE(self->guest)
-			->open(self->guest, cancellable, on_guest_open, g_object_ref(step));
+		wait_guest(self, step);
 		return;
 	default:
 		g_assert_not_reached();
@@ -333,11 +366,12 @@ on_brought_up(GObject *source, GAsyncResult *result, gpointer data)
 	GError *error = NULL;
 
 	(void)banger_launch_run_finish(result, &error);
+	drop_patience(self);
 	if (error && self->stuck) {
 		g_clear_error(&error);
-		error = g_error_new_literal(BANGER_ERROR, BANGER_ERROR_NO_SPACE, self->stuck);
+		error = g_steal_pointer(&self->stuck);
 	}
-	g_clear_pointer(&self->stuck, g_free);
+	g_clear_error(&self->stuck);
 	if (error)
 		banger_error_convert(error);
 	g_clear_object(&self->bring_up);

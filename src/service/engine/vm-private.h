@@ -21,7 +21,8 @@ struct _BangerVm {
 	/* While a plan runs. */
 	GCancellable *bring_up;
 	const char *operation; /* "" while none runs */
-	char *stuck;           /* why the VMM stopped before the guest was there, or NULL */
+	GError *stuck;         /* why a start was given up by ourselves, or NULL */
+	GSource *patience;     /* fires when a guest has not come up in all that time */
 	BangerVmProgress progress;
 	void *progress_data;
 	int kernel_fd; /* borrowed from the image store */

@@ -22,7 +22,7 @@ banger_vm_finalize(GObject *object)
 	g_clear_object(&self->kvm);
 	g_clear_pointer(&self->spec, banger_vm_spec_free);
 	g_free(self->last_error);
-	g_free(self->stuck);
+	g_clear_error(&self->stuck);
 	g_free(self->accelerator_reason);
 	g_ptr_array_unref(self->waiting_guest);
 	g_ptr_array_unref(self->waiting_end);
@@ -170,8 +170,8 @@ on_paused(BangerVmm *vmm, const char *why, BangerVm *self)
 {
 	if (self->state == BANGER_VM_STARTING && self->bring_up) {
 		/* It cannot come up like this, and nobody would notice. */
-		g_free(self->stuck);
-		self->stuck = g_strdup(why);
+		g_clear_error(&self->stuck);
+		self->stuck = g_error_new_literal(BANGER_ERROR, BANGER_ERROR_NO_SPACE, why);
 		g_cancellable_cancel(self->bring_up);
 		return;
 	}
