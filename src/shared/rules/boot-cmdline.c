@@ -29,8 +29,8 @@ BN_DEFINE_ENUM_TABLE(bn_boot_init, BnBootInit, init_table);
 	"systemd.getty_auto=no"
 
 /* Under emulation the timer check and the calibration of the time stamp counter fail at random. tsc=reliable would
- * spare the guest time that goes by ticks of 4 ms, and hangs one start of a hundred behind "sched_clock: Marking
- * stable". */
+ * spare the guest time that goes by ticks of 4 ms (and falls behind where ticks are lost), and hangs one start of a
+ * hundred behind "sched_clock: Marking stable", with highres=off nohz=off too. */
 #define EMULATION " no_timer_check"
 
 int

@@ -39,8 +39,9 @@ class Init(unittest.TestCase):
         dev.execute('m', 'systemctl', 'daemon-reexec')
         self.assertEqual(dev.execute('m', 'cat', BOOT_ID), before)
 
-    def test_clock_when_emulated_then_true(self):
-        self.assertLess(abs(float(dev.execute('m', 'date', '+%s.%N')) - time.time()), 5)
+    def test_clock_when_started_then_the_hosts(self):
+        # An emulated guest loses ticks while it is busy, so it may be seconds behind by now.
+        self.assertLess(abs(float(dev.execute('m', 'date', '+%s.%N')) - time.time()), 60)
 
     def test_names_when_asked_then_the_machine_knows_itself(self):
         self.assertEqual(dev.execute('m', 'hostname').strip(), 'm')
