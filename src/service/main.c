@@ -65,11 +65,9 @@ fill_ports(Daemon *daemon, GDBusConnection *system, GError **error)
 
 	vm_directory = g_build_filename(data, "banger", "vm", NULL);
 	if (g_mkdir_with_parents(temporary, 0700) < 0 ||
-	    g_mkdir_with_parents(vm_directory, 0700) < 0) {
-		g_set_error(error, BANGER_ERROR, BANGER_ERROR_FAILED, "cannot make %s or %s: %s",
-			    temporary, vm_directory, g_strerror(errno));
-		return false;
-	}
+	    g_mkdir_with_parents(vm_directory, 0700) < 0)
+		return banger_error_set_errno(error, "cannot make %s or %s", temporary,
+					      vm_directory);
 	ports->images = banger_image_directory_new(images, error);
 	if (!ports->images)
 		return false;
@@ -123,11 +121,8 @@ build(Daemon *daemon, GError **error)
 	else
 		bn_log_warning("no system bus, so no VM can be started: %s",
 			       no_system_bus->message);
-	if (g_mkdir_with_parents(directory, 0700) < 0) {
-		g_set_error(error, BANGER_ERROR, BANGER_ERROR_FAILED, "cannot make %s: %s",
-			    directory, g_strerror(errno));
-		return false;
-	}
+	if (g_mkdir_with_parents(directory, 0700) < 0)
+		return banger_error_set_errno(error, "cannot make %s", directory);
 	store = banger_store_open(directory, error);
 	if (!store || !fill_ports(daemon, system, error))
 		return false;

@@ -184,8 +184,7 @@ add_viewer(BangerConsoleLog *self, bool types, GError **error)
 		return -1;
 	}
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0) {
-		g_set_error(error, BANGER_ERROR, BANGER_ERROR_FAILED, "socketpair: %s",
-			    g_strerror(errno));
+		(void)banger_error_set_errno(error, "socketpair");
 		return -1;
 	}
 	viewer = g_new0(Viewer, 1);
@@ -223,8 +222,7 @@ copy_log(BangerConsoleLog *self, GError **error)
 		if (sendfile(copy, self->log, &offset, (size_t)(self->log_size - offset)) <= 0)
 			break;
 	if (copy < 0 || lseek(copy, 0, SEEK_SET) < 0) {
-		g_set_error(error, BANGER_ERROR, BANGER_ERROR_FAILED, "the log cannot be read: %s",
-			    g_strerror(errno));
+		(void)banger_error_set_errno(error, "the log cannot be read");
 		return -1;
 	}
 	return BN_TAKE_FD(copy);

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* An archive, or the output of mmdebstrap, becomes an image: both ends are children joined by a pipe. */
-#include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -246,8 +245,7 @@ banger_image_make(BangerImageStore *store, BangerImageRequest *request,
 				O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (output < 0) {
 		if (!error)
-			g_set_error(&error, BANGER_ERROR, BANGER_ERROR_FAILED, "%s: %s", IMAGE_FILE,
-				    g_strerror(errno));
+			(void)banger_error_set_errno(&error, "%s", IMAGE_FILE);
 		g_task_return_error(task, error);
 		return;
 	}

@@ -51,18 +51,6 @@ banger_image_directory_init(BangerImageDirectory *self)
 	self->initramfs_fd = -1;
 }
 
-static bool
-fail_errno(GError **error, const char *what)
-{
-	int saved = errno;
-
-	g_set_error(error, BANGER_ERROR,
-		    saved == ENOSPC || saved == EDQUOT ? BANGER_ERROR_NO_SPACE
-						       : BANGER_ERROR_FAILED,
-		    "%s: %s", what, g_strerror(saved));
-	return false;
-}
-
 BangerImageStore *
 banger_image_directory_new(const char *directory, GError **error)
 {
@@ -74,7 +62,7 @@ banger_image_directory_new(const char *directory, GError **error)
 		g_autofree char *path = g_build_filename(directory, kinds[i], NULL);
 
 		if (g_mkdir_with_parents(path, 0700) < 0) {
-			(void)fail_errno(error, path);
+			(void)banger_error_set_errno(error, "%s", path);
 			return NULL;
 		}
 	}
@@ -114,7 +102,7 @@ banger_staging_new(BangerImageDirectory *self, const char *kind, GError **error)
 	if (g_mkdir(staging->path, 0700) == 0)
 		staging->fd = open(staging->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (staging->fd < 0) {
-		(void)fail_errno(error, staging->path);
+		(void)banger_error_set_errno(error, "%s", staging->path);
 		return NULL;
 	}
 	return g_steal_pointer(&staging);
@@ -141,7 +129,7 @@ banger_staging_publish(BangerStaging *staging, GError **error)
 
 	if (dir < 0 || fsync(staging->fd) < 0 || g_rename(staging->path, staging->final) < 0 ||
 	    fsync(dir) < 0)
-		return fail_errno(error, staging->final);
+		return banger_error_set_errno(error, "%s", staging->final);
 	g_clear_pointer(&staging->path, g_free);
 	return true;
 }
@@ -200,7 +188,7 @@ open_file(BangerImageDirectory *self, const char *kind, const char *id, const ch
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 
 	if (fd < 0)
-		(void)fail_errno(error, path);
+		(void)banger_error_set_errno(error, "%s", path);
 	return fd;
 }
 
@@ -222,7 +210,7 @@ load_file(BangerImageDirectory *self, const char *id, const char *name, GError *
 	copy = bn_fd_memfd_copy(name, fd);
 	if (copy < 0) {
 		errno = -copy;
-		(void)fail_errno(error, name);
+		(void)banger_error_set_errno(error, "%s", name);
 		return -1;
 	}
 	return copy;

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "service/adapters/storage-overlay.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -57,17 +56,6 @@ banger_storage_overlay_new(const char *directory, BangerImageStore *images)
 	return BANGER_STORAGE(self);
 }
 
-static void
-set_errno(GError **error, const char *what, const char *path)
-{
-	int saved = errno;
-
-	g_set_error(error, BANGER_ERROR,
-		    saved == ENOSPC || saved == EDQUOT ? BANGER_ERROR_NO_SPACE
-						       : BANGER_ERROR_FAILED,
-		    "%s %s: %s", what, path, g_strerror(saved));
-}
-
 static char *
 vm_directory(BangerStorageOverlay *self, const char *vm)
 {
@@ -90,12 +78,12 @@ make_file(const char *directory, GError **error)
 	int fd;
 
 	if (g_mkdir_with_parents(directory, 0700) < 0) {
-		set_errno(error, "cannot make", directory);
+		(void)banger_error_set_errno(error, "cannot make %s", directory);
 		return -1;
 	}
 	fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
-		set_errno(error, "cannot make", path);
+		(void)banger_error_set_errno(error, "cannot make %s", path);
 	return fd;
 }
 
@@ -163,7 +151,7 @@ open_disks(BangerStorage *port, const BangerVmSpec *spec, BangerDisks *ret, GErr
 		return false;
 	disk = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
 	if (disk < 0) {
-		set_errno(error, "cannot open the VM's disk", path);
+		(void)banger_error_set_errno(error, "cannot open the VM's disk %s", path);
 		return false;
 	}
 	*ret = (BangerDisks){ .fds = { BN_TAKE_FD(base), disk },

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "service/base/error.h"
 
+#include <errno.h>
 #include <gio/gio.h>
 
 #define PREFIX "org.banger.Error."
@@ -72,6 +73,23 @@ banger_error_is_cancelled(const GError *error)
 {
 	return g_error_matches(error, BANGER_ERROR, BANGER_ERROR_CANCELLED) ||
 	       g_error_matches(error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+}
+
+bool
+banger_error_set_errno(GError **error, const char *format, ...)
+{
+	int saved = errno;
+	g_autofree char *what = NULL;
+	va_list args;
+
+	va_start(args, format);
+	what = g_strdup_vprintf(format, args);
+	va_end(args);
+	g_set_error(error, BANGER_ERROR,
+		    saved == ENOSPC || saved == EDQUOT ? BANGER_ERROR_NO_SPACE
+						       : BANGER_ERROR_FAILED,
+		    "%s: %s", what, g_strerror(saved));
+	return false;
 }
 
 static BangerError

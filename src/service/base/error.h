@@ -44,6 +44,10 @@ bool banger_error_is_already_exists(const GError *error);
 bool banger_error_is_not_authorized(const GError *error);
 bool banger_error_is_cancelled(const GError *error);
 
+/* What errno says of `format`, which names what was tried: NO_SPACE where it tells of a full disk or a quota, else
+ * FAILED. Returns false. */
+bool banger_error_set_errno(GError **error, const char *format, ...) G_GNUC_PRINTF(2, 3);
+
 /* The one place where foreign errors become ours: afterwards `error` is of this domain, and no D-Bus prefix is left
  * in its message. */
 void banger_error_convert(GError *error);

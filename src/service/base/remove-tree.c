@@ -20,7 +20,5 @@ banger_remove_tree(const char *path, GError **error)
 	/* Without FTW_MOUNT: on overlayfs a file's device is not its directory's, and would be left out. */
 	if (nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS) == 0 || errno == ENOENT)
 		return true;
-	g_set_error(error, BANGER_ERROR, BANGER_ERROR_FAILED, "cannot remove %s: %s", path,
-		    g_strerror(errno));
-	return false;
+	return banger_error_set_errno(error, "cannot remove %s", path);
 }

@@ -121,11 +121,8 @@ make_file(const char *directory, int from, GError **error)
 	if (banger_migrations_apply(db, get_schema(db)) != SQLITE_OK)
 		return set_error(db, temporary, error);
 	g_clear_pointer(&db, sqlite3_close_v2);
-	if (g_rename(temporary, path) < 0) {
-		g_set_error(error, BANGER_ERROR, BANGER_ERROR_FAILED, "%s: %s", path,
-			    g_strerror(errno));
-		return false;
-	}
+	if (g_rename(temporary, path) < 0)
+		return banger_error_set_errno(error, "%s", path);
 	return true;
 }
 
