@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "boot/bzimage.h"
 
-#include <archive.h>
-#include <archive_entry.h>
 #include <elf.h>
 #include <stdbool.h>
 #include <string.h>
 
+#include "boot/uncompress.h"
 #include "shared/rules/limits.h"
 
 /* Offsets in the setup header; protocol 2.08 brought the payload's. */
@@ -17,6 +16,8 @@
 #define PAYLOAD_LENGTH 0x24c
 #define HEADER_SIZE    0x250
 #define VERSION_MIN    0x0208
+
+#define SIZE_TAIL 4
 
 static uint32_t
 load(const uint8_t *p, size_t bytes)
@@ -55,28 +56,6 @@ find_payload(const uint8_t *data, size_t size, const uint8_t **ret, size_t *ret_
 	return true;
 }
 
-/* Whatever compressor it was: gzip, xz, lz4, zstd, lzma, bzip2, lzo. The kernel's build appends four bytes that
- * belong to none of them, so an error behind the end is not one. */
-static GByteArray *
-decompress(const uint8_t *data, size_t size)
-{
-	struct archive *a = archive_read_new();
-	struct archive_entry *entry;
-	g_autoptr(GByteArray) out = g_byte_array_new();
-	uint8_t buffer[65536];
-	la_ssize_t n = 0;
-
-	archive_read_support_format_raw(a);
-	archive_read_support_filter_all(a);
-	if (archive_read_open_memory(a, data, size) == ARCHIVE_OK &&
-	    archive_read_next_header(a, &entry) == ARCHIVE_OK)
-		while ((n = archive_read_data(a, buffer, sizeof(buffer))) > 0 &&
-		       out->len + (size_t)n <= BN_KERNEL_MAX)
-			g_byte_array_append(out, buffer, (guint)n);
-	archive_read_free(a);
-	return n > 0 ? NULL : g_steal_pointer(&out);
-}
-
 /* What the program headers say must be there. */
 static bool
 is_complete(const uint8_t *data, size_t size)
@@ -97,11 +76,33 @@ is_complete(const uint8_t *data, size_t size)
 	return true;
 }
 
+static GBytes *
+uncompress_elf(const uint8_t *payload, size_t size)
+{
+	g_autoptr(GBytes) elf = boot_uncompress(payload, size, BN_KERNEL_MAX);
+	gsize elf_size = 0;
+	const uint8_t *data = elf ? g_bytes_get_data(elf, &elf_size) : NULL;
+
+	return is_elf(data, elf_size) && is_complete(data, elf_size) ? g_steal_pointer(&elf) : NULL;
+}
+
+/* gzip ends with the length of what went in; behind all others the kernel's build writes it, and to them those
+ * four bytes are damage (scripts/Makefile.lib, size_append). */
+static GBytes *
+extract_payload(const uint8_t *payload, size_t size)
+{
+	bool is_gzip = size > 2 && payload[0] == 0x1f && payload[1] == 0x8b;
+	GBytes *elf =
+		is_gzip || size < SIZE_TAIL ? NULL : uncompress_elf(payload, size - SIZE_TAIL);
+
+	return elf ? elf : uncompress_elf(payload, size);
+}
+
 GBytes *
 boot_bzimage_extract(const uint8_t *data, size_t size, const char **reterr)
 {
-	g_autoptr(GByteArray) elf = NULL;
 	const uint8_t *payload;
+	GBytes *elf;
 	size_t payload_size;
 
 	if (is_elf(data, size))
@@ -111,10 +112,8 @@ boot_bzimage_extract(const uint8_t *data, size_t size, const char **reterr)
 		*reterr = "neither a bzImage (protocol 2.08 or newer) nor an ELF kernel";
 		return NULL;
 	}
-	elf = decompress(payload, payload_size);
-	if (!elf || !is_elf(elf->data, elf->len) || !is_complete(elf->data, elf->len)) {
+	elf = extract_payload(payload, payload_size);
+	if (!elf)
 		*reterr = "the kernel in the bzImage cannot be uncompressed";
-		return NULL;
-	}
-	return g_byte_array_free_to_bytes(g_steal_pointer(&elf));
+	return elf;
 }

@@ -6,9 +6,14 @@
 #include "boot/kernel.h"
 #include "boot/modinfo.h"
 #include "boot/module-plan.h"
+#include "shared/base/macro.h"
 
-/* More than the agent and all the modules together. */
-#define SIZE_MAX_BYTES (64 * 1024 * 1024)
+static la_ssize_t
+append(struct archive *a _unused_, void *out, const void *data, size_t size)
+{
+	g_byte_array_append(out, data, (guint)size);
+	return (la_ssize_t)size;
+}
 
 static void
 add(struct archive *a, const char *path, mode_t type, mode_t mode, dev_t device, GBytes *content)
@@ -123,19 +128,17 @@ boot_initramfs_make(const BootKernel *kernel, GBytes *agent, char **reterr)
 {
 	g_autoptr(GHashTable) depends = read_depends(kernel, reterr);
 	g_autoptr(GPtrArray) used = g_ptr_array_new(), plans = NULL;
-	g_autofree uint8_t *buffer = NULL;
+	g_autoptr(GByteArray) out = g_byte_array_new();
 	struct archive *a;
-	size_t size = 0;
 
 	plans = depends ? make_plans(kernel, depends, used, reterr) : NULL;
 	if (!plans)
 		return NULL;
 	g_ptr_array_sort(used, compare_names);
-	buffer = g_malloc(SIZE_MAX_BYTES);
 	a = archive_write_new();
 	archive_write_set_format_cpio_newc(a);
 	archive_write_set_bytes_in_last_block(a, 1);
-	(void)archive_write_open_memory(a, buffer, SIZE_MAX_BYTES, &size);
+	(void)archive_write_open(a, out, NULL, append, NULL);
 	write_entries(a, kernel, agent, plans, used);
 	if (archive_write_close(a) != ARCHIVE_OK) {
 		*reterr = g_strdup_printf("the initramfs: %s", archive_error_string(a));
@@ -143,5 +146,5 @@ boot_initramfs_make(const BootKernel *kernel, GBytes *agent, char **reterr)
 		return NULL;
 	}
 	archive_write_free(a);
-	return g_bytes_new(buffer, size);
+	return g_byte_array_free_to_bytes(g_steal_pointer(&out));
 }

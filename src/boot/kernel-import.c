@@ -1,33 +1,31 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* banger-kernel-import: a kernel package, or files, become what a VM boots. A child of bangerd. */
 #include <errno.h>
-#include <fcntl.h>
 #include <glib.h>
+#include <locale.h>
+#include <signal.h>
 #include <stdio.h>
-#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "boot/bzimage.h"
 #include "boot/kernel.h"
 #include "boot/report.h"
-#include "shared/base/cleanup.h"
-#include "shared/base/errno-util.h"
 #include "shared/base/io-util.h"
+#include "shared/base/macro.h"
+#include "shared/base/sandbox.h"
 #include "shared/rules/limits.h"
 
 typedef struct Options {
-	int package, vmlinuz, modules, agent, output, status;
+	int package, vmlinuz, modules, agent, kernel, initramfs, status;
 } Options;
 
 static bool
-write_file(int dir, const char *name, GBytes *content)
+write_file(int fd, GBytes *content)
 {
-	_cleanup_close_ int fd =
-		openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
 	gsize size;
 	const void *data = g_bytes_get_data(content, &size);
 
-	return fd >= 0 && bn_io_write_all(fd, data, size) >= 0 && fsync(fd) == 0;
+	return bn_io_write_all(fd, data, size) >= 0 && fsync(fd) == 0;
 }
 
 static GBytes *
@@ -67,8 +65,7 @@ write_all(const Options *options, BootKernel *kernel, GBytes *elf, GBytes *initr
 {
 	g_autofree char *digest = make_digest(elf, kernel);
 
-	if (!write_file(options->output, "vmlinux", elf) ||
-	    !write_file(options->output, "initramfs", initramfs) || fsync(options->output) < 0)
+	if (!write_file(options->kernel, elf) || !write_file(options->initramfs, initramfs))
 		return boot_report_error(errno == ENOSPC ? "NO_SPACE" : "FAILED", "%s",
 					 g_strerror(errno));
 	boot_report_done("%s %s", kernel->release, digest);
@@ -108,10 +105,29 @@ import(const Options *options, BootKernel *kernel)
 	return write_all(options, kernel, elf, initramfs);
 }
 
+/* What it reads may be hostile. */
+static int
+enter_sandbox(const Options *options)
+{
+	const int all[] = { options->package,   options->vmlinuz, options->modules, options->agent,
+			    options->initramfs, options->kernel,  options->status };
+	int fds[G_N_ELEMENTS(all)];
+	size_t n = 0;
+
+	for (size_t i = 0; i < G_N_ELEMENTS(all); i++)
+		if (all[i] >= 0)
+			fds[n++] = all[i];
+	/* Over its limit a write shall fail, and be told, rather than kill. */
+	(void)signal(SIGXFSZ, SIG_IGN);
+	/* libarchive turns the UTF-8 of extended headers into the locale's characters. */
+	(void)setlocale(LC_CTYPE, "C.UTF-8");
+	return bn_sandbox_enter(fds, n, BN_MAX(BN_KERNEL_MAX, BN_INITRAMFS_MAX));
+}
+
 int
 main(int argc, char **argv)
 {
-	Options options = { -1, -1, -1, -1, -1, -1 };
+	Options options = { -1, -1, -1, -1, -1, -1, -1 };
 	const GOptionEntry entries[] = {
 		{ "package", 0, 0, G_OPTION_ARG_INT, &options.package, "A Debian kernel package",
 		  "FD" },
@@ -120,29 +136,35 @@ main(int argc, char **argv)
 		{ "modules", 0, 0, G_OPTION_ARG_INT, &options.modules,
 		  "A tar with lib/modules/RELEASE", "FD" },
 		{ "agent", 0, 0, G_OPTION_ARG_INT, &options.agent, "The agent's program", "FD" },
-		{ "output", 0, 0, G_OPTION_ARG_INT, &options.output, "A directory to write to",
+		{ "kernel", 0, 0, G_OPTION_ARG_INT, &options.kernel, "Where the ELF kernel goes",
 		  "FD" },
+		{ "initramfs", 0, 0, G_OPTION_ARG_INT, &options.initramfs,
+		  "Where the initramfs goes", "FD" },
 		{ "status", 0, 0, G_OPTION_ARG_INT, &options.status, "Where to report", "FD" },
 		{ NULL },
 	};
 	g_autoptr(GOptionContext) context = g_option_context_new("- import a kernel for bangerd");
 	g_autoptr(GError) error = NULL;
 	BootKernel kernel;
-	int status;
+	int status, r;
 
 	g_option_context_add_main_entries(context, entries, /* domain= */ NULL);
 	if (!g_option_context_parse(context, &argc, &argv, &error) || options.agent < 0 ||
-	    options.output < 0 || (options.package < 0) == (options.vmlinuz < 0)) {
+	    options.kernel < 0 || options.initramfs < 0 ||
+	    (options.package < 0) == (options.vmlinuz < 0)) {
 		(void)fprintf(
 			stderr, "banger-kernel-import: %s\n",
 			error ? error->message
-			      : "one of --package and --vmlinuz, --agent and --output are needed");
+			      : "one of --package and --vmlinuz, and --agent, --kernel and --initramfs are "
+				"needed");
 		return 2;
 	}
 	if (options.status >= 0)
 		boot_report_open(options.status);
-	/* What it reads may be hostile; it needs no more than it has. */
-	(void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	r = enter_sandbox(&options);
+	if (r < 0)
+		return boot_report_error("FAILED", "the sandbox could not be entered: %s",
+					 strerror(-r));
 	boot_kernel_init(&kernel);
 	status = import(&options, &kernel);
 	boot_kernel_done(&kernel);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "boot/module-plan.h"
+#include "boot/uncompress.h"
 #include "shared/base/str-util.h"
 #include "shared/rules/limits.h"
 #include "shared/rules/names.h"
@@ -16,6 +17,8 @@
 #define KEPT_MAX    (512 * BN_MIB)
 #define MODULE_MAX  (16 * BN_MIB)
 #define ENTRIES_MAX 200000
+/* The kernel's own bound (struct new_utsname). */
+#define RELEASE_MAX 64
 
 /* What a package may contribute to a VM's start; its other thousands of modules stay where they are. The
  * drivers come before the bus, which then finds them there. */
@@ -127,7 +130,7 @@ take_release(BootKernel *kernel, const char *release, size_t length, char **rete
 
 	if (strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_+~") !=
 		    length ||
-	    length == 0 || length > 64 || name[0] == '.')
+	    length == 0 || length > RELEASE_MAX || name[0] == '.')
 		return fail(reterr, "not a kernel release", name);
 	if (kernel->release && !g_str_equal(kernel->release, name))
 		return fail(reterr, "the archive holds two kernels", name);
@@ -171,6 +174,22 @@ without_signature(GBytes *bytes)
 	return g_bytes_new_from_bytes(whole, 0, size - behind - length);
 }
 
+/* The kernels of some makers have them compressed; a guest's agent loads them as they are. Takes `bytes`. */
+static GBytes *
+take_module(const char *path, GBytes *bytes, char **reterr)
+{
+	g_autoptr(GBytes) packed = bytes;
+	gsize size;
+	const uint8_t *data = g_bytes_get_data(packed, &size);
+	GBytes *module = boot_uncompress(data, size, MODULE_MAX);
+
+	if (!module) {
+		(void)fail(reterr, "the module is damaged or too large", path);
+		return NULL;
+	}
+	return without_signature(module);
+}
+
 /* One file of lib/modules/RELEASE/. */
 static bool
 take_module_file(BootKernel *kernel, struct archive *a, const char *path, char **reterr)
@@ -193,14 +212,13 @@ take_module_file(BootKernel *kernel, struct archive *a, const char *path, char *
 	}
 	if (!strstr(slash, ".ko") || !is_kept(name))
 		return true;
-	if (!g_str_has_suffix(slash, ".ko"))
-		return fail(reterr, "compressed modules are not supported yet", path);
 	if (!take_release(kernel, release, (size_t)(slash - release), reterr))
 		return false;
 	bytes = read_data(a, MODULE_MAX, reterr);
+	bytes = bytes ? take_module(path, bytes, reterr) : NULL;
 	if (!bytes)
 		return false;
-	g_hash_table_insert(kernel->modules, g_steal_pointer(&name), without_signature(bytes));
+	g_hash_table_insert(kernel->modules, g_steal_pointer(&name), bytes);
 	return true;
 }
 
@@ -248,7 +266,7 @@ new_tar_reader(void)
 
 	archive_read_support_format_tar(a);
 	archive_read_support_format_gnutar(a);
-	archive_read_support_filter_all(a);
+	boot_uncompress_enable(a);
 	return a;
 }
 
@@ -332,15 +350,16 @@ find_release(BootKernel *kernel)
 {
 	gsize size;
 	const uint8_t *data = g_bytes_get_data(kernel->image, &size);
-	g_autofree char *ignored = NULL;
+	g_autofree char *version = NULL, *ignored = NULL;
 	size_t at;
 
 	if (kernel->release || size < 0x210 || memcmp(data + 0x202, "HdrS", 4) != 0)
 		return;
 	at = 0x200 + (size_t)(data[0x20e] | data[0x20f] << 8);
-	if (at < size)
-		(void)take_release(kernel, (const char *)data + at,
-				   strcspn((const char *)data + at, " "), &ignored);
+	if (at >= size)
+		return;
+	version = g_strndup((const char *)data + at, MIN(size - at, RELEASE_MAX + 1));
+	(void)take_release(kernel, version, strcspn(version, " "), &ignored);
 }
 
 bool

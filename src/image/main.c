@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "image/image.h"
-#include "image/sandbox.h"
+#include "shared/base/sandbox.h"
 #include "shared/base/errno-util.h"
 #include "shared/base/io-util.h"
 #include "shared/base/macro.h"

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* A kernel package, or files, become a kernel that VMs boot; fetched by apt first, if asked. */
-#include <errno.h>
 #include <fcntl.h>
 
 #include "service/adapters/child.h"
@@ -13,6 +12,7 @@
 #define AGENT_PATH BANGER_LIBEXECDIR "/banger-vsock-agent"
 /* What banger-apt-fetch calls what it fetched. */
 #define PACKAGE_FILE "package.deb"
+#define NEW_FILE     (O_WRONLY | O_CREAT | O_EXCL)
 
 typedef struct Make {
 	BangerKernelRequest *request;
@@ -92,16 +92,29 @@ on_progress(const char *words, void *data)
 	make->progress(words, -1, make->progress_data);
 }
 
+/* Nothing is tried behind a failure. */
+static int
+open_file(int dir, const char *path, int flags, GError **error)
+{
+	int fd = *error ? -1 : openat(dir, path, flags | O_CLOEXEC | O_NOFOLLOW, 0644);
+
+	if (fd < 0 && !*error)
+		(void)banger_error_set_errno(error, "%s", path);
+	return fd;
+}
+
 static void
 import(GTask *task, Make *make)
 {
 	const BangerKernelRequest *request = make->request;
-	_cleanup_close_ int agent = open(AGENT_PATH, O_RDONLY | O_CLOEXEC);
+	GError *error = NULL;
+	_cleanup_close_ int agent = open_file(AT_FDCWD, AGENT_PATH, O_RDONLY, &error);
+	_cleanup_close_ int kernel = open_file(make->staging->fd, "vmlinux", NEW_FILE, &error);
+	_cleanup_close_ int initramfs = open_file(make->staging->fd, "initramfs", NEW_FILE, &error);
 	g_autoptr(BangerChild) child = NULL;
 
-	if (agent < 0) {
-		g_task_return_new_error(task, BANGER_ERROR, BANGER_ERROR_FAILED, "%s: %s",
-					AGENT_PATH, g_strerror(errno));
+	if (agent < 0 || kernel < 0 || initramfs < 0) {
+		g_task_return_error(task, error);
 		return;
 	}
 	child = banger_child_new(BANGER_LIBEXECDIR "/banger-kernel-import");
@@ -112,7 +125,8 @@ import(GTask *task, Make *make)
 	if (request->modules >= 0)
 		banger_child_add_fd(child, "--modules", request->modules);
 	banger_child_add_fd(child, "--agent", agent);
-	banger_child_add_fd(child, "--output", make->staging->fd);
+	banger_child_add_fd(child, "--kernel", kernel);
+	banger_child_add_fd(child, "--initramfs", initramfs);
 	make->progress("importing the kernel", -1, make->progress_data);
 	banger_child_run_async(child, /* reports= */ true, BANGER_ERROR_KERNEL_INVALID,
 			       /* progress= */ NULL, /* progress_data= */ NULL, make->cancellable,
@@ -127,18 +141,11 @@ on_fetched(GObject *source, GAsyncResult *result, gpointer data)
 	GError *error = NULL;
 	g_autofree char *done = banger_child_run_finish(BANGER_CHILD(source), result, &error);
 
-	if (!done) {
+	make->request->package = open_file(make->fetched->fd, PACKAGE_FILE, O_RDONLY, &error);
+	if (make->request->package < 0)
 		g_task_return_error(task, error);
-		return;
-	}
-	make->request->package =
-		openat(make->fetched->fd, PACKAGE_FILE, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	if (make->request->package < 0) {
-		g_task_return_new_error(task, BANGER_ERROR, BANGER_ERROR_FAILED, "%s: %s",
-					PACKAGE_FILE, g_strerror(errno));
-		return;
-	}
-	import(task, make);
+	else
+		import(task, make);
 }
 
 static void

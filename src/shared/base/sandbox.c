@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "image/sandbox.h"
+#include "shared/base/sandbox.h"
 
 #include <errno.h>
 #include <linux/audit.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* For builds with a sanitizer, whose shadow memory and reports the real one forbids. */
-#include "image/sandbox.h"
+#include "shared/base/sandbox.h"
 
 #include "shared/base/macro.h"
 
