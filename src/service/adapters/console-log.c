@@ -9,21 +9,14 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
+#include "service/adapters/console-viewer.h"
 #include "service/base/error.h"
 #include "shared/base/cleanup.h"
 #include "shared/base/io-util.h"
 
-/* The log holds at most this; then its older half goes. */
-#define LOG_MAX (1024 * 1024)
+#define LOG_MAX BANGER_CONSOLE_LOG_MAX
 /* Consoles that may be open at once. */
 #define VIEWERS_MAX 16
-
-/* Somebody who looks on. One that does not read is dropped rather than waited for. */
-typedef struct Viewer {
-	BangerConsoleLog *console;
-	int fd;
-	GSource *typing; /* NULL: it only reads */
-} Viewer;
 
 struct _BangerConsoleLog {
 	GObject parent;
@@ -42,23 +35,15 @@ G_DEFINE_FINAL_TYPE_WITH_CODE(BangerConsoleLog, banger_console_log, G_TYPE_OBJEC
 						    banger_console_log_iface_init))
 
 static void
-viewer_free(Viewer *viewer)
-{
-	if (viewer->typing)
-		g_source_destroy(viewer->typing);
-	g_clear_pointer(&viewer->typing, g_source_unref);
-	bn_closep(&viewer->fd);
-	g_free(viewer);
-}
-
-static void
 end(BangerConsoleLog *self)
 {
 	if (self->source)
 		g_source_destroy(self->source);
 	g_clear_pointer(&self->source, g_source_unref);
 	bn_closep(&self->fd);
-	g_ptr_array_set_size(self->viewers, 0);
+	/* They get what they have not read yet. */
+	while (self->viewers->len > 0)
+		banger_console_viewer_finish(g_ptr_array_steal_index(self->viewers, 0));
 }
 
 static void
@@ -83,7 +68,7 @@ banger_console_log_init(BangerConsoleLog *self)
 {
 	self->fd = -1;
 	self->log = -1;
-	self->viewers = g_ptr_array_new_with_free_func((GDestroyNotify)viewer_free);
+	self->viewers = g_ptr_array_new_with_free_func((GDestroyNotify)banger_console_viewer_free);
 }
 
 /* Drops the older half. A log is for people: where the disk fails, the VM goes on without. */
@@ -125,12 +110,10 @@ on_output(int fd, GIOCondition condition, gpointer data)
 		return G_SOURCE_REMOVE;
 	}
 	append_log(self, buffer, (size_t)n);
-	for (guint i = self->viewers->len; i > 0; i--) {
-		Viewer *viewer = g_ptr_array_index(self->viewers, i - 1);
-
-		if (send(viewer->fd, buffer, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL) != n)
+	for (guint i = self->viewers->len; i > 0; i--)
+		if (!banger_console_viewer_send(g_ptr_array_index(self->viewers, i - 1), buffer,
+						(size_t)n))
 			(void)g_ptr_array_remove_index(self->viewers, i - 1);
-	}
 	return G_SOURCE_CONTINUE;
 }
 
@@ -153,62 +136,57 @@ banger_console_log_new(const char *path, int fd, bool fresh)
 	return BANGER_CONSOLE(self);
 }
 
-static gboolean
-on_typed(int fd, GIOCondition condition, gpointer data)
+/* What the serial port does not take at once is lost, as on a real line. */
+static void
+on_typed(const char *data, size_t size, void *userdata)
 {
-	Viewer *viewer = data;
-	BangerConsoleLog *self = viewer->console;
-	char buffer[512];
-	ssize_t n = recv(fd, buffer, sizeof(buffer), MSG_DONTWAIT);
+	BangerConsoleLog *self = userdata;
 
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
-		return G_SOURCE_CONTINUE;
-	/* What the serial port does not take at once is lost, as on a real line. */
-	if (n > 0 && self->fd >= 0 &&
-	    send(self->fd, buffer, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
-		return G_SOURCE_CONTINUE;
-	(void)g_ptr_array_remove(self->viewers, viewer);
-	return G_SOURCE_REMOVE;
+	(void)send(self->fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
-/* A new viewer; its far end, or -1. */
-static int
-add_viewer(BangerConsoleLog *self, bool types, GError **error)
+static void
+on_gone(BangerConsoleViewer *viewer, void *userdata)
 {
-	Viewer *viewer;
+	BangerConsoleLog *self = userdata;
+
+	(void)g_ptr_array_remove(self->viewers, viewer);
+}
+
+/* A new viewer, which `self` owns, and its far end; NULL. */
+static BangerConsoleViewer *
+add_viewer(BangerConsoleLog *self, BangerConsoleTyped typed, int *ret_far, GError **error)
+{
+	BangerConsoleViewer *viewer;
 	int pair[2];
 
 	if (self->viewers->len >= VIEWERS_MAX) {
 		g_set_error(error, BANGER_ERROR, BANGER_ERROR_QUOTA_REACHED,
 			    "%d consoles of this VM are open already", VIEWERS_MAX);
-		return -1;
+		return NULL;
 	}
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0) {
 		(void)banger_error_set_errno(error, "socketpair");
-		return -1;
+		return NULL;
 	}
-	viewer = g_new0(Viewer, 1);
-	viewer->console = self;
-	viewer->fd = pair[0];
-	if (types) {
-		viewer->typing = g_unix_fd_source_new(viewer->fd, G_IO_IN | G_IO_HUP);
-		g_source_set_callback(viewer->typing, G_SOURCE_FUNC(on_typed), viewer, NULL);
-		(void)g_source_attach(viewer->typing, g_main_context_get_thread_default());
-	}
+	viewer = banger_console_viewer_new(pair[0], typed, on_gone, self);
 	g_ptr_array_add(self->viewers, viewer);
-	return pair[1];
+	*ret_far = pair[1];
+	return viewer;
 }
 
 static int
 open_console(BangerConsole *port, GError **error)
 {
 	BangerConsoleLog *self = BANGER_CONSOLE_LOG(port);
+	int far = -1;
 
 	if (self->fd < 0) {
 		g_set_error(error, BANGER_ERROR, BANGER_ERROR_INVALID_STATE, "the VM does not run");
 		return -1;
 	}
-	return add_viewer(self, /* types= */ true, error);
+	(void)add_viewer(self, on_typed, &far, error);
+	return far;
 }
 
 /* The log as it is now: a copy in memory, which can be read at any pace. */
@@ -233,31 +211,21 @@ open_log(BangerConsole *port, bool follow, GError **error)
 {
 	BangerConsoleLog *self = BANGER_CONSOLE_LOG(port);
 	_cleanup_close_ int copy = copy_log(self, error);
-	_cleanup_close_ int far = -1;
 	g_autofree char *text = NULL;
-	Viewer *viewer;
-	int size = 2 * LOG_MAX;
+	BangerConsoleViewer *viewer;
+	int far = -1;
 	ssize_t n;
 
 	if (copy < 0 || !follow || self->fd < 0)
 		return BN_TAKE_FD(copy);
-	far = add_viewer(self, /* types= */ false, error);
-	if (far < 0)
+	viewer = add_viewer(self, /* typed= */ NULL, &far, error);
+	if (!viewer)
 		return -1;
-	/* What was kept goes first; the socket's buffer is made to hold it. */
-	viewer = g_ptr_array_index(self->viewers, self->viewers->len - 1);
-	(void)setsockopt(viewer->fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
 	text = g_malloc(LOG_MAX);
 	n = bn_io_read_all(copy, text, LOG_MAX);
-	for (ssize_t done = 0; done < n;) {
-		ssize_t sent = send(viewer->fd, text + done, (size_t)(n - done),
-				    MSG_DONTWAIT | MSG_NOSIGNAL);
-
-		if (sent <= 0)
-			break;
-		done += sent;
-	}
-	return BN_TAKE_FD(far);
+	if (n > 0)
+		(void)banger_console_viewer_send(viewer, text, (size_t)n);
+	return far;
 }
 
 static void

@@ -4,6 +4,9 @@
 
 #include "service/ports/console.h"
 
+/* A log holds at most this; then its older half goes. */
+#define BANGER_CONSOLE_LOG_MAX (1024 * 1024)
+
 #define BANGER_TYPE_CONSOLE_LOG (banger_console_log_get_type())
 G_DECLARE_FINAL_TYPE(BangerConsoleLog, banger_console_log, BANGER, CONSOLE_LOG, GObject)
 
