@@ -151,6 +151,9 @@ answer_request(BangerGuestStream *stream, const BnFrame *frame)
 {
 	g_autofree char *text = NULL;
 
+	/* The finish function relies on it. */
+	if (frame->type != stream->answer && frame->type != BN_FRAME_FAILED)
+		return false;
 	switch (frame->type) {
 	case BN_FRAME_DONE:
 		g_task_return_pointer(stream->task, NULL, NULL);
@@ -203,8 +206,8 @@ handle_frame(BangerGuestAgent *self, const BnFrame *frame)
 	/* The guest opens nothing: what belongs to no request of ours is a lie, or of a command that was given up. */
 	if (!stream)
 		return frame->type != BN_FRAME_HELLO && frame->stream > 0;
-	return stream->is_exec ? banger_guest_exec_frame(stream, frame)
-			       : answer_request(stream, frame);
+	return stream->answer == BN_FRAME_EXITED ? banger_guest_exec_frame(stream, frame)
+						 : answer_request(stream, frame);
 }
 
 /* Before the session is open: drops everything up to the answer to our own RESET. A frame of an old session may have
@@ -339,8 +342,10 @@ request(BangerGuest *guest, BnFrameType type, const void *payload, size_t size,
 	GTask *task = g_task_new(guest, cancellable, callback, data);
 	BangerGuestStream *stream = banger_guest_stream_new(self, task);
 
-	if (stream)
-		banger_guest_send(self, type, stream->number, payload, size);
+	if (!stream)
+		return;
+	stream->answer = type == BN_FRAME_QUERY ? BN_FRAME_STATUS : BN_FRAME_DONE;
+	banger_guest_send(self, type, stream->number, payload, size);
 }
 
 /* An answer that says no more than that it is done. */

@@ -137,7 +137,7 @@ may_read_input(const BangerGuestStream *stream)
 void
 banger_guest_exec_resume(BangerGuestStream *stream)
 {
-	if (stream->is_exec && may_read_input(stream))
+	if (stream->answer == BN_FRAME_EXITED && may_read_input(stream))
 		watch(stream, BN_CHANNEL_IN);
 }
 
@@ -367,7 +367,7 @@ banger_guest_exec(BangerGuest *guest, const BangerExecSpec *spec, int fds[static
 		bn_fd_close_many(fds, 3);
 		return 0;
 	}
-	stream->is_exec = true;
+	stream->answer = BN_FRAME_EXITED;
 	for (size_t i = 0; i < 3; i++) {
 		stream->fds[i] = BN_TAKE_FD(fds[i]);
 		(void)bn_fd_set_nonblock(stream->fds[i], true);
@@ -406,7 +406,7 @@ find_exec(BangerGuest *guest, uint32_t exec)
 	BangerGuestStream *stream =
 		g_hash_table_lookup(BANGER_GUEST_AGENT(guest)->streams, GUINT_TO_POINTER(exec));
 
-	return stream && stream->is_exec ? stream : NULL;
+	return stream && stream->answer == BN_FRAME_EXITED ? stream : NULL;
 }
 
 void

@@ -30,7 +30,7 @@ typedef struct BangerGuestStream {
 	BangerGuestAgent *agent;
 	uint16_t number;
 	GTask *task;
-	bool is_exec;
+	BnFrameType answer; /* that ends it, if it is not BN_FRAME_FAILED */
 
 	/* Commands only. */
 	int fds[_BN_CHANNEL_MAX];
