@@ -273,7 +273,7 @@ on_guest_found(GObject *source, GAsyncResult *result, gpointer data)
 		return;
 	}
 	bn_log_notice("vm=%s: found running", self->spec->id);
-	banger_vm_apply(self, BANGER_VM_EV_READY, /* error= */ NULL);
+	banger_vm_apply_ready(self);
 	banger_vm_settle_guest(self, /* error= */ NULL);
 	g_task_return_boolean(task, true);
 }

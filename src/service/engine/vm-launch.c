@@ -353,7 +353,7 @@ finish_start(BangerVm *self, const GError *error)
 		banger_vm_apply(self, BANGER_VM_EV_FAIL, error->message);
 		return;
 	}
-	banger_vm_apply(self, BANGER_VM_EV_READY, /* error= */ NULL);
+	banger_vm_apply_ready(self);
 	banger_vm_settle_guest(self, /* error= */ NULL);
 }
 

@@ -45,6 +45,9 @@ struct _BangerVm {
  * leaves none. The event must be possible. */
 void banger_vm_apply(BangerVm *self, BangerVmEvent event, const char *error);
 
+/* The step from starting to running; an end that came before it is noticed after it. */
+void banger_vm_apply_ready(BangerVm *self);
+
 /* Takes over a running VMM's descriptors. */
 void banger_vm_attach(BangerVm *self, BangerVmmHandles *handles, bool fresh);
 /* Forgets them; the VMM itself is not touched. */

@@ -166,6 +166,25 @@ banger_vm_apply(BangerVm *self, BangerVmEvent event, const char *error)
 }
 
 static void
+watch_process(BangerVm *self)
+{
+	self->process = g_unix_fd_source_new(self->process_fd, G_IO_IN);
+	g_source_set_callback(self->process, G_SOURCE_FUNC(banger_vm_on_process_end), self, NULL);
+	(void)g_source_attach(self->process, g_main_context_get_thread_default());
+}
+
+void
+banger_vm_apply_ready(BangerVm *self)
+{
+	banger_vm_apply(self, BANGER_VM_EV_READY, /* error= */ NULL);
+	/* Its end was left to the start to notice, which had its last answer already. */
+	if (self->process && g_source_is_destroyed(self->process)) {
+		g_source_unref(self->process);
+		watch_process(self);
+	}
+}
+
+static void
 on_paused(BangerVmm *vmm, const char *why, BangerVm *self)
 {
 	if (self->state == BANGER_VM_STARTING && self->bring_up) {
@@ -177,7 +196,7 @@ on_paused(BangerVmm *vmm, const char *why, BangerVm *self)
 	}
 	/* A daemon before this one saw it running; its agent answers when it goes on. */
 	if (self->state == BANGER_VM_STARTING)
-		banger_vm_apply(self, BANGER_VM_EV_READY, /* error= */ NULL);
+		banger_vm_apply_ready(self);
 	if (banger_vm_fsm_next(self->state, BANGER_VM_EV_PAUSE) != _BANGER_VM_STATE_INVALID)
 		banger_vm_apply(self, BANGER_VM_EV_PAUSE, why);
 }
@@ -214,9 +233,7 @@ banger_vm_attach(BangerVm *self, BangerVmmHandles *handles, bool fresh)
 	g_signal_connect(self->guest, "closed", G_CALLBACK(on_guest_closed), self);
 	self->console =
 		self->ports->console_new(self->spec->id, BN_TAKE_FD(handles->console), fresh);
-	self->process = g_unix_fd_source_new(self->process_fd, G_IO_IN);
-	g_source_set_callback(self->process, G_SOURCE_FUNC(banger_vm_on_process_end), self, NULL);
-	(void)g_source_attach(self->process, g_main_context_get_thread_default());
+	watch_process(self);
 }
 
 void
