@@ -416,7 +416,8 @@ banger_vm_bring_up_async(BangerVm *self, BangerPlanFlags flags, const char *oper
 	up->flags = flags;
 	up->operation = g_strdup(operation);
 	g_task_set_task_data(task, up, (GDestroyNotify)bring_up_free);
-	if (self->state == BANGER_VM_PAUSED && (flags & BANGER_PLAN_START)) {
+	/* Without its VMM it is paused only until that is released, and cannot be started like any that still runs. */
+	if (self->state == BANGER_VM_PAUSED && self->vmm && (flags & BANGER_PLAN_START)) {
 		BANGER_VMM_GET_IFACE(self->vmm)->resume(self->vmm, on_resumed,
 							g_steal_pointer(&task));
 		return;
