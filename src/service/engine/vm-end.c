@@ -181,7 +181,8 @@ on_signalled(GObject *source, GAsyncResult *result, gpointer data)
 
 	if (!BANGER_PRIVILEGED_GET_IFACE(privileged)->signal_finish(privileged, result, &error))
 		g_task_return_error(task, error);
-	else if (self->process && GPOINTER_TO_UINT(g_task_get_task_data(task)) == SIGKILL)
+	else if (banger_vm_state_is_live(self->state) &&
+		 GPOINTER_TO_UINT(g_task_get_task_data(task)) == SIGKILL)
 		wait_end(self, task); /* whoever pulls the plug wants it to be out */
 	else
 		g_task_return_boolean(task, true);
