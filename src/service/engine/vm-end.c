@@ -179,13 +179,17 @@ on_signalled(GObject *source, GAsyncResult *result, gpointer data)
 	BangerVm *self = g_task_get_source_object(task);
 	GError *error = NULL;
 
-	if (!BANGER_PRIVILEGED_GET_IFACE(privileged)->signal_finish(privileged, result, &error))
+	if (!BANGER_PRIVILEGED_GET_IFACE(privileged)->signal_finish(privileged, result, &error)) {
+		/* What ends it now is not this; of an end that has come already that is decided. */
+		if (self->process && self->state != BANGER_VM_STOPPING)
+			self->end_wanted = false;
 		g_task_return_error(task, error);
-	else if (banger_vm_state_is_live(self->state) &&
-		 GPOINTER_TO_UINT(g_task_get_task_data(task)) == SIGKILL)
+	} else if (banger_vm_state_is_live(self->state) &&
+		   GPOINTER_TO_UINT(g_task_get_task_data(task)) == SIGKILL) {
 		wait_end(self, task); /* whoever pulls the plug wants it to be out */
-	else
+	} else {
 		g_task_return_boolean(task, true);
+	}
 }
 
 void
