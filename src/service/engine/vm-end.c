@@ -134,9 +134,9 @@ banger_vm_stop_async(BangerVm *self, unsigned timeout_s, const char *operation,
 
 	g_task_set_task_data(task, stop, (GDestroyNotify)stop_free);
 	if (before == BANGER_VM_STOPPING) {
-		/* Asked once more: now without patience, if it says so. */
+		/* Asked once more: now without patience, if it says so. A start that is being undone ends it anyway. */
 		wait_end(self, task);
-		if (timeout_s == 0)
+		if (timeout_s == 0 && !self->bring_up)
 			end_now(self);
 		return;
 	}
