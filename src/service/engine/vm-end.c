@@ -257,23 +257,25 @@ on_guest_found(GObject *source, GAsyncResult *result, gpointer data)
 	BangerVm *self = g_task_get_source_object(task);
 	BangerGuest *guest = BANGER_GUEST(source);
 	g_autoptr(GError) error = NULL;
+	BangerGuestHello hello = {};
 
-	if (!BANGER_GUEST_GET_IFACE(guest)->open_finish(guest, result, &self->hello, &error)) {
+	if (!BANGER_GUEST_GET_IFACE(guest)->open_finish(guest, result, &hello, &error))
 		bn_log_warning("vm=%s: its guest does not answer any more: %s", self->spec->id,
 			       error->message);
-		if (self->state == BANGER_VM_STARTING)
-			give_up_recovery(self, task);
-		else
-			g_task_return_boolean(task, true);
-		return;
-	}
-	/* It was paused, which its VMM told before it could answer. */
-	if (self->state == BANGER_VM_RUNNING || self->state == BANGER_VM_PAUSED) {
+	/* It hung up, which was told; or its VMM has ended, which is seen to. */
+	if (self->guest != guest) {
 		g_task_return_boolean(task, true);
 		return;
 	}
-	/* Somebody could not wait. */
-	if (self->state != BANGER_VM_STARTING) {
+	self->hello = hello;
+	/* It was paused, which its VMM told before it could answer. */
+	if (self->state == BANGER_VM_RUNNING || self->state == BANGER_VM_PAUSED) {
+		banger_vm_settle_guest(self, error);
+		g_task_return_boolean(task, true);
+		return;
+	}
+	/* Nobody will answer, or somebody could not wait. */
+	if (error || self->state != BANGER_VM_STARTING) {
 		give_up_recovery(self, task);
 		return;
 	}

@@ -134,6 +134,17 @@ banger_vm_check_event(BangerVm *self, BangerVmEvent event, GError **error)
 	return false;
 }
 
+/* Answers who waits for a guest that will not come, because its VM was stopped before it was found. */
+static void
+refuse_guest(BangerVm *self)
+{
+	g_autoptr(GError) error =
+		g_error_new(BANGER_ERROR, BANGER_ERROR_INVALID_STATE, "VM %s is %s: start it first",
+			    self->spec->name, banger_vm_state_to_string(self->state));
+
+	banger_vm_settle_guest(self, error);
+}
+
 /* Answers everybody who waits for the end. */
 static void
 settle_end(BangerVm *self)
@@ -160,6 +171,7 @@ banger_vm_apply(BangerVm *self, BangerVmEvent event, const char *error)
 	self->last_error = g_strdup(error ? error : "");
 	g_signal_emit(self, signals[SIGNAL_CHANGED], 0);
 	if (!banger_vm_state_is_live(next)) {
+		refuse_guest(self);
 		settle_end(self);
 		g_signal_emit(self, signals[SIGNAL_ENDED], 0);
 	}
