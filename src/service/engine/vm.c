@@ -296,7 +296,8 @@ banger_vm_wait_guest_async(BangerVm *self, GCancellable *cancellable, GAsyncRead
 					banger_vm_state_to_string(self->state));
 	else if (!self->guest)
 		g_task_return_new_error(task, BANGER_ERROR, BANGER_ERROR_GUEST_UNREACHABLE, "%s",
-					self->last_error);
+					*self->last_error ? self->last_error
+							  : "its VMM has just ended");
 	else
 		g_task_return_pointer(task, g_object_ref(self->guest), g_object_unref);
 }
