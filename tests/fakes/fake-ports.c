@@ -1,0 +1,522 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "fakes/fake-ports.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/mman.h>
+
+#include "shared/base/cleanup.h"
+#include "test.h"
+
+/* Each is all ports at once; which one is a matter of who holds it. */
+#define FAKE_TYPE_PORT (fake_port_get_type())
+G_DECLARE_FINAL_TYPE(FakePort, fake_port, FAKE, PORT, GObject)
+
+struct _FakePort {
+	GObject parent;
+
+	int fd; /* what a constructor took over, or -1 */
+};
+
+static FakePorts *world;
+
+static void
+note(const char *call)
+{
+	g_string_append_printf(world->log, "%s ", call);
+}
+
+/* Notes a call that is answered at once. */
+static bool
+answer_now(const char *call, GError **error)
+{
+	note(call);
+	if (g_strcmp0(world->fail_call, call) != 0)
+		return true;
+	g_set_error(error, BANGER_ERROR, BANGER_ERROR_BUSY, "%s failed", call);
+	return false;
+}
+
+/* Notes a call that is answered later; whether it was cancelled is for the test to say. */
+static void
+ask(void *port, const char *call, GCancellable *cancellable, GAsyncReadyCallback callback,
+    void *data)
+{
+	GTask *task = g_task_new(port, cancellable, callback, data);
+
+	note(call);
+	g_task_set_name(task, call);
+	g_task_set_check_cancellable(task, false);
+	g_ptr_array_add(world->pending, task);
+}
+
+static bool
+finish(GAsyncResult *result, GError **error)
+{
+	return g_task_propagate_boolean(G_TASK(result), error);
+}
+
+/* A descriptor for the engine, whose other end tells when it is closed. */
+static int
+hand_out(void)
+{
+	int ends[2];
+
+	check_int(pipe2(ends, O_CLOEXEC), 0);
+	g_array_append_val(world->peers, ends[1]);
+	return ends[0];
+}
+
+static void
+hand_out_vmm(BangerVmmHandles *ret)
+{
+	ret->control = hand_out();
+	ret->agent = hand_out();
+	ret->console = hand_out();
+	ret->process = hand_out();
+	world->process = g_array_index(world->peers, int, world->peers->len - 1);
+}
+
+static void
+probe_kvm(BangerPrivileged *self, GCancellable *cancellable, GAsyncReadyCallback callback,
+	  void *data)
+{
+	ask(self, "probe", cancellable, callback, data);
+}
+
+static bool
+probe_kvm_finish(BangerPrivileged *self, GAsyncResult *result, bool *ret_usable, char **ret_reason,
+		 GError **error)
+{
+	if (!finish(result, error))
+		return false;
+	*ret_usable = world->kvm_usable;
+	*ret_reason = g_strdup("the fake says so");
+	return true;
+}
+
+static void
+launch(BangerPrivileged *self, const BangerLaunch *request, GCancellable *cancellable,
+       GAsyncReadyCallback callback, void *data)
+{
+	check_int(request->spec->n_disks, 2);
+	check_int(request->spec->kvm, world->kvm_usable);
+	check_int(request->kernel, world->kernel);
+	check_int(request->initramfs, world->initramfs);
+	for (unsigned i = 0; i < request->spec->n_disks; i++)
+		check(fcntl(request->disks[i], F_GETFD) >= 0);
+	ask(self, "launch", cancellable, callback, data);
+}
+
+static bool
+launch_finish(BangerPrivileged *self, GAsyncResult *result, BangerVmmHandles *ret, GError **error)
+{
+	if (!finish(result, error))
+		return false;
+	hand_out_vmm(ret);
+	return true;
+}
+
+static void
+open_vmm(BangerPrivileged *self, const char *vm, const char *operation,
+	 GAsyncReadyCallback callback, void *data)
+{
+	ask(self, "open", /* cancellable= */ NULL, callback, data);
+}
+
+static void
+send_signal(BangerPrivileged *self, const char *vm, const char *operation, uint32_t signal_number,
+	    GAsyncReadyCallback callback, void *data)
+{
+	world->signal_number = signal_number;
+	ask(self, "signal", /* cancellable= */ NULL, callback, data);
+}
+
+static bool
+signal_finish(BangerPrivileged *self, GAsyncResult *result, GError **error)
+{
+	return finish(result, error);
+}
+
+static void
+release(BangerPrivileged *self, const char *vm, const char *operation, GAsyncReadyCallback callback,
+	void *data)
+{
+	ask(self, "release", /* cancellable= */ NULL, callback, data);
+}
+
+static bool
+release_finish(BangerPrivileged *self, GAsyncResult *result, char **ret_ended, GError **error)
+{
+	if (!finish(result, error))
+		return false;
+	*ret_ended = g_strdup(world->ended);
+	return true;
+}
+
+static void
+fake_privileged_init(BangerPrivilegedInterface *iface)
+{
+	iface->probe_kvm = probe_kvm;
+	iface->probe_kvm_finish = probe_kvm_finish;
+	iface->launch = launch;
+	iface->launch_finish = launch_finish;
+	iface->open = open_vmm;
+	iface->open_finish = launch_finish;
+	iface->signal = send_signal;
+	iface->signal_finish = signal_finish;
+	iface->release = release;
+	iface->release_finish = release_finish;
+}
+
+static void
+create(BangerStorage *self, const BangerVmSpec *spec, GCancellable *cancellable,
+       GAsyncReadyCallback callback, void *data)
+{
+	ask(self, "create", cancellable, callback, data);
+}
+
+static bool
+create_finish(BangerStorage *self, GAsyncResult *result, GError **error)
+{
+	return finish(result, error);
+}
+
+static bool
+open_disks(BangerStorage *self, const BangerVmSpec *spec, BangerDisks *ret, GError **error)
+{
+	if (!answer_now("disks", error))
+		return false;
+	*ret = (BangerDisks){ .read_only = { true, false }, .n = 2 };
+	for (size_t i = 0; i < ret->n; i++)
+		ret->fds[i] = hand_out();
+	return true;
+}
+
+static bool
+destroy(BangerStorage *self, const char *vm, GError **error)
+{
+	return answer_now("destroy", error);
+}
+
+static void
+fake_storage_init(BangerStorageInterface *iface)
+{
+	iface->create = create;
+	iface->create_finish = create_finish;
+	iface->open = open_disks;
+	iface->destroy = destroy;
+}
+
+static bool
+get_kernel(BangerImageStore *self, const char *id, int *ret_kernel, int *ret_initramfs,
+	   GError **error)
+{
+	if (!answer_now("kernel", error))
+		return false;
+	*ret_kernel = world->kernel;
+	*ret_initramfs = world->initramfs;
+	return true;
+}
+
+static void
+fake_images_init(BangerImageStoreInterface *iface)
+{
+	iface->get_kernel = get_kernel;
+}
+
+static void
+resume(BangerVmm *self, GAsyncReadyCallback callback, void *data)
+{
+	ask(self, "resume", /* cancellable= */ NULL, callback, data);
+}
+
+static bool
+resume_finish(BangerVmm *self, GAsyncResult *result, GError **error)
+{
+	return finish(result, error);
+}
+
+static const char *
+get_end_reason(BangerVmm *self)
+{
+	return world->end_reason;
+}
+
+static void
+fake_vmm_init(BangerVmmInterface *iface)
+{
+	iface->resume = resume;
+	iface->resume_finish = resume_finish;
+	iface->get_end_reason = get_end_reason;
+}
+
+static void
+open_guest(BangerGuest *self, GCancellable *cancellable, GAsyncReadyCallback callback, void *data)
+{
+	ask(self, "guest-open", cancellable, callback, data);
+}
+
+static bool
+open_guest_finish(BangerGuest *self, GAsyncResult *result, BangerGuestHello *ret, GError **error)
+{
+	if (!finish(result, error))
+		return false;
+	*ret = (BangerGuestHello){ .boot_id = "the-first-boot", .first_us = 1, .hello_us = 2 };
+	return true;
+}
+
+static void
+set_clock(BangerGuest *self, GCancellable *cancellable, GAsyncReadyCallback callback, void *data)
+{
+	ask(self, "set-clock", cancellable, callback, data);
+}
+
+static void
+shut_down(BangerGuest *self, GCancellable *cancellable, GAsyncReadyCallback callback, void *data)
+{
+	ask(self, "shutdown", cancellable, callback, data);
+}
+
+static bool
+finish_guest(BangerGuest *self, GAsyncResult *result, GError **error)
+{
+	return finish(result, error);
+}
+
+static void
+fake_guest_init(BangerGuestInterface *iface)
+{
+	iface->open = open_guest;
+	iface->open_finish = open_guest_finish;
+	iface->set_clock = set_clock;
+	iface->set_clock_finish = finish_guest;
+	iface->shutdown = shut_down;
+	iface->shutdown_finish = finish_guest;
+}
+
+static void
+fake_console_init(BangerConsoleInterface *iface)
+{
+}
+
+G_DEFINE_FINAL_TYPE_WITH_CODE(
+	FakePort, fake_port, G_TYPE_OBJECT,
+	G_IMPLEMENT_INTERFACE(BANGER_TYPE_PRIVILEGED, fake_privileged_init)
+		G_IMPLEMENT_INTERFACE(BANGER_TYPE_STORAGE, fake_storage_init)
+			G_IMPLEMENT_INTERFACE(BANGER_TYPE_IMAGE_STORE, fake_images_init)
+				G_IMPLEMENT_INTERFACE(BANGER_TYPE_VMM, fake_vmm_init)
+					G_IMPLEMENT_INTERFACE(BANGER_TYPE_GUEST, fake_guest_init)
+						G_IMPLEMENT_INTERFACE(BANGER_TYPE_CONSOLE,
+								      fake_console_init))
+
+static void
+fake_port_finalize(GObject *object)
+{
+	FakePort *self = FAKE_PORT(object);
+
+	bn_closep(&self->fd);
+	world->objects--;
+	if ((void *)world->vmm == object)
+		world->vmm = NULL;
+	if ((void *)world->guest == object)
+		world->guest = NULL;
+	G_OBJECT_CLASS(fake_port_parent_class)->finalize(object);
+}
+
+static void
+fake_port_class_init(FakePortClass *klass)
+{
+	G_OBJECT_CLASS(klass)->finalize = fake_port_finalize;
+}
+
+static void
+fake_port_init(FakePort *self)
+{
+	self->fd = -1;
+	world->objects++;
+}
+
+static void *
+port_new(const char *call, int fd)
+{
+	FakePort *self = g_object_new(FAKE_TYPE_PORT, NULL);
+
+	self->fd = fd;
+	if (call)
+		note(call);
+	return self;
+}
+
+static BangerVmm *
+vmm_new(int fd)
+{
+	world->vmm = port_new("vmm-new", fd);
+	return world->vmm;
+}
+
+static BangerGuest *
+guest_new(int fd)
+{
+	world->guest = port_new("guest-new", fd);
+	return world->guest;
+}
+
+static BangerConsole *
+console_new(const char *vm, int fd, bool fresh)
+{
+	return port_new(fresh ? "console-new" : "console-again", fd);
+}
+
+FakePorts *
+fake_ports_new(void)
+{
+	FakePorts *self = g_new0(FakePorts, 1);
+
+	check(!world);
+	world = self;
+	self->log = g_string_new(NULL);
+	self->pending = g_ptr_array_new_with_free_func(g_object_unref);
+	self->peers = g_array_new(FALSE, FALSE, sizeof(int));
+	self->kernel = memfd_create("kernel", MFD_CLOEXEC);
+	self->initramfs = memfd_create("initramfs", MFD_CLOEXEC);
+	self->end_reason = "";
+	self->ended = "killed";
+	self->kvm_usable = true;
+	self->ports = (BangerPorts){ .privileged = port_new(NULL, -1),
+				     .storage = port_new(NULL, -1),
+				     .images = port_new(NULL, -1),
+				     .vmm_new = vmm_new,
+				     .guest_new = guest_new,
+				     .console_new = console_new };
+	return self;
+}
+
+void
+fake_ports_free(FakePorts *self)
+{
+	check_int(self->pending->len, 0);
+	check_int(fake_ports_count_held(self), 0);
+	/* What was only borrowed is still there. */
+	check(fcntl(self->kernel, F_GETFD) >= 0);
+	check(fcntl(self->initramfs, F_GETFD) >= 0);
+	g_object_unref(self->ports.privileged);
+	g_object_unref(self->ports.storage);
+	g_object_unref(self->ports.images);
+	check_int(self->objects, 0);
+	for (guint i = 0; i < self->peers->len; i++)
+		bn_closep(&g_array_index(self->peers, int, i));
+	bn_closep(&self->kernel);
+	bn_closep(&self->initramfs);
+	g_string_free(self->log, TRUE);
+	g_ptr_array_unref(self->pending);
+	g_array_unref(self->peers);
+	g_free(self);
+	world = NULL;
+}
+
+void
+fake_ports_settle(FakePorts *self)
+{
+	while (g_main_context_iteration(NULL, FALSE))
+		;
+}
+
+static GTask *
+find_asked(FakePorts *self, const char *call, guint *ret_index)
+{
+	for (guint i = 0; i < self->pending->len; i++) {
+		GTask *task = g_ptr_array_index(self->pending, i);
+
+		*ret_index = i;
+		if (g_str_equal(g_task_get_name(task), call))
+			return task;
+	}
+	return NULL;
+}
+
+bool
+fake_ports_is_asked(FakePorts *self, const char *call)
+{
+	guint index;
+
+	return find_asked(self, call, &index) != NULL;
+}
+
+bool
+fake_ports_is_given_up(FakePorts *self, const char *call)
+{
+	guint index;
+	GTask *task = find_asked(self, call, &index);
+
+	return task && g_cancellable_is_cancelled(g_task_get_cancellable(task));
+}
+
+/* The oldest call of that name, which must be there; a reference. */
+static GTask *
+take_asked(FakePorts *self, const char *call)
+{
+	guint index = 0;
+
+	if (!find_asked(self, call, &index)) {
+		fprintf(stderr, "%s was not asked for: %s\n", call, self->log->str);
+		exit(1);
+	}
+	return g_ptr_array_steal_index(self->pending, index);
+}
+
+void
+fake_ports_succeed_plain(FakePorts *self, const char *call)
+{
+	g_autoptr(GTask) task = take_asked(self, call);
+
+	g_task_return_boolean(task, true);
+}
+
+void
+fake_ports_succeed(FakePorts *self, const char *call)
+{
+	fake_ports_succeed_plain(self, call);
+	fake_ports_settle(self);
+}
+
+void
+fake_ports_fail(FakePorts *self, const char *call, BangerError code)
+{
+	GTask *task = take_asked(self, call);
+
+	g_task_return_new_error(task, BANGER_ERROR, code, "%s failed", call);
+	g_object_unref(task);
+	fake_ports_settle(self);
+}
+
+void
+fake_ports_end_process(FakePorts *self)
+{
+	check_int(write(self->process, "", 1), 1);
+}
+
+void
+fake_ports_close_guest(FakePorts *self)
+{
+	g_autoptr(GError) error =
+		g_error_new_literal(BANGER_ERROR, BANGER_ERROR_GUEST_UNREACHABLE, "it hung up");
+
+	check(self->guest);
+	g_signal_emit_by_name(self->guest, "closed", error);
+	fake_ports_settle(self);
+}
+
+unsigned
+fake_ports_count_held(FakePorts *self)
+{
+	unsigned n = 0;
+
+	for (guint i = 0; i < self->peers->len; i++) {
+		struct pollfd peer = { .fd = g_array_index(self->peers, int, i) };
+
+		check(poll(&peer, 1, 0) >= 0);
+		n += !(peer.revents & POLLERR);
+	}
+	return n;
+}

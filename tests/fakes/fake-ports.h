@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The engine's whole world, faked: it writes down what is asked of it, and answers when the test says so. One at a
+ * time, since constructors of ports have no data. */
+#pragma once
+
+#include "service/base/error.h"
+#include "service/ports/ports.h"
+
+/* Calls are named as in `log`, where each leaves its name and a space:
+ * asynchronous: create probe launch open signal release guest-open set-clock shutdown resume
+ * at once: kernel disks destroy vmm-new guest-new console-new */
+typedef struct FakePorts {
+	BangerPorts ports;
+	GString *log;
+	GPtrArray *pending; /* GTask, named by its call */
+	GArray *peers;      /* int: the test's ends of all that was handed out */
+	int process;        /* of these, the latest VMM's process */
+	int kernel, initramfs;
+	int objects;           /* ports alive, made by the constructors */
+	BangerVmm *vmm;        /* the latest; borrowed, NULL when it is gone */
+	BangerGuest *guest;    /* the same */
+	const char *fail_call; /* fails with BUSY when it is made; NULL: none */
+	const char *end_reason;
+	const char *ended; /* what release says */
+	bool kvm_usable;
+	uint32_t signal_number; /* the latest that was asked for */
+} FakePorts;
+
+FakePorts *fake_ports_new(void);
+/* Also sees that nothing handed out is still held. */
+void fake_ports_free(FakePorts *self);
+
+/* Lets everything happen that can happen without another answer. */
+void fake_ports_settle(FakePorts *self);
+
+bool fake_ports_is_asked(FakePorts *self, const char *call);
+/* Whether who asked has cancelled it. */
+bool fake_ports_is_given_up(FakePorts *self, const char *call);
+/* Answers the oldest call of that name, and settles; the plain one does not settle. */
+void fake_ports_succeed(FakePorts *self, const char *call);
+void fake_ports_fail(FakePorts *self, const char *call, BangerError code);
+void fake_ports_succeed_plain(FakePorts *self, const char *call);
+
+/* The VMM's process ends; does not settle. */
+void fake_ports_end_process(FakePorts *self);
+
+/* The agent's connection closes. */
+void fake_ports_close_guest(FakePorts *self);
+
+/* How many descriptors handed out are still open at the other side. */
+unsigned fake_ports_count_held(FakePorts *self);

@@ -1,0 +1,455 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A VM's end, asked for or not, and its recovery, in a faked world. */
+#include "test.h"
+
+#include <signal.h>
+
+#include "fakes/vm-rig.h"
+
+static void
+test_stop_when_the_guest_ends_then_released(void)
+{
+	g_auto(Rig) rig = {};
+	g_auto(Answer) stopped = {};
+
+	rig_run(&rig);
+	rig_stop(&rig, 10, &stopped);
+	check_states(&rig, "stopping");
+	fake_ports_succeed(rig.fakes, "shutdown");
+	check_log(&rig, "shutdown");
+	rig_end(&rig);
+	check_log(&rig, "release");
+	check(!stopped.done);
+	fake_ports_succeed(rig.fakes, "release");
+	check(stopped.ok);
+	check_states(&rig, "stopped");
+	rig_check_over(&rig, BANGER_VM_STOPPED, "");
+}
+
+static void
+test_stop_when_without_patience_then_released_at_once(void)
+{
+	g_auto(Rig) rig = {};
+	g_auto(Answer) stopped = {};
+
+	rig_run(&rig);
+	rig_stop(&rig, 0, &stopped);
+	check_int(fake_ports_count_held(rig.fakes), 0);
+	fake_ports_succeed(rig.fakes, "release");
+	check(stopped.ok);
+	check_log(&rig, "release");
+	rig_check_over(&rig, BANGER_VM_STOPPED, "");
+}
+
+static void
+test_stop_when_paused_then_released_at_once(void)
+{
+	g_auto(Rig) rig = {};
+	g_auto(Answer) stopped = {};
+
+	rig_run(&rig);
+	rig_pause(&rig);
+	rig_stop(&rig, 10, &stopped);
+	fake_ports_succeed(rig.fakes, "release");
+	check(stopped.ok);
+	check_log(&rig, "release");
+	check_states(&rig, "paused stopping stopped");
+	rig_check_over(&rig, BANGER_VM_STOPPED, "");
+}
+
+static void
+test_stop_when_the_guest_cannot_be_asked_then_it_is_ended(void)
+{
+	g_auto(Rig) rig = {};
+	g_auto(Answer) stopped = {};
+
+	rig_run(&rig);
+	rig_stop(&rig, 10, &stopped);
+	fake_ports_close_guest(rig.fakes);
+	fake_ports_fail(rig.fakes, "shutdown", BANGER_ERROR_GUEST_UNREACHABLE);
+	fake_ports_succeed(rig.fakes, "release");
+	check(stopped.ok);
+	check_log(&rig, "shutdown release");
+	rig_check_over(&rig, BANGER_VM_STOPPED, "");
+}
+
+static void
+test_stop_when_asked_twice_then_both_are_answered(void)
+{
+	g_auto(Rig) rig = {};
+	g_auto(Answer) first = {}, second = {}, third = {};
+
+	rig_run(&rig);
+	rig_stop(&rig, 10, &first);
+	rig_stop(&rig, 10, &second);
+	check_log(&rig, "shutdown");
+	rig_stop(&rig, 0, &third);
+	check_log(&rig, "release");
+	fake_ports_fail(rig.fakes, "shutdown", BANGER_ERROR_GUEST_UNREACHABLE);
+	check(!first.done && !second.done && !third.done);
+	fake_ports_succeed(rig.fakes, "release");
+	check(first.ok && second.ok && third.ok);
+	check_states(&rig, "stopping stopped");
+	rig_check_over(&rig, BANGER_VM_STOPPED, "");
+}
+
+/* `again_s`: how long the second one would wait. */
+static void
+play_stop_while_starting(const char *call, unsigned again_s, const char *log)
+{
+	g_auto(Rig) rig = {};
+	g_auto(Answer) up = {}, stopped = {}, again = {};
+
+	rig_init(&rig);
+	rig_begin(&rig, BANGER_PLAN_START, &up);
+	rig_walk(&rig, call);
+	rig_stop(&rig, 10, &stopped);
+	rig_stop(&rig, again_s, &again);
+	check(fake_ports_is_given_up(rig.fakes, call));
+	fake_ports_fail(rig.fakes, call, BANGER_ERROR_CANCELLED);
+	check(!up.done && !stopped.done && !again.done);
+	fake_ports_succeed(rig.fakes, "release");
+	check_failed(up, BANGER_ERROR_CANCELLED);
+	check(stopped.ok && again.ok);
+	check_log(&rig, log);
+	check_states(&rig, "starting stopping stopped");
+	rig_check_over(&rig, BANGER_VM_STOPPED, up.error->message);
+}
+
+static void
+test_stop_when_starting_then_the_start_is_undone_once(void)
+{
+	play_stop_while_starting("launch", 10, "probe kernel disks launch release");
+	play_stop_while_starting("guest-open", 10,
+				 "probe kernel disks launch vmm-new guest-new console-new "
+				 "guest-open release");
+	play_stop_while_starting("guest-open", 0,
+				 "probe kernel disks launch vmm-new guest-new console-new "
+				 "guest-open release");
+}
+
+static void
+test_stop_when_its_answer_comes_after_another_start_then_that_runs_on(void)
+{
+	g_auto(Rig) rig = {};
+	g_auto(Answer) stopped = {}, up = {};
+
+	rig_run(&rig);
+	rig_stop(&rig, 10, &stopped);
+	rig_end(&rig);
+	fake_ports_succeed(rig.fakes, "release");
+	check(stopped.ok);
+	rig_begin(&rig, BANGER_PLAN_START, &up);
+	rig_walk(&rig, /* until= */ NULL);
+	check(up.ok);
+	fake_ports_fail(rig.fakes, "shutdown", BANGER_ERROR_GUEST_UNREACHABLE);
+	check_log(&rig, "shutdown release kernel disks launch vmm-new guest-new console-new "
+			"guest-open set-clock");
+	check_int(banger_vm_get_state(rig.vm), BANGER_VM_RUNNING);
+}
+
+static void
+test_kill_when_sigkill_then_answered_when_stopped(void)
+{
+	g_auto(Rig) rig = {};
+	g_auto(Answer) killed = {};
+
+	rig_run(&rig);
+	rig_kill(&rig, SIGKILL, &killed);
+	check_int(rig.fakes->signal_number, SIGKILL);
+	fake_ports_succeed(rig.fakes, "signal");
+	rig_end(&rig);
+	check(!killed.done);
+	fake_ports_succeed(rig.fakes, "release");
+	check(killed.ok);
+	check_log(&rig, "signal release");
+	check_states(&rig, "stopped");
+	rig_check_over(&rig, BANGER_VM_STOPPED, "");
+}
+
+static void
+test_kill_when_the_end_is_quicker_than_the_answer_then_answered_when_stopped(void)
+{
+	g_auto(Rig) rig = {};
+	g_auto(Answer) killed = {};
+
+	rig_run(&rig);
+	rig_kill(&rig, SIGKILL, &killed);
+	rig_end(&rig);
+	fake_ports_succeed(rig.fakes, "signal");
+	check(!killed.done);
+	fake_ports_succeed(rig.fakes, "release");
+	check(killed.ok);
+	rig_check_over(&rig, BANGER_VM_STOPPED, "");
+}
+
+static void
+test_kill_when_another_signal_then_answered_at_once(void)
+{
+	g_auto(Rig) rig = {};
+	g_auto(Answer) killed = {};
+
+	rig_run(&rig);
+	rig_kill(&rig, SIGTERM, &killed);
+	fake_ports_succeed(rig.fakes, "signal");
+	check(killed.ok);
+	check_states(&rig, "");
+}
+
+static void
+test_kill_when_refused_then_a_later_end_is_unasked(void)
+{
+	g_auto(Rig) rig = {};
+	g_auto(Answer) killed = {};
+
+	rig_run(&rig);
+	rig_kill(&rig, SIGKILL, &killed);
+	fake_ports_fail(rig.fakes, "signal", BANGER_ERROR_NOT_AUTHORIZED);
+	check_failed(killed, BANGER_ERROR_NOT_AUTHORIZED);
+	rig_end(&rig);
+	fake_ports_succeed(rig.fakes, "release");
+	rig_check_over(&rig, BANGER_VM_ERROR,
+		       "the VMM ended unasked: killed; see 'banger vm logs web'");
+}
+
+static void
+test_kill_when_refused_while_stopping_then_the_end_stays_wanted(void)
+{
+	g_auto(Rig) rig = {};
+	g_auto(Answer) stopped = {}, killed = {}, again = {};
+
+	rig_run(&rig);
+	rig_stop(&rig, 10, &stopped);
+	rig_kill(&rig, SIGKILL, &killed);
+	rig_kill(&rig, SIGKILL, &again);
+	fake_ports_fail(rig.fakes, "signal", BANGER_ERROR_NOT_AUTHORIZED);
+	rig_end(&rig);
+	fake_ports_fail(rig.fakes, "signal", BANGER_ERROR_NOT_FOUND);
+	check_failed(killed, BANGER_ERROR_NOT_AUTHORIZED);
+	check_failed(again, BANGER_ERROR_NOT_FOUND);
+	fake_ports_fail(rig.fakes, "shutdown", BANGER_ERROR_GUEST_UNREACHABLE);
+	fake_ports_succeed(rig.fakes, "release");
+	check(stopped.ok);
+	rig_check_over(&rig, BANGER_VM_STOPPED, "");
+}
+
+static void
+test_kill_when_refused_after_the_guests_own_end_then_stopped(void)
+{
+	g_auto(Rig) rig = {};
+	g_auto(Answer) killed = {};
+
+	rig_run(&rig);
+	rig.fakes->end_reason = "guest";
+	rig_kill(&rig, SIGKILL, &killed);
+	rig_end(&rig);
+	fake_ports_fail(rig.fakes, "signal", BANGER_ERROR_NOT_FOUND);
+	fake_ports_succeed(rig.fakes, "release");
+	check_failed(killed, BANGER_ERROR_NOT_FOUND);
+	rig_check_over(&rig, BANGER_VM_STOPPED, "");
+}
+
+static void
+test_recover_when_it_does_not_live_then_stopped(void)
+{
+	g_auto(Rig) rig = {};
+	g_auto(Answer) recovered = {}, waiting = {};
+
+	rig_recover(&rig, /* lives= */ false, &recovered);
+	rig_wait_guest(&rig, &waiting);
+	fake_ports_succeed(rig.fakes, "release");
+	check(recovered.ok);
+	check_failed(waiting, BANGER_ERROR_GUEST_UNREACHABLE);
+	check_log(&rig, "release");
+	check_states(&rig, "stopping stopped");
+	rig_check_over(&rig, BANGER_VM_STOPPED, "ended while bangerd was away: killed");
+}
+
+static void
+test_recover_when_it_lives_then_running(void)
+{
+	g_auto(Rig) rig = {};
+	g_auto(Answer) recovered = {}, waiting = {};
+
+	rig_recover(&rig, /* lives= */ true, &recovered);
+	rig_wait_guest(&rig, &waiting);
+	fake_ports_succeed(rig.fakes, "open");
+	check(!recovered.done && !waiting.done);
+	fake_ports_succeed(rig.fakes, "guest-open");
+	check(recovered.ok);
+	check(waiting.guest == rig.fakes->guest);
+	/* What its console had said is kept. */
+	check_log(&rig, "open vmm-new guest-new console-again guest-open");
+	check_states(&rig, "running");
+	check_str(banger_vm_get_boot_id(rig.vm), "the-first-boot");
+	check_int(rig.ended, 0);
+}
+
+static void
+test_recover_when_its_process_ends_with_the_hello_then_it_is_noticed(void)
+{
+	g_auto(Rig) rig = {};
+	g_auto(Answer) recovered = {};
+
+	rig_recover(&rig, /* lives= */ true, &recovered);
+	fake_ports_succeed(rig.fakes, "open");
+	fake_ports_end_process(rig.fakes);
+	fake_ports_succeed(rig.fakes, "guest-open");
+	fake_ports_succeed(rig.fakes, "release");
+	check(recovered.ok);
+	rig_check_over(&rig, BANGER_VM_ERROR,
+		       "the VMM ended unasked: killed; see 'banger vm logs web'");
+}
+
+static void
+test_recover_when_it_cannot_be_opened_then_stopped(void)
+{
+	g_auto(Rig) rig = {};
+	g_auto(Answer) recovered = {};
+
+	rig_recover(&rig, /* lives= */ true, &recovered);
+	fake_ports_fail(rig.fakes, "open", BANGER_ERROR_NOT_FOUND);
+	fake_ports_fail(rig.fakes, "release", BANGER_ERROR_NOT_FOUND);
+	check(recovered.ok);
+	check_log(&rig, "open release");
+	rig_check_over(&rig, BANGER_VM_STOPPED, "ended while bangerd was away: release failed");
+}
+
+static void
+test_recover_when_the_guest_does_not_answer_then_it_is_ended(void)
+{
+	g_auto(Rig) rig = {};
+	g_auto(Answer) recovered = {};
+
+	rig_recover(&rig, /* lives= */ true, &recovered);
+	fake_ports_succeed(rig.fakes, "open");
+	fake_ports_fail(rig.fakes, "guest-open", BANGER_ERROR_GUEST_UNREACHABLE);
+	fake_ports_succeed(rig.fakes, "release");
+	check(recovered.ok);
+	rig_check_over(&rig, BANGER_VM_STOPPED, "ended while bangerd was away: killed");
+}
+
+static void
+test_recover_when_found_paused_then_who_waits_hears_when_it_goes_on(void)
+{
+	g_auto(Rig) rig = {};
+	g_auto(Answer) recovered = {}, waiting = {};
+
+	rig_recover(&rig, /* lives= */ true, &recovered);
+	rig_wait_guest(&rig, &waiting);
+	fake_ports_succeed(rig.fakes, "open");
+	rig_pause(&rig);
+	check_states(&rig, "running paused");
+	check_str(banger_vm_get_last_error(rig.vm), "the disk is full");
+	g_signal_emit_by_name(rig.fakes->vmm, "resumed");
+	fake_ports_succeed(rig.fakes, "guest-open");
+	check(recovered.ok);
+	check(waiting.guest == rig.fakes->guest);
+	check_states(&rig, "running");
+}
+
+/* Somebody stops what is still looked for, and then the guest says `hello`, or nothing any more. */
+static void
+play_stop_while_recovering(bool hello, bool ended)
+{
+	g_auto(Rig) rig = {};
+	g_auto(Answer) recovered = {}, waiting = {}, stopped = {};
+
+	rig_recover(&rig, /* lives= */ true, &recovered);
+	rig_wait_guest(&rig, &waiting);
+	fake_ports_succeed(rig.fakes, "open");
+	rig_stop(&rig, 10, &stopped);
+	if (ended)
+		rig_end(&rig);
+	if (hello)
+		fake_ports_succeed(rig.fakes, "guest-open");
+	else
+		fake_ports_fail(rig.fakes, "guest-open", BANGER_ERROR_GUEST_UNREACHABLE);
+	check(!stopped.done);
+	fake_ports_succeed(rig.fakes, "release");
+	check(recovered.ok);
+	check(stopped.ok);
+	check(waiting.done && !waiting.ok);
+	check_log(&rig, "open vmm-new guest-new console-again guest-open release");
+	check_states(&rig, "stopping stopped");
+	rig_check_over(&rig, BANGER_VM_STOPPED, "");
+}
+
+static void
+test_recover_when_stopped_meanwhile_then_ended_once(void)
+{
+	play_stop_while_recovering(/* hello= */ true, /* ended= */ false);
+	play_stop_while_recovering(/* hello= */ false, /* ended= */ false);
+	play_stop_while_recovering(/* hello= */ true, /* ended= */ true);
+	play_stop_while_recovering(/* hello= */ false, /* ended= */ true);
+}
+
+static void
+test_recover_when_its_answer_comes_after_another_start_then_that_goes_on(void)
+{
+	g_auto(Rig) rig = {};
+	g_auto(Answer) recovered = {}, up = {};
+
+	rig_recover(&rig, /* lives= */ true, &recovered);
+	fake_ports_succeed(rig.fakes, "open");
+	rig_pause(&rig);
+	rig_end(&rig);
+	fake_ports_succeed(rig.fakes, "release");
+	check_int(banger_vm_get_state(rig.vm), BANGER_VM_ERROR);
+	rig_begin(&rig, BANGER_PLAN_START, &up);
+	rig_walk(&rig, "guest-open");
+	check_int(rig.fakes->pending->len, 2);
+	/* The older of the two. */
+	fake_ports_fail(rig.fakes, "guest-open", BANGER_ERROR_GUEST_UNREACHABLE);
+	check(recovered.ok);
+	check_int(banger_vm_get_state(rig.vm), BANGER_VM_STARTING);
+	rig_walk(&rig, /* until= */ NULL);
+	check(up.ok);
+	check_log(&rig, "open vmm-new guest-new console-again guest-open release probe kernel "
+			"disks launch vmm-new guest-new console-new guest-open set-clock");
+}
+
+static void
+test_guest_when_it_hangs_up_while_running_then_unreachable(void)
+{
+	g_auto(Rig) rig = {};
+	g_auto(Answer) guest = {}, stopped = {};
+
+	rig_run(&rig);
+	fake_ports_close_guest(rig.fakes);
+	check_states(&rig, "running");
+	check_str(banger_vm_get_last_error(rig.vm), "the guest's agent is gone: it hung up");
+	rig_wait_guest(&rig, &guest);
+	check_failed(guest, BANGER_ERROR_GUEST_UNREACHABLE);
+	check_str(guest.error->message, "the guest's agent is gone: it hung up");
+	check_log(&rig, "");
+	/* Nobody is there to be asked for a shutdown. */
+	rig_stop(&rig, 10, &stopped);
+	check_log(&rig, "release");
+	fake_ports_succeed(rig.fakes, "release");
+	check(stopped.ok);
+	rig_check_over(&rig, BANGER_VM_STOPPED, "");
+}
+
+TEST_MAIN(TEST(test_stop_when_the_guest_ends_then_released),
+	  TEST(test_stop_when_without_patience_then_released_at_once),
+	  TEST(test_stop_when_paused_then_released_at_once),
+	  TEST(test_stop_when_the_guest_cannot_be_asked_then_it_is_ended),
+	  TEST(test_stop_when_asked_twice_then_both_are_answered),
+	  TEST(test_stop_when_starting_then_the_start_is_undone_once),
+	  TEST(test_stop_when_its_answer_comes_after_another_start_then_that_runs_on),
+	  TEST(test_kill_when_sigkill_then_answered_when_stopped),
+	  TEST(test_kill_when_the_end_is_quicker_than_the_answer_then_answered_when_stopped),
+	  TEST(test_kill_when_another_signal_then_answered_at_once),
+	  TEST(test_kill_when_refused_then_a_later_end_is_unasked),
+	  TEST(test_kill_when_refused_while_stopping_then_the_end_stays_wanted),
+	  TEST(test_kill_when_refused_after_the_guests_own_end_then_stopped),
+	  TEST(test_recover_when_it_does_not_live_then_stopped),
+	  TEST(test_recover_when_it_lives_then_running),
+	  TEST(test_recover_when_its_process_ends_with_the_hello_then_it_is_noticed),
+	  TEST(test_recover_when_it_cannot_be_opened_then_stopped),
+	  TEST(test_recover_when_the_guest_does_not_answer_then_it_is_ended),
+	  TEST(test_recover_when_found_paused_then_who_waits_hears_when_it_goes_on),
+	  TEST(test_recover_when_stopped_meanwhile_then_ended_once),
+	  TEST(test_recover_when_its_answer_comes_after_another_start_then_that_goes_on),
+	  TEST(test_guest_when_it_hangs_up_while_running_then_unreachable))
