@@ -431,6 +431,26 @@ test_guest_when_it_hangs_up_while_running_then_unreachable(void)
 	rig_check_over(&rig, BANGER_VM_STOPPED, "");
 }
 
+static void
+test_guest_when_it_hangs_up_while_paused_then_told_when_it_goes_on(void)
+{
+	g_auto(Rig) rig = {};
+	g_auto(Answer) guest = {}, stopped = {};
+
+	rig_run(&rig);
+	rig_pause(&rig);
+	fake_ports_close_guest(rig.fakes);
+	check_str(banger_vm_get_last_error(rig.vm), "the disk is full");
+	g_signal_emit_by_name(rig.fakes->vmm, "resumed");
+	check_str(banger_vm_get_last_error(rig.vm), "the guest's agent is gone");
+	rig_wait_guest(&rig, &guest);
+	check_failed(guest, BANGER_ERROR_GUEST_UNREACHABLE);
+	check_str(guest.error->message, "the guest's agent is gone");
+	rig_stop(&rig, 0, &stopped);
+	fake_ports_succeed(rig.fakes, "release");
+	check(stopped.ok);
+}
+
 TEST_MAIN(TEST(test_stop_when_the_guest_ends_then_released),
 	  TEST(test_stop_when_without_patience_then_released_at_once),
 	  TEST(test_stop_when_paused_then_released_at_once),
@@ -452,4 +472,5 @@ TEST_MAIN(TEST(test_stop_when_the_guest_ends_then_released),
 	  TEST(test_recover_when_found_paused_then_who_waits_hears_when_it_goes_on),
 	  TEST(test_recover_when_stopped_meanwhile_then_ended_once),
 	  TEST(test_recover_when_its_answer_comes_after_another_start_then_that_goes_on),
-	  TEST(test_guest_when_it_hangs_up_while_running_then_unreachable))
+	  TEST(test_guest_when_it_hangs_up_while_running_then_unreachable),
+	  TEST(test_guest_when_it_hangs_up_while_paused_then_told_when_it_goes_on))

@@ -187,8 +187,10 @@ on_guest_ready(GObject *source, GAsyncResult *result, gpointer data)
 {
 	g_autoptr(GTask) step = data;
 	BangerGuest *guest = BANGER_GUEST(source);
+	BangerVm *self = g_task_get_task_data(step);
 	GError *error = NULL;
 
+	drop_patience(self);
 	if (BANGER_GUEST_GET_IFACE(guest)->set_clock_finish(guest, result, &error))
 		g_task_return_boolean(step, true);
 	else
@@ -204,6 +206,7 @@ on_guest_open(GObject *source, GAsyncResult *result, gpointer data)
 	g_autoptr(GError) error = NULL;
 
 	if (!BANGER_GUEST_GET_IFACE(guest)->open_finish(guest, result, &self->hello, &error)) {
+		drop_patience(self);
 		g_task_return_error(step, g_steal_pointer(&error));
 		return;
 	}
@@ -366,7 +369,6 @@ on_brought_up(GObject *source, GAsyncResult *result, gpointer data)
 	GError *error = NULL;
 
 	(void)banger_launch_run_finish(result, &error);
-	drop_patience(self);
 	if (error && self->stuck) {
 		g_clear_error(&error);
 		error = g_steal_pointer(&self->stuck);

@@ -9,6 +9,8 @@
 
 G_DEFINE_FINAL_TYPE(BangerVm, banger_vm, G_TYPE_OBJECT)
 
+#define AGENT_GONE "the guest's agent is gone"
+
 enum { SIGNAL_CHANGED, SIGNAL_ENDED, N_SIGNALS };
 static guint signals[N_SIGNALS];
 
@@ -217,7 +219,7 @@ static void
 on_resumed(BangerVmm *vmm, BangerVm *self)
 {
 	if (banger_vm_fsm_next(self->state, BANGER_VM_EV_RESUME) != _BANGER_VM_STATE_INVALID)
-		banger_vm_apply(self, BANGER_VM_EV_RESUME, /* error= */ NULL);
+		banger_vm_apply(self, BANGER_VM_EV_RESUME, self->guest ? NULL : AGENT_GONE);
 }
 
 /* The guest broke off while its VMM may live on: nothing can be run in it any more, and it says so. */
@@ -225,10 +227,13 @@ static void
 on_guest_closed(BangerGuest *guest, const GError *error, BangerVm *self)
 {
 	banger_vm_settle_guest(self, error);
+	if (self->state == BANGER_VM_PAUSED)
+		g_clear_object(
+			&self->guest); /* told when it goes on: why it is paused matters more */
 	if (self->state != BANGER_VM_RUNNING)
 		return;
 	g_free(self->last_error);
-	self->last_error = g_strdup_printf("the guest's agent is gone: %s", error->message);
+	self->last_error = g_strdup_printf(AGENT_GONE ": %s", error->message);
 	g_clear_object(&self->guest);
 	g_signal_emit(self, signals[SIGNAL_CHANGED], 0);
 }
