@@ -25,18 +25,27 @@ mount_all(const KernelMount *mounts, size_t n)
 		(void)mkdir(mounts[i].target, mounts[i].mode);
 		if (mount(mounts[i].type, mounts[i].target, mounts[i].type, mounts[i].flags,
 			  mounts[i].options) < 0 &&
-		    errno != EBUSY) /* the kernel has mounted /dev itself */
+		    errno != EBUSY) /* by the kernel, or by the other process */
 			return bn_errno();
 	}
 	return 0;
 }
 
 int
-agent_boot_mount_first(void)
+agent_boot_mount_proc(void)
+{
+	static const KernelMount mounts[] = {
+		{ "proc", "/proc", NULL, MS_NOSUID | MS_NODEV | MS_NOEXEC, 0755 },
+	};
+
+	return mount_all(mounts, BN_ELEMENTSOF(mounts));
+}
+
+int
+agent_boot_mount_devices(void)
 {
 	static const KernelMount mounts[] = {
 		{ "devtmpfs", "/dev", "mode=0755", MS_NOSUID, 0755 },
-		{ "proc", "/proc", NULL, MS_NOSUID | MS_NODEV | MS_NOEXEC, 0755 },
 		{ "sysfs", "/sys", NULL, MS_NOSUID | MS_NODEV | MS_NOEXEC, 0755 },
 	};
 
@@ -73,6 +82,8 @@ read_word(const char *word, AgentBoot *boot)
 		boot->root = bn_boot_root_from_string(value);
 	else if ((value = value_of(word, "banger.init=")))
 		boot->init = bn_boot_init_from_string(value);
+	else if ((value = value_of(word, "banger.bus=")))
+		boot->bus = bn_boot_bus_from_string(value);
 	else if ((value = value_of(word, "banger.hostname=")) && bn_names_is_vm(value))
 		memcpy(boot->hostname, value, strlen(value) + 1); /* bn_names_is_vm() bounds it */
 }

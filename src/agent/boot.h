@@ -1,23 +1,27 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* From the kernel's hand-over to the guest's root: everything before the first command. Two processes share it,
- * since processors are idle now: the first one brings up the devices and the channel to the host, the other one
- * the root. */
+ * since processors are idle now: the first one mounts the root, and its child, the agent, brings up the devices and
+ * the channel to the host. */
 #pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
+#include "shared/base/macro.h"
 #include "shared/rules/boot-cmdline.h"
 
 typedef struct AgentBoot {
 	BnBootRoot root;
 	BnBootInit init;
+	BnBootBus bus;
 	char hostname[BN_VM_NAME_MAX + 1];
 } AgentBoot;
 
-/* boot.c: the kernel's filesystems, and what the command line says. 0 or negative errno. The first are what
- * devices are found by, the others what programs expect. */
-int agent_boot_mount_first(void);
+/* boot.c: the kernel's filesystems, and what the command line says. 0 or negative errno. The devices' may be
+ * mounted by both processes: who comes first does it. */
+int agent_boot_mount_proc(void);
+int agent_boot_mount_devices(void);
 int agent_boot_mount_others(void);
 void agent_boot_read_cmdline(AgentBoot *ret);
 
@@ -27,8 +31,6 @@ typedef enum AgentDisk {
 	AGENT_DISK_WRITABLE,  /* the VM's own */
 } AgentDisk;
 
-/* Of which kind the devices of this machine are: the name of the modules' plan. */
-const char *agent_device_bus(void);
 /* Writes the path of a disk as soon as there is one of the kind. Disks come in any order. */
 int agent_device_wait_disk(AgentDisk kind, char ret[static 32]);
 /* Opens the virtio port of this name, as soon as it is there. A descriptor or negative errno. */
@@ -37,20 +39,21 @@ int agent_device_wait_port(const char *port);
 /* modules.c: loads what the plan lists. What fails is said on the console. */
 void agent_modules_load(const char *plan);
 
-/* root.c: mounts the root at /newroot, with the files of ours over the image's. *reterr_what names what
- * failed. */
+/* root.c: mounts the root at /newroot, with the kernel's filesystems inside and files of ours over the image's.
+ * *reterr_what names what failed. */
 int agent_root_mount(const AgentBoot *boot, const char **reterr_what);
-/* Makes it the root of this process. */
+/* Makes it the root of this process; for the first one, which the others' follow, also of the namespace. */
 int agent_root_enter(void);
-/* The path of the init to hand over to, or NULL. */
+int agent_root_move(void);
+/* The path of the init to become, or NULL. */
 const char *agent_root_find_init(const AgentBoot *boot);
 
-/* prepare.c: the other process. Returns a socket, on which it says how it went, or negative errno. */
-int agent_prepare_start(const AgentBoot *boot);
-/* What it said: 0, or negative errno with *reterr_what naming what failed (static). Waits for it. */
-int agent_prepare_finish(int fd, const char **reterr_what);
-/* Lets it load the modules that could wait. Closes the socket. */
-void agent_prepare_rest(int fd);
+/* first.c: the first process behind the fork. `channel` tells the agent by a byte that the root is there, and is
+ * told by another one that what waited for it has begun. */
+_noreturn_ void agent_first_run(const AgentBoot *boot, pid_t agent, int channel);
+/* A guest that cannot go on ends, and its VMM with it: the host reads the reason on the console. `error`: negative
+ * errno. */
+_noreturn_ void agent_die(const char *what, int error);
 
-/* power.c: ends this guest, as its init would; `handed_over`: it has one. */
-void agent_power_off(bool handed_over);
+/* power.c: ends this guest, by its init where that is one to be asked. */
+void agent_power_off(void);

@@ -85,18 +85,6 @@ find_entry(const char *directory, const char *prefix, const char *attribute, con
 	return false;
 }
 
-const char *
-agent_device_bus(void)
-{
-	_cleanup_closedir_ DIR *dir = opendir("/sys/bus/pci/devices");
-	struct dirent *entry;
-
-	while (dir && (entry = readdir(dir)))
-		if (entry->d_name[0] != '.')
-			return "pci";
-	return "mmio";
-}
-
 static bool
 can_open(const char *path)
 {

@@ -17,8 +17,6 @@
 #include "shared/base/fd-util.h"
 #include "shared/base/macro.h"
 
-static char default_path[] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-
 AgentExec *
 agent_exec_new(uint16_t stream)
 {
@@ -92,28 +90,68 @@ make_terminal(Ends *ends, const BnExecRequest *request)
 											 : 0;
 }
 
-/* The variables a login gives, then the caller's, which win. NULL where memory runs out. */
+static bool
+is_same_variable(const char *a, const char *b)
+{
+	size_t n = strcspn(a, "=");
+
+	return strncmp(a, b, n) == 0 && (b[n] == '=' || b[n] == '\0');
+}
+
+static bool
+is_among(const char *variable, char *const *list)
+{
+	for (; list && *list; list++)
+		if (is_same_variable(variable, *list))
+			return true;
+	return false;
+}
+
+static void
+free_environment(char ***env)
+{
+	for (char **p = *env; p && *p; p++)
+		free(*p);
+	free(*env);
+}
+
+/* The variables a login gives, and the caller's, which win; each name once, because of two some programs take the
+ * first and others the last. NULL where memory runs out. */
 static char **
 make_environment(const AgentUser *user, char *const *extra)
 {
+	const char *const login[][2] = {
+		{ "PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" },
+		{ "HOME", user->home },
+		{ "USER", user->name },
+		{ "LOGNAME", user->name },
+		{ "SHELL", user->shell },
+	};
+	_cleanup_(free_environment) char **env = NULL;
 	size_t n = 0, used = 0;
-	char **env;
 
 	while (extra && extra[n])
 		n++;
-	env = calloc(n + 6, sizeof(*env));
+	env = calloc(n + BN_ELEMENTSOF(login) + 1, sizeof(*env));
 	if (!env)
 		return NULL;
-	/* getenv() finds the first of a name, so what wins stands first. */
-	for (size_t i = 0; i < n; i++)
-		env[used++] = extra[i];
-	env[used++] = default_path;
-	if (asprintf(&env[used++], "HOME=%s", user->home) < 0 ||
-	    asprintf(&env[used++], "USER=%s", user->name) < 0 ||
-	    asprintf(&env[used++], "LOGNAME=%s", user->name) < 0 ||
-	    asprintf(&env[used++], "SHELL=%s", user->shell) < 0)
-		return NULL;
-	return env;
+	for (size_t i = 0; i < BN_ELEMENTSOF(login); i++) {
+		if (is_among(login[i][0], extra))
+			continue;
+		if (asprintf(&env[used], "%s=%s", login[i][0], login[i][1]) < 0) {
+			env[used] = NULL;
+			return NULL;
+		}
+		used++;
+	}
+	for (size_t i = 0; i < n; i++) {
+		if (is_among(extra[i], extra + i + 1))
+			continue;
+		env[used] = strdup(extra[i]);
+		if (!env[used++])
+			return NULL;
+	}
+	return BN_TAKE_PTR(env);
 }
 
 static _noreturn_ void
@@ -182,7 +220,7 @@ child_run(const BnExecRequest *request, const AgentUser *user, const Ends *ends,
 static int
 spawn(AgentExec *exec, const BnExecRequest *request, const AgentUser *user, Ends *ends)
 {
-	char **env = make_environment(user, request->environment);
+	_cleanup_(free_environment) char **env = make_environment(user, request->environment);
 	pid_t pid;
 
 	if (!env)
@@ -190,13 +228,6 @@ spawn(AgentExec *exec, const BnExecRequest *request, const AgentUser *user, Ends
 	pid = fork();
 	if (pid == 0)
 		child_run(request, user, ends, env);
-	for (size_t i = 0, n = 0; env[i]; i++) {
-		/* Only those behind PATH are ours. */
-		if (n)
-			free(env[i]);
-		n += env[i] == default_path;
-	}
-	free(env);
 	if (pid < 0)
 		return bn_errno();
 	exec->pid = pid;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -31,26 +32,39 @@ mount_ext4(AgentDisk kind, const char *target, unsigned long flags)
 	return mount(device, target, "ext4", flags | MS_NOATIME, NULL) < 0 ? bn_errno() : 0;
 }
 
+/* A thread: the two disks do not wait for each other. */
+static void *
+mount_data(void *data)
+{
+	int *ret = data;
+
+	*ret = mount_ext4(AGENT_DISK_WRITABLE, DATA, 0);
+	if (*ret >= 0 && ((mkdir(DATA "/upper", 0755) < 0 && errno != EEXIST) ||
+			  (mkdir(DATA "/work", 0700) < 0 && errno != EEXIST)))
+		*ret = bn_errno();
+	return NULL;
+}
+
 static int
 mount_overlay(const char **reterr_what)
 {
-	int r;
+	pthread_t thread;
+	int base, data = 0, error;
 
-	*reterr_what = "the base image";
-	r = mount_ext4(AGENT_DISK_READ_ONLY, BASE, MS_RDONLY);
-	if (r < 0)
-		return r;
-	*reterr_what = "the VM's disk";
-	r = mount_ext4(AGENT_DISK_WRITABLE, DATA, 0);
-	if (r < 0)
-		return r;
+	*reterr_what = "a thread";
+	error = pthread_create(&thread, NULL, mount_data, &data);
+	if (error != 0)
+		return -error;
+	base = mount_ext4(AGENT_DISK_READ_ONLY, BASE, MS_RDONLY);
+	(void)pthread_join(thread, NULL);
+	*reterr_what = base < 0 ? "the base image" : "the VM's disk";
+	if (base < 0 || data < 0)
+		return BN_MIN(base, data);
 	*reterr_what = "the overlay";
-	if ((mkdir(DATA "/upper", 0755) < 0 && errno != EEXIST) ||
-	    (mkdir(DATA "/work", 0700) < 0 && errno != EEXIST) ||
-	    mount("overlay", NEW_ROOT, "overlay", 0,
-		  "lowerdir=" BASE ",upperdir=" DATA "/upper,workdir=" DATA "/work") < 0)
-		return bn_errno();
-	return 0;
+	return mount("overlay", NEW_ROOT, "overlay", 0,
+		     "lowerdir=" BASE ",upperdir=" DATA "/upper,workdir=" DATA "/work") < 0
+		       ? bn_errno()
+		       : 0;
 }
 
 /* Shows `text` in the place of the image's file, which itself stays as it is. An image that has none gets an
@@ -90,6 +104,23 @@ cover_files(const AgentBoot *boot)
 	cover("fstab", "# The root is mounted by banger.\n", /* make= */ false);
 }
 
+/* Images without these directories get them in the VM's own layer. */
+static int
+move_filesystems(void)
+{
+	static const char *const moved[] = { "/dev", "/proc", "/sys", "/run" };
+
+	for (size_t i = 0; i < BN_ELEMENTSOF(moved); i++) {
+		char target[64];
+
+		(void)snprintf(target, sizeof(target), NEW_ROOT "%s", moved[i]);
+		(void)mkdir(target, 0755);
+		if (mount(moved[i], target, NULL, MS_MOVE, NULL) < 0)
+			return bn_errno();
+	}
+	return 0;
+}
+
 int
 agent_root_mount(const AgentBoot *boot, const char **reterr_what)
 {
@@ -108,23 +139,19 @@ agent_root_mount(const AgentBoot *boot, const char **reterr_what)
 	*reterr_what = "the host name";
 	if (boot->hostname[0] && sethostname(boot->hostname, strlen(boot->hostname)) < 0)
 		return bn_errno();
-	return 0;
+	*reterr_what = "the kernel's filesystems in the root";
+	return move_filesystems();
 }
 
 int
 agent_root_enter(void)
 {
-	static const char *const moved[] = { "/dev", "/proc", "/sys", "/run" };
+	return chroot(NEW_ROOT) < 0 || chdir("/") < 0 ? bn_errno() : 0;
+}
 
-	for (size_t i = 0; i < BN_ELEMENTSOF(moved); i++) {
-		char target[64];
-
-		(void)snprintf(target, sizeof(target), NEW_ROOT "%s", moved[i]);
-		/* Images without these directories get them in the VM's own layer. */
-		(void)mkdir(target, 0755);
-		if (mount(moved[i], target, NULL, MS_MOVE, NULL) < 0)
-			return bn_errno();
-	}
+int
+agent_root_move(void)
+{
 	if (chdir(NEW_ROOT) < 0 || mount(".", "/", NULL, MS_MOVE, NULL) < 0 || chroot(".") < 0 ||
 	    chdir("/") < 0)
 		return bn_errno();

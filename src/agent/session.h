@@ -19,7 +19,6 @@ typedef struct AgentConfig {
 	void (*settled)(void *data);
 	/* Carries out SHUTDOWN, after a sync. */
 	void (*power_off)(void *data);
-	bool handed_over; /* for whoever carries it out: process 1 is the image's init */
 	void *data;
 } AgentConfig;
 

@@ -251,6 +251,25 @@ test_exec_when_options_given_then_command_has_them(void)
 }
 
 static void
+test_exec_when_a_variable_is_given_twice_then_the_last_is_the_only_one(void)
+{
+	const char *argv[] = { "/usr/bin/env", NULL };
+	const char *environment[] = { "A=1", "HOME=/elsewhere", "SHELL=/x", "AB=3", "A=2", NULL };
+	BangerExecSpec spec = { .argv = argv, .environment = environment, .workdir = "/" };
+	Run run = {};
+	pid_t pid;
+	BangerGuest *guest = real_guest(&pid);
+
+	begin(guest, &run, &spec, NULL);
+	check_int(finish(guest, &run), 0);
+	check_str(run.out->str,
+		  "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n"
+		  "USER=root\nLOGNAME=root\nHOME=/elsewhere\nSHELL=/x\nAB=3\nA=2\n");
+	(void)g_string_free(run.out, TRUE);
+	end_guest(guest, pid);
+}
+
+static void
 test_exec_when_much_both_ways_then_whole_and_others_are_served(void)
 {
 	const size_t size = 16 * 1024 * 1024;
@@ -473,6 +492,7 @@ test_guest_when_its_words_are_hostile_then_escaped_and_bounded(void)
 
 TEST_MAIN(TEST(test_exec_when_command_ends_then_status_and_output),
 	  TEST(test_exec_when_options_given_then_command_has_them),
+	  TEST(test_exec_when_a_variable_is_given_twice_then_the_last_is_the_only_one),
 	  TEST(test_exec_when_much_both_ways_then_whole_and_others_are_served),
 	  TEST(test_exec_when_twenty_at_once_then_each_its_own),
 	  TEST(test_exec_when_given_up_or_host_gone_then_command_is_hung_up),

@@ -21,6 +21,13 @@ static const char *const init_table[_BN_BOOT_INIT_MAX] = {
 
 BN_DEFINE_ENUM_TABLE(bn_boot_init, BnBootInit, init_table);
 
+static const char *const bus_table[_BN_BOOT_BUS_MAX] = {
+	[BN_BOOT_BUS_PCI] = "pci",
+	[BN_BOOT_BUS_MMIO] = "mmio",
+};
+
+BN_DEFINE_ENUM_TABLE(bn_boot_bus, BnBootBus, bus_table);
+
 /* console: the serial port is the only one there is. panic, reboot: a guest that cannot go on ends its
  * VMM. systemd.getty_auto=no: an image without udev would wait for ttyS0. cryptomgr.notests: the
  * self-tests take 0.4 s under emulation. */
@@ -37,6 +44,7 @@ int
 bn_boot_cmdline_make(const BnBootCmdline *line, char ret[static BN_CMDLINE_MAX + 1])
 {
 	char text[BN_CMDLINE_MAX + 1] = "", tsc[40] = "";
+	BnBootBus bus = line->kind == BN_VMM_QEMU_MICROVM ? BN_BOOT_BUS_MMIO : BN_BOOT_BUS_PCI;
 	int n;
 
 	if (!bn_names_is_vm(line->hostname))
@@ -44,9 +52,10 @@ bn_boot_cmdline_make(const BnBootCmdline *line, char ret[static BN_CMDLINE_MAX +
 	if (!line->kvm && line->tsc_khz > 0)
 		(void)snprintf(tsc, sizeof(tsc), " tsc_early_khz=%u", line->tsc_khz);
 	n = snprintf(text, sizeof(text),
-		     COMMON "%s%s banger.root=%s banger.init=%s banger.hostname=%s",
-		     line->kvm ? "" : EMULATION, tsc, bn_boot_root_to_string(line->root),
-		     bn_boot_init_to_string(line->init), line->hostname);
+		     COMMON "%s%s banger.bus=%s banger.root=%s banger.init=%s banger.hostname=%s",
+		     line->kvm ? "" : EMULATION, tsc, bn_boot_bus_to_string(bus),
+		     bn_boot_root_to_string(line->root), bn_boot_init_to_string(line->init),
+		     line->hostname);
 	if (n < 0 || n > BN_CMDLINE_MAX)
 		return -E2BIG;
 	memset(ret, 0, BN_CMDLINE_MAX + 1);

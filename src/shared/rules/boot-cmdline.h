@@ -16,12 +16,22 @@ BN_DECLARE_ENUM_TABLE(bn_boot_root, BnBootRoot);
 
 typedef enum BnBootInit {
 	BN_BOOT_INIT_AUTO, /* the image's init where it has one */
-	BN_BOOT_INIT_NONE, /* the agent stays process 1 */
+	BN_BOOT_INIT_NONE, /* no init: our first process stays */
 	_BN_BOOT_INIT_MAX,
 	_BN_BOOT_INIT_INVALID = -EINVAL,
 } BnBootInit;
 
 BN_DECLARE_ENUM_TABLE(bn_boot_init, BnBootInit);
+
+/* Where the devices are: which drivers find them. */
+typedef enum BnBootBus {
+	BN_BOOT_BUS_PCI,
+	BN_BOOT_BUS_MMIO,
+	_BN_BOOT_BUS_MAX,
+	_BN_BOOT_BUS_INVALID = -EINVAL,
+} BnBootBus;
+
+BN_DECLARE_ENUM_TABLE(bn_boot_bus, BnBootBus);
 
 typedef struct BnBootCmdline {
 	BnVmmKind kind;
