@@ -159,6 +159,10 @@ cli_fail(const GError *error)
 		return CLI_FAILED;
 	}
 	(void)g_dbus_error_strip_remote_error(own);
+	if (banger_error_is_cancelled(own)) {
+		(void)fprintf(stderr, "banger: %s\n", _("interrupted"));
+		return CLI_INTERRUPTED;
+	}
 	text = bn_str_escape(own->message, strlen(own->message), 4096);
 	next = hint(own);
 	(void)fprintf(stderr, "banger: %s\n", text);
@@ -176,7 +180,7 @@ cli_usage(const char *format, ...)
 	va_start(args, format);
 	text = g_strdup_vprintf(format, args);
 	va_end(args);
-	(void)fprintf(stderr, _("banger: %s\nbanger: see 'banger --help'\n"), text);
+	(void)fprintf(stderr, _("banger: %s\nbanger: see '%s'\n"), text, help_get_way());
 	return CLI_USAGE;
 }
 

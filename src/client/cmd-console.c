@@ -25,16 +25,13 @@ fail(GError *error)
 	return status;
 }
 
-/* On a terminal a guest's bytes are made harmless, line by line; into a file they go as they are. */
-static void
+/* On a terminal a guest's bytes are made harmless, line by line; into a file they go as they are. False where they
+ * do not. */
+static bool
 write_log(const char *data, size_t size)
 {
-	bool terminal = isatty(STDOUT_FILENO);
-
-	if (!terminal) {
-		(void)bn_io_write_all(STDOUT_FILENO, data, size);
-		return;
-	}
+	if (!isatty(STDOUT_FILENO))
+		return fwrite(data, 1, size, stdout) == size && fflush(stdout) == 0;
 	while (size > 0) {
 		const char *end = memchr(data, '\n', size);
 		size_t n = end ? (size_t)(end - data) : size;
@@ -47,7 +44,7 @@ write_log(const char *data, size_t size)
 		data += n + (end ? 1 : 0);
 		size -= n + (end ? 1 : 0);
 	}
-	(void)fflush(stdout);
+	return fflush(stdout) == 0;
 }
 
 int
@@ -84,7 +81,8 @@ cmd_vm_logs(Cli *cli, int argc, char **argv)
 	if (log < 0)
 		return fail(error);
 	while ((n = read(log, buffer, sizeof(buffer))) > 0)
-		write_log(buffer, (size_t)n);
+		if (!write_log(buffer, (size_t)n))
+			break; /* main() says why */
 	return CLI_OK;
 }
 

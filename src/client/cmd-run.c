@@ -5,6 +5,7 @@
 
 #include "client/cli.h"
 #include "client/create.h"
+#include "client/out.h"
 #include "service/base/error.h"
 #include "shared/base/str-util.h"
 
@@ -28,11 +29,10 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(RunOptions, run_options_clear)
 static int
 fail_own(GError *error)
 {
-	int status = banger_error_is_cancelled(error) ? CLI_INTERRUPTED : CLI_OWN_FAILURE;
+	int status = cli_fail(error);
 
-	(void)cli_fail(error);
 	g_error_free(error);
-	return status;
+	return status == CLI_INTERRUPTED ? CLI_INTERRUPTED : CLI_OWN_FAILURE;
 }
 
 static int
@@ -44,11 +44,7 @@ print_plan(Cli *cli, GVariant *options)
 	if (!banger_dbus_manager_call_plan_vm_sync(cli->manager, options, &plan,
 						   /* cancellable= */ NULL, &error))
 		return fail_own(error);
-	for (char **line = plan; *line; line++) {
-		g_autofree char *safe = bn_str_escape(*line, strlen(*line), 4096);
-
-		(void)puts(safe);
-	}
+	out_words(plan, cli->json);
 	return CLI_OK;
 }
 
@@ -82,8 +78,7 @@ print_name(Cli *cli, const char *path)
 	if (!vms)
 		return fail_own(error);
 	if (properties)
-		(void)printf(cli->json ? "{ \"name\" : \"%s\" }\n" : "%s\n",
-			     cli_text(properties, "Name"));
+		out_name(cli_text(properties, "Name"), cli->json);
 	return CLI_OK;
 }
 
@@ -222,6 +217,8 @@ exec_in(Cli *cli, int argc, char **argv, bool shell)
 	command = argv + 2;
 	if (*command && g_str_equal(*command, "--"))
 		command++;
+	if (!shell && !*command)
+		return cli_usage(_("a command is missing behind the VM; 'vm shell' opens a shell"));
 	if (!cli_exec_begin(cli, vm,
 			    &(CliExec){ .argv = shell ? NULL : command,
 					.environment = environment,

@@ -47,7 +47,7 @@ cmd_vm_create(Cli *cli, int argc, char **argv)
 	vms = result ? cli_list(cli, "org.banger.VM", &error) : NULL;
 	if (!vms)
 		return fail(error);
-	(void)printf("%s\n", cli_text(g_hash_table_lookup(vms, path), "Name"));
+	out_name(cli_text(g_hash_table_lookup(vms, path), "Name"), cli->json);
 	return CLI_OK;
 }
 
@@ -58,31 +58,34 @@ typedef char *(*Verb)(BangerDBusVM *vm, guint32 number, GError **error);
 static int
 for_each(Cli *cli, char **references, Verb verb, guint32 number)
 {
-	guint n = g_strv_length(references);
-	g_auto(GStrv) jobs = g_new0(char *, n + 1);
+	g_autoptr(GPtrArray) jobs = g_ptr_array_new_with_free_func(g_free);
+	g_autoptr(GPtrArray) done = g_ptr_array_new();
 	int status = CLI_OK;
 
 	if (!cli_connect(cli))
 		return CLI_FAILED;
-	for (guint i = 0; i < n; i++) {
+	for (char **reference = references; *reference; reference++) {
 		GError *error = NULL;
-		g_autoptr(BangerDBusVM) vm = cli_find_vm(cli, references[i], &error);
+		g_autoptr(BangerDBusVM) vm = cli_find_vm(cli, *reference, &error);
+		char *job = vm ? verb(vm, number, &error) : NULL;
 
-		jobs[i] = vm ? verb(vm, number, &error) : NULL;
-		if (jobs[i])
-			continue;
-		status = fail(error);
-		jobs[i] = g_strdup("");
+		if (!job)
+			status = fail(error);
+		g_ptr_array_add(jobs, job);
 	}
-	for (guint i = 0; i < n; i++) {
+	for (guint i = 0; i < jobs->len; i++) {
+		const char *job = g_ptr_array_index(jobs, i);
 		GError *error = NULL;
-		g_autoptr(GVariant) result = *jobs[i] ? cli_wait(cli, jobs[i], &error) : NULL;
+		g_autoptr(GVariant) result = job && *job ? cli_wait(cli, job, &error) : NULL;
 
 		if (error)
 			status = fail(error);
-		else if (result && !cli->quiet)
-			(void)printf("%s\n", references[i]);
+		else if (job)
+			g_ptr_array_add(done, references[i]);
 	}
+	g_ptr_array_add(done, NULL);
+	if (cli->json || !cli->quiet)
+		out_words((char **)done->pdata, cli->json);
 	return status;
 }
 
@@ -241,8 +244,10 @@ cmd_vm_delete(Cli *cli, int argc, char **argv)
 	if (!cli_parse(entries, &argc, &argv, 1, -1))
 		return CLI_USAGE;
 	names = g_strjoinv(", ", argv + 1);
-	if (!force &&
-	    !cli_ask(cli, /* otherwise= */ false, _("Destroy %s and their disks?"), names)) {
+	if (!force && !cli_ask(cli, /* otherwise= */ false,
+			       ngettext("Destroy %s and its disk?", "Destroy %s and their disks?",
+					(gulong)(argc - 1)),
+			       names)) {
 		(void)fputs(_("banger: nothing was deleted; -f deletes without asking\n"), stderr);
 		return CLI_FAILED;
 	}

@@ -7,6 +7,7 @@
 
 #include "service/base/error.h"
 #include "shared/base/str-util.h"
+#include "shared/rules/limits.h"
 
 void
 create_options_clear(CreateOptions *options)
@@ -14,6 +15,7 @@ create_options_clear(CreateOptions *options)
 	g_free(options->name);
 	g_free(options->image);
 	g_free(options->kernel);
+	g_free(options->vcpus);
 	g_free(options->memory);
 	g_free(options->disk);
 	g_free(options->vmm);
@@ -32,7 +34,7 @@ create_options_entries(CreateOptions *options, const GOptionEntry *own,
 		  N_("its image; otherwise the default one"), N_("IMAGE") },
 		{ "kernel", 0, 0, G_OPTION_ARG_STRING, &options->kernel,
 		  N_("its kernel; otherwise the default one"), N_("KERNEL") },
-		{ "vcpus", 0, 0, G_OPTION_ARG_INT, &options->vcpus,
+		{ "vcpus", 0, 0, G_OPTION_ARG_STRING, &options->vcpus,
 		  N_("number of processors; otherwise 2"), N_("N") },
 		{ "memory", 0, 0, G_OPTION_ARG_STRING, &options->memory,
 		  N_("size of its memory, like 512M or 4G; otherwise 1G"), N_("SIZE") },
@@ -42,7 +44,7 @@ create_options_entries(CreateOptions *options, const GOptionEntry *own,
 		{ "vmm", 0, 0, G_OPTION_ARG_STRING, &options->vmm,
 		  N_("qemu-microvm (the default) or qemu-q35"), N_("VMM") },
 		{ "accelerator", 0, 0, G_OPTION_ARG_STRING, &options->accelerator,
-		  N_("auto (the default), kvm or tcg"), N_("KIND") },
+		  N_("auto (the default), kvm or emulation"), N_("KIND") },
 		{ "init", 0, 0, G_OPTION_ARG_STRING, &options->init,
 		  N_("auto (the image's own, where it has one) or none"), N_("INIT") },
 	};
@@ -69,6 +71,21 @@ fill_size(GVariantDict *dict, const char *key, const char *text)
 	return true;
 }
 
+static bool
+fill_vcpus(GVariantDict *dict, const char *text)
+{
+	uint64_t n;
+
+	if (!text)
+		return true;
+	if (bn_str_parse_u64(text, BN_VCPUS_MAX, &n) < 0 || n == 0) {
+		(void)cli_usage(_("--vcpus %s: must be a number from 1 to %d"), text, BN_VCPUS_MAX);
+		return false;
+	}
+	g_variant_dict_insert(dict, "vcpus", "u", (guint32)n);
+	return true;
+}
+
 bool
 create_options_fill(const CreateOptions *options, GVariantDict *dict)
 {
@@ -83,9 +100,8 @@ create_options_fill(const CreateOptions *options, GVariantDict *dict)
 	for (size_t i = 0; i < G_N_ELEMENTS(texts); i++)
 		if (texts[i].value)
 			g_variant_dict_insert(dict, texts[i].key, "s", texts[i].value);
-	if (options->vcpus)
-		g_variant_dict_insert(dict, "vcpus", "u", (guint32)options->vcpus);
-	return fill_size(dict, "memory", options->memory) && fill_size(dict, "disk", options->disk);
+	return fill_vcpus(dict, options->vcpus) && fill_size(dict, "memory", options->memory) &&
+	       fill_size(dict, "disk", options->disk);
 }
 
 /* Whether there is a default; only "there is none" counts as no. */

@@ -5,8 +5,7 @@
 #include "client/cli.h"
 
 typedef struct CreateOptions {
-	char *name, *image, *kernel, *memory, *disk, *vmm, *accelerator, *init;
-	int vcpus;
+	char *name, *image, *kernel, *vcpus, *memory, *disk, *vmm, *accelerator, *init;
 } CreateOptions;
 
 #define CREATE_ENTRIES_MAX 20

@@ -35,6 +35,7 @@ typedef struct Exec {
 	bool attached; /* our standard streams are the command's */
 	guint interrupt, terminate;
 	unsigned interrupts;
+	int output_errno; /* why our standard output or error could not be written, but for a reader that left */
 	guint32 status, signal_number;
 	GError *error;
 } Exec;
@@ -148,8 +149,14 @@ on_output(int fd, GIOCondition condition, gpointer data)
 		return G_SOURCE_CONTINUE;
 	/* Our own standard streams block, which is what holds the sender back. Where nobody reads them any more, the
 	 * command is told by our end closing. */
-	if (n > 0 && bn_io_write_all(which, buffer, (size_t)n) >= 0)
-		return G_SOURCE_CONTINUE;
+	if (n > 0) {
+		int r = bn_io_write_all(which, buffer, (size_t)n);
+
+		if (r >= 0)
+			return G_SOURCE_CONTINUE;
+		if (r != -EPIPE)
+			exec->output_errno = -r;
+	}
 	drop(&exec->output[which]);
 	bn_closep(&exec->near[which]);
 	end_if_done(exec);
@@ -305,10 +312,11 @@ call(Exec *exec, const CliExec *spec)
 static int
 conclude(Exec *exec)
 {
-	if (exec->error && g_error_matches(exec->error, BANGER_ERROR, BANGER_ERROR_CANCELLED))
-		return CLI_INTERRUPTED;
-	if (exec->error) {
-		(void)cli_fail(exec->error);
+	if (exec->error)
+		return cli_fail(exec->error) == CLI_INTERRUPTED ? CLI_INTERRUPTED : CLI_OWN_FAILURE;
+	if (exec->output_errno) {
+		(void)fprintf(stderr, _("banger: writing the output: %s\n"),
+			      g_strerror(exec->output_errno));
 		return CLI_OWN_FAILURE;
 	}
 	return exec->signal_number ? 128 + (int)exec->signal_number : (int)exec->status;

@@ -67,6 +67,25 @@ describe(const Command *command, Wanted what)
 	wanted = NOTHING;
 }
 
+static const Command *current;
+
+void
+help_set_current(const Command *command)
+{
+	current = command;
+}
+
+const char *
+help_get_way(void)
+{
+	static char way[64] = "banger --help";
+
+	if (current)
+		(void)g_snprintf(way, sizeof(way), "banger %s%s%s --help", current->noun,
+				 current->verb ? " " : "", current->verb ? current->verb : "");
+	return way;
+}
+
 static char *
 command_name(const Command *command)
 {

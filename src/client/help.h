@@ -11,6 +11,10 @@ void help_print_command(const Command *command);
 /* Its options as words, each with a space before it. */
 void help_print_words(const Command *command);
 
+/* The command that runs, and what to type for its help: "banger vm exec --help". */
+void help_set_current(const Command *command);
+const char *help_get_way(void);
+
 /* cli_parse() asks it first: whether a command is only to describe its options, which is then done. */
 bool help_describe(const GOptionEntry *entries);
 

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* banger: from the words on the command line to the command. */
+#include <errno.h>
 #include <locale.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "client/cli.h"
 #include "client/help.h"
+#include "shared/base/fd-util.h"
+#include "shared/base/str-util.h"
 
 static const char *terminal_kind;
 
@@ -45,13 +48,18 @@ is_help(const char *word)
 	return g_str_equal(word, "--help") || g_str_equal(word, "-h");
 }
 
-/* "--help" anywhere before a "--" is about the command. */
+/* "--help" anywhere before a "--" is about the command; behind the VM of 'vm exec' it is the guest's. */
 static bool
 wants_help(char **words)
 {
-	for (; *words && !g_str_equal(*words, "--"); words++)
-		if (is_help(*words))
+	bool is_exec = words[0] && g_str_equal(words[0], "exec");
+
+	for (size_t i = 0; words[i] && !g_str_equal(words[i], "--"); i++) {
+		if (is_help(words[i]))
 			return true;
+		if (is_exec && i > 0 && words[i][0] != '-')
+			return false;
+	}
 	return false;
 }
 
@@ -97,8 +105,59 @@ run(Cli *cli, int argc, char **argv)
 	command = help_find(argv[0], argv[1]);
 	if (!command)
 		return CLI_USAGE;
+	help_set_current(command);
 	return command->verb ? command->run(cli, argc - 1, argv + 1)
 			     : command->run(cli, argc, argv);
+}
+
+/* D-Bus carries UTF-8 and nothing else. */
+static bool
+check_words(int argc, char **argv)
+{
+	for (int i = 1; i < argc; i++) {
+		g_autofree char *safe = NULL;
+
+		if (g_utf8_validate(argv[i], -1, NULL))
+			continue;
+		safe = bn_str_escape(argv[i], strlen(argv[i]), 200);
+		(void)cli_usage(_("argument %d is not UTF-8: %s"), i, safe);
+		return false;
+	}
+	return true;
+}
+
+static int
+read_words(Cli *cli, int argc, char **argv)
+{
+	if (!check_words(argc, argv))
+		return CLI_USAGE;
+	for (argc--, argv++; argc > 0 && argv[0][0] == '-'; argc--, argv++) {
+		if (read_global(cli, argv[0]))
+			continue;
+		if (is_help(argv[0])) {
+			help_print(NULL);
+			return CLI_OK;
+		}
+		if (g_str_equal(argv[0], "--version"))
+			return cmd_version(cli, 1, argv);
+		return cli_usage(_("there is no option '%s'"), argv[0]);
+	}
+	if (argc == 0) {
+		help_print(NULL);
+		return CLI_USAGE;
+	}
+	return run(cli, argc, argv);
+}
+
+/* What was printed counts only once it is out. */
+static int
+check_output(int status)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return status;
+	if (errno != EPIPE)
+		(void)fprintf(stderr, _("banger: writing the output: %s\n"), g_strerror(errno));
+	return status == CLI_OK ? CLI_FAILED : status;
 }
 
 int
@@ -107,28 +166,14 @@ main(int argc, char **argv)
 	Cli cli = {};
 	int status;
 
+	bn_fd_fill_standard();
 	(void)setlocale(LC_ALL, "");
 	(void)bindtextdomain(GETTEXT_PACKAGE, BANGER_LOCALEDIR);
 	(void)bind_textdomain_codeset(GETTEXT_PACKAGE, "UTF-8");
 	(void)textdomain(GETTEXT_PACKAGE);
 	terminal_kind = g_getenv("TERM");
-	for (argc--, argv++; argc > 0 && argv[0][0] == '-'; argc--, argv++) {
-		if (read_global(&cli, argv[0]))
-			continue;
-		if (is_help(argv[0])) {
-			help_print(NULL);
-			return CLI_OK;
-		}
-		if (g_str_equal(argv[0], "--version"))
-			return cmd_version(&cli, 1, argv);
-		return cli_usage(_("there is no option '%s'"), argv[0]);
-	}
-	if (argc == 0) {
-		help_print(NULL);
-		return CLI_USAGE;
-	}
-	status = run(&cli, argc, argv);
+	status = read_words(&cli, argc, argv);
 	g_clear_object(&cli.manager);
 	g_clear_object(&cli.bus);
-	return status;
+	return check_output(status);
 }

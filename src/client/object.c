@@ -36,7 +36,7 @@ object_finish(Cli *cli, const char *job, GError *error)
 	if (!made)
 		made = g_hash_table_lookup(kernels, path);
 	if (made)
-		(void)printf("%s\n", cli_text(made, "Name"));
+		out_name(cli_text(made, "Name"), cli->json);
 	return CLI_OK;
 }
 
@@ -115,6 +115,7 @@ call(Cli *cli, const ObjectKind *kind, const char *reference, const char *method
 int
 object_delete(Cli *cli, const ObjectKind *kind, int argc, char **argv)
 {
+	g_autoptr(GPtrArray) done = g_ptr_array_new();
 	int status = CLI_OK;
 
 	if (!cli_parse(NULL, &argc, &argv, 1, -1))
@@ -126,9 +127,12 @@ object_delete(Cli *cli, const ObjectKind *kind, int argc, char **argv)
 
 		if (!call(cli, kind, *reference, "Delete", &error))
 			status = fail(error);
-		else if (!cli->quiet)
-			(void)printf("%s\n", *reference);
+		else
+			g_ptr_array_add(done, *reference);
 	}
+	g_ptr_array_add(done, NULL);
+	if (cli->json || !cli->quiet)
+		out_words((char **)done->pdata, cli->json);
 	return status;
 }
 

@@ -190,11 +190,20 @@ print_lines(const OutTable *table)
 	}
 }
 
+static int
+compare_rows(gconstpointer a, gconstpointer b)
+{
+	const Row *const *x = a, *const *y = b;
+
+	return strcmp((*x)->cells[0].text, (*y)->cells[0].text);
+}
+
 void
 out_table_print(const OutTable *table, bool json)
 {
 	g_autoptr(JsonBuilder) builder = NULL;
 
+	g_ptr_array_sort(table->rows, compare_rows);
 	if (!json) {
 		print_lines(table);
 		return;
@@ -220,4 +229,39 @@ out_table_print_one(const OutTable *table, bool json)
 	builder = json_builder_new();
 	add_object(builder, table, row);
 	print_json(builder);
+}
+
+void
+out_name(const char *name, bool json)
+{
+	g_autoptr(JsonBuilder) builder = NULL;
+
+	if (!json) {
+		(void)puts(name);
+		return;
+	}
+	builder = json_builder_new();
+	json_builder_begin_object(builder);
+	json_builder_set_member_name(builder, "name");
+	json_builder_add_string_value(builder, name);
+	json_builder_end_object(builder);
+	print_json(builder);
+}
+
+void
+out_words(char **words, bool json)
+{
+	g_autoptr(JsonBuilder) builder = json_builder_new();
+
+	json_builder_begin_array(builder);
+	for (; *words; words++) {
+		g_autofree char *safe = bn_str_escape(*words, strlen(*words), VALUE_MAX);
+
+		if (!json)
+			(void)puts(safe);
+		json_builder_add_string_value(builder, safe);
+	}
+	json_builder_end_array(builder);
+	if (json)
+		print_json(builder);
 }

@@ -27,7 +27,12 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(OutTable, out_table_free)
 
 /* One value for each column, of its kind. Texts are escaped where they are not safe for a terminal. */
 void out_table_add(OutTable *table, ...);
-/* Prints it: an array of objects, or lines. */
+/* Prints it, by the order of the first column: an array of objects, or lines. */
 void out_table_print(const OutTable *table, bool json);
 /* Prints its only row: an object, or a line for each value. */
 void out_table_print_one(const OutTable *table, bool json);
+
+/* The name of what was made: an object with it, or a line. */
+void out_name(const char *name, bool json);
+/* An array of texts, or lines. */
+void out_words(char **words, bool json);

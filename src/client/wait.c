@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "client/cli.h"
+#include "service/base/error.h"
 #include "service/base/names.h"
 #include "shared/base/str-util.h"
 
@@ -16,10 +17,13 @@ typedef struct Wait {
 	Cli *cli;
 	BangerDBusJob *job;
 	GMainLoop *loop;
+	GCancellable *cancellable; /* of the calls under way, */
+	unsigned pending;          /* and how many they are */
 	GVariant *result;
 	GError *error;
 	char *stage;
 	bool drawn;
+	bool interrupted; /* and it goes on */
 } Wait;
 
 static void
@@ -61,22 +65,52 @@ on_properties(GDBusConnection *bus, const char *sender, const char *path, const 
 }
 
 static void
+on_cancel_answered(GObject *source, GAsyncResult *result, gpointer data)
+{
+	Wait *wait = data;
+	g_autoptr(GError) error = NULL;
+
+	wait->pending--;
+	if (banger_dbus_job_call_cancel_finish(BANGER_DBUS_JOB(source), result, &error) ||
+	    !g_error_matches(error, BANGER_ERROR, BANGER_ERROR_INVALID_STATE))
+		return;
+	(void)fputs(wait->drawn ? "\n" : "", stderr);
+	(void)fputs(_("banger: this cannot be taken back; interrupt again to leave it to itself\n"),
+		    stderr);
+}
+
+static void
 on_result(GObject *source, GAsyncResult *result, gpointer data)
 {
 	Wait *wait = data;
+	GError *error = NULL;
 
-	(void)banger_dbus_job_call_wait_finish(wait->job, &wait->result, result, &wait->error);
+	wait->pending--;
+	(void)banger_dbus_job_call_wait_finish(wait->job, &wait->result, result, &error);
+	if (error && !wait->error)
+		wait->error = g_steal_pointer(&error);
+	g_clear_error(&error);
 	g_main_loop_quit(wait->loop);
 }
 
+/* Not every job can be taken back. Whoever wants out gets out. */
 static gboolean
 on_interrupt(gpointer data)
 {
 	Wait *wait = data;
+	bool again = wait->interrupted;
 
 	/* The job may be done by now: then it was meant for what comes next. */
 	wait->cli->interrupted = true;
-	banger_dbus_job_call_cancel(wait->job, /* cancellable= */ NULL, NULL, NULL);
+	wait->interrupted = true;
+	if (again) {
+		g_set_error(&wait->error, BANGER_ERROR, BANGER_ERROR_CANCELLED,
+			    "no longer waited for");
+		g_main_loop_quit(wait->loop);
+		return G_SOURCE_CONTINUE;
+	}
+	wait->pending++;
+	banger_dbus_job_call_cancel(wait->job, wait->cancellable, on_cancel_answered, wait);
 	return G_SOURCE_CONTINUE;
 }
 
@@ -95,14 +129,21 @@ cli_wait(Cli *cli, const char *path, GError **error)
 		return NULL;
 	g_dbus_proxy_set_default_timeout(G_DBUS_PROXY(wait.job), G_MAXINT);
 	wait.loop = g_main_loop_new(NULL, FALSE);
+	wait.cancellable = g_cancellable_new();
 	subscription = g_dbus_connection_signal_subscribe(
 		cli->bus, BANGER_BUS_NAME, "org.freedesktop.DBus.Properties", "PropertiesChanged",
 		path,
 		/* arg0= */ NULL, G_DBUS_SIGNAL_FLAGS_NONE, on_properties, &wait, NULL);
 	interrupt = g_unix_signal_add(SIGINT, on_interrupt, &wait);
 	terminate = g_unix_signal_add(SIGTERM, on_interrupt, &wait);
-	banger_dbus_job_call_wait(wait.job, /* cancellable= */ NULL, on_result, &wait);
+	wait.pending++;
+	banger_dbus_job_call_wait(wait.job, wait.cancellable, on_result, &wait);
 	g_main_loop_run(wait.loop);
+	/* No answer may come when nobody is here any more. */
+	g_cancellable_cancel(wait.cancellable);
+	while (wait.pending > 0)
+		(void)g_main_context_iteration(NULL, TRUE);
+	g_object_unref(wait.cancellable);
 	(void)g_source_remove(interrupt);
 	(void)g_source_remove(terminate);
 	g_dbus_connection_signal_unsubscribe(cli->bus, subscription);
@@ -111,7 +152,9 @@ cli_wait(Cli *cli, const char *path, GError **error)
 	g_main_loop_unref(wait.loop);
 	g_object_unref(wait.job);
 	g_free(wait.stage);
-	if (wait.error)
+	if (wait.error) {
+		g_clear_pointer(&wait.result, g_variant_unref);
 		g_propagate_error(error, wait.error);
+	}
 	return wait.result;
 }

@@ -211,6 +211,62 @@ class Others(Rig):
         self.make_vm()
         self.assertEqual(self.banger('vm', 'exec', 'web', 'echo', '-e', '--json').stdout, '--json\n')
 
+    def test_exec_when_help_stands_behind_the_vm_then_the_commands(self):
+        self.make_vm()
+        self.assertEqual(self.banger('vm', 'exec', 'web', 'sh', '-c', 'echo $0', '--help').stdout, '--help\n')
+        self.assertIn('usage: banger', self.banger('vm', 'exec', '--help').stdout)
+
+    def test_exec_when_standard_input_is_closed_then_as_empty(self):
+        self.make_vm()
+        done = self.banger('vm', 'exec', 'web', 'cat', preexec_fn=lambda: os.close(0))
+        self.assertEqual((done.returncode, done.stdout), (0, ''), done.stderr)
+
+    def test_exec_when_no_command_then_2(self):
+        self.make_vm()
+        for words in (['web'], ['web', '--']):
+            done = self.banger('vm', 'exec', *words)
+            self.assertEqual(done.returncode, 2)
+            self.assertIn("see 'banger vm exec --help'", done.stderr)
+
+    def test_output_when_disk_is_full_then_told(self):
+        self.make_vm()
+        with open('/dev/full', 'w', encoding='utf-8') as full:
+            for words, status in ((['vm', 'list'], 1), (['--json', 'vm', 'show', 'web'], 1), (['--help'], 1),
+                                  (['vm', 'logs', 'web'], 1), (['vm', 'exec', 'web', 'echo', 'x'], 125)):
+                done = subprocess.run([BANGER, *words], env=self.environment, stdout=full, stderr=subprocess.PIPE,
+                                      stdin=subprocess.DEVNULL, text=True, timeout=15, check=False)
+                self.assertEqual(done.returncode, status, words)
+                self.assertIn('No space left on device', done.stderr)
+
+    def test_json_when_something_was_done_then_its_name(self):
+        def ask(*words):
+            done = self.banger('--json', *words)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            return json.loads(done.stdout)
+
+        self.assertEqual(ask('vm', 'create', '--image', 'x', '--kernel', 'y', '--name', 'a'), {'name': 'a'})
+        self.assertEqual(ask('vm', 'run', '-d', '--image', 'x', '--kernel', 'y', '--name', 'b'), {'name': 'b'})
+        self.assertEqual(ask('vm', 'stop', 'a', 'b'), ['a', 'b'])
+        self.assertEqual(ask('vm', 'delete', '-f', 'b'), ['b'])
+        self.assertEqual(ask('image', 'import', '--name', 'i', '/dev/null'), {'name': 'bookworm'})
+        self.assertIsInstance(ask('vm', 'run', '--dry-run'), list)
+
+    def test_list_when_made_in_any_order_then_by_name(self):
+        for name in ('m', 'z', 'a'):
+            self.make_vm(name)
+        names = [row['name'] for row in json.loads(self.banger('--json', 'ps').stdout)]
+        self.assertEqual(names, ['a', 'm', 'z'])
+
+    def test_stop_when_interrupted_then_says_so_and_the_second_gets_out(self):
+        self.make_vm('slow')
+        child = self.begin('vm', 'stop', 'slow')
+        self.await_line('call', 'VM.Stop')
+        self.await_line('call', 'Job.Wait')
+        child.send_signal(signal.SIGINT)
+        self.assertIn('cannot be taken back', child.stderr.readline())
+        child.send_signal(signal.SIGINT)
+        self.assertEqual(child.wait(), 130)
+
     def test_stop_when_one_of_three_unknown_then_others_stop_and_1(self):
         self.make_vm('one')
         self.make_vm('two')
@@ -248,7 +304,9 @@ class NoBus(unittest.TestCase):
             self.assertEqual((done.returncode, done.stderr), (0, b''), words)
 
     def test_usage_when_wrong_then_2(self):
-        for words in ([], ['frob'], ['vm'], ['vm', 'frob'], ['vm', 'show'], ['vm', 'list', '--frob']):
+        for words in ([], ['vm', 'run', '--vcpus', '0'], ['vm', 'create', '--vcpus', 'x'], ['vm', 'show', b'\xff'],
+                      ['vm', 'exec', 'web', 'echo', b'caf\xe9'], ['frob'],
+                      ['vm'], ['vm', 'frob'], ['vm', 'show'], ['vm', 'list', '--frob']):
             done = subprocess.run([BANGER, *words], env={}, capture_output=True, check=False)
             self.assertEqual(done.returncode, 2, words)
 

@@ -3,7 +3,8 @@
 """org.banger.Manager without VMs: objects in memory, commands run here instead of in a guest.
 
 fake_manager.py SOURCE: prints "ready" when it owns its name. Every call is a line of JSON on standard output. Names
-choose behaviour: an image called "denied" makes the start fail, "slow" makes it run until it is cancelled.
+choose behaviour: an image called "denied" makes the start fail, "slow" makes it run until it is cancelled; a VM
+called "slow" never stops, and that cannot be cancelled.
 """
 
 import json
@@ -63,7 +64,7 @@ class Fake:
         return self.add(kind, f'{PATH}/{kind.lower()}/{number:032x}', Name=name, Id=f'{number:032x}', **properties)
 
     def job(self, outcome, result=None):
-        """outcome: '' (done), 'slow' (until cancelled) or a message (failed)."""
+        """outcome: '' (done), 'slow' (until cancelled), 'endless' or a message (failed)."""
         self.jobs += 1
         return self.add('Job', f'{PATH}/job/{self.jobs}', outcome=outcome, result=result or {})
 
@@ -143,12 +144,15 @@ class Fake:
         properties = self.objects[path][1]
         if properties['outcome'] == '':
             invocation.return_value(GLib.Variant('(a{sv})', (properties['result'],)))
-        elif properties['outcome'] == 'slow':
+        elif properties['outcome'] in ('slow', 'endless'):
             self.waiting[path] = invocation
         else:
             invocation.return_dbus_error(ERROR + 'NotAuthorized', properties['outcome'])
 
     def on_Job_Cancel(self, path, _arguments, invocation):
+        if self.objects[path][1]['outcome'] == 'endless':
+            invocation.return_dbus_error(ERROR + 'InvalidState', 'it cannot be cancelled')
+            return
         invocation.return_value(None)
         if path in self.waiting:
             self.waiting.pop(path).return_dbus_error(ERROR + 'Cancelled', 'the job was cancelled')
@@ -158,8 +162,9 @@ class Fake:
         self.bus.unregister_object(vm[2])
         invocation.return_value(GLib.Variant('(o)', (self.job(''),)))
 
-    def on_VM_Stop(self, _path, _arguments, invocation):
-        invocation.return_value(GLib.Variant('(o)', (self.job(''),)))
+    def on_VM_Stop(self, path, _arguments, invocation):
+        outcome = 'endless' if self.objects[path][1]['Name'] == 'slow' else ''
+        invocation.return_value(GLib.Variant('(o)', (self.job(outcome),)))
 
     def on_VM_OpenLog(self, _path, _arguments, invocation):
         reading, writing = os.pipe()

@@ -16,6 +16,18 @@
 #include "shared/base/io-util.h"
 #include "shared/base/macro.h"
 
+void
+bn_fd_fill_standard(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR | O_CLOEXEC | O_NOCTTY);
+	while (fd >= 0 && fd <= STDERR_FILENO && bn_fd_set_cloexec(fd, false) >= 0);
+	if (fd > STDERR_FILENO)
+		(void)close(fd);
+}
+
 int
 bn_fd_set_nonblock(int fd, bool on)
 {

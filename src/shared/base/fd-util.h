@@ -8,6 +8,8 @@
 #include <sys/types.h>
 
 int bn_fd_set_nonblock(int fd, bool on);
+/* Puts /dev/null where standard input, output or error are closed, or whatever is opened next becomes one of them. */
+void bn_fd_fill_standard(void);
 int bn_fd_set_cloexec(int fd, bool on);
 
 /* An owned copy with close-on-exec set; negative errno on failure. */

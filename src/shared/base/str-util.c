@@ -121,7 +121,7 @@ bn_str_escape(const char *s, size_t size, size_t max)
 	for (size_t i = 0; i < size;) {
 		uint32_t c = 0;
 		size_t n = utf8_sequence((const unsigned char *)s + i, size - i, &c);
-		bool plain = n > 0 && c >= 0x20 && c != '\\' && (c < 0x7f || c > 0x9f);
+		bool plain = n > 0 && c >= 0x20 && (c < 0x7f || c > 0x9f);
 		size_t need = plain ? n : 4;
 
 		if (used + need > max) {
