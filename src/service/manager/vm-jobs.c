@@ -83,8 +83,8 @@ banger_manager_create_vm(BangerManager *self, const BangerVmSpec *spec, bool sta
 	return job;
 }
 
-BangerJob *
-banger_manager_start_vm(BangerManager *self, BangerVm *vm, const char *operation, GError **error)
+static BangerJob *
+start(BangerManager *self, BangerVm *vm, BangerJobKind kind, const char *operation, GError **error)
 {
 	BangerJob *job;
 	Work *work;
@@ -92,11 +92,17 @@ banger_manager_start_vm(BangerManager *self, BangerVm *vm, const char *operation
 	if (banger_vm_get_state(vm) != BANGER_VM_PAUSED &&
 	    !banger_vm_check_event(vm, BANGER_VM_EV_START, error))
 		return NULL;
-	work = work_new(self, vm, BANGER_JOB_START, operation);
+	work = work_new(self, vm, kind, operation);
 	job = work->job;
 	banger_vm_bring_up_async(vm, BANGER_PLAN_START, banger_job_get_operation(job), on_progress,
 				 job, banger_job_get_cancellable(job), on_brought_up, work);
 	return job;
+}
+
+BangerJob *
+banger_manager_start_vm(BangerManager *self, BangerVm *vm, const char *operation, GError **error)
+{
+	return start(self, vm, BANGER_JOB_START, operation, error);
 }
 
 static void
@@ -147,7 +153,9 @@ BangerJob *
 banger_manager_restart_vm(BangerManager *self, BangerVm *vm, unsigned timeout_s,
 			  const char *operation, GError **error)
 {
-	return stop(self, vm, BANGER_JOB_RESTART, timeout_s, operation, error);
+	return banger_vm_state_is_live(banger_vm_get_state(vm))
+		       ? stop(self, vm, BANGER_JOB_RESTART, timeout_s, operation, error)
+		       : start(self, vm, BANGER_JOB_RESTART, operation, error);
 }
 
 static void
