@@ -106,8 +106,12 @@ run_in(Cli *cli, RunOptions *options, const char *path, const char *job, char **
 		g_clear_error(&error);
 		return cli_exec_finish();
 	}
-	if (!started)
+	if (!started) {
+		/* Its log has gone with it, and is not to be recommended. */
+		if (g_error_matches(error, BANGER_ERROR, BANGER_ERROR_GUEST_UNREACHABLE))
+			error->code = BANGER_ERROR_FAILED;
 		return fail_own(error);
+	}
 	if (options->detach)
 		return print_name(cli, path);
 	status = cli_exec_finish();

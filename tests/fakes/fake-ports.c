@@ -295,9 +295,16 @@ fake_guest_init(BangerGuestInterface *iface)
 	iface->shutdown_finish = finish_guest;
 }
 
+static char *
+get_last_words(BangerConsole *self)
+{
+	return g_strdup(world->last_words);
+}
+
 static void
 fake_console_init(BangerConsoleInterface *iface)
 {
+	iface->get_last_words = get_last_words;
 }
 
 G_DEFINE_FINAL_TYPE_WITH_CODE(

@@ -21,7 +21,8 @@ typedef struct FakePorts {
 	BangerGuest *guest;    /* the same */
 	const char *fail_call; /* fails with BUSY when it is made; NULL: none */
 	const char *end_reason;
-	const char *ended; /* what release says */
+	const char *ended;      /* what release says */
+	const char *last_words; /* the guest's; NULL: it was silent */
 	bool kvm_usable;
 	uint32_t signal_number; /* the latest that was asked for */
 } FakePorts;

@@ -284,6 +284,43 @@ test_console_when_guest_is_gone_then_refused_and_the_log_stays(void)
 	rig_done(&rig);
 }
 
+static void
+check_last_words(Rig *rig, const char *said, const char *expected)
+{
+	g_autofree char *words = NULL;
+
+	if (*said)
+		check_int(send(rig->port, said, strlen(said), MSG_NOSIGNAL), strlen(said));
+	words = BANGER_CONSOLE_GET_IFACE(rig->console)->get_last_words(rig->console);
+	if (expected)
+		check_str(words, expected);
+	else
+		check(!words);
+}
+
+static void
+test_last_words_when_asked_then_what_matters_and_safe_to_show(void)
+{
+	g_autoptr(GString) much = make_lines(100 * 1000);
+	Rig rig = {};
+
+	rig_init(&rig);
+	check_last_words(&rig, "", NULL);
+	check_last_words(&rig, "\r\n\r\n", NULL);
+	check_last_words(&rig, "one\r\ntwo \033[2J\r\n\r\n", "two \\x1b[2J");
+	check_last_words(
+		&rig, "[    1.2] Kernel panic - not syncing: no init\r\n[    1.2] ---[ end ]\r\n",
+		"Kernel panic - not syncing: no init");
+	/* Long ago. */
+	rig_say(&rig, much->str, much->len);
+	check_last_words(&rig, "\nlast\n", "last");
+	/* Also when it has ended before anybody looked. */
+	check_int(send(rig.port, "bye\n", 4, MSG_NOSIGNAL), 4);
+	bn_closep(&rig.port);
+	check_last_words(&rig, "", "bye");
+	rig_done(&rig);
+}
+
 TEST_MAIN(TEST(test_log_when_guest_wrote_then_a_copy_that_ends),
 	  TEST(test_log_when_too_long_then_its_end_is_kept),
 	  TEST(test_log_when_started_again_then_fresh_or_continued),
@@ -291,4 +328,5 @@ TEST_MAIN(TEST(test_log_when_guest_wrote_then_a_copy_that_ends),
 	  TEST(test_follow_when_nobody_reads_then_only_that_one_is_dropped),
 	  TEST(test_viewers_when_they_go_then_their_place_is_free),
 	  TEST(test_console_when_typed_then_the_guest_reads_it_and_followers_type_nothing),
+	  TEST(test_last_words_when_asked_then_what_matters_and_safe_to_show),
 	  TEST(test_console_when_guest_is_gone_then_refused_and_the_log_stays))

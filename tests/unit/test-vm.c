@@ -285,6 +285,39 @@ test_process_when_it_ends_while_starting_then_the_start_is_undone_once(void)
 }
 
 static void
+test_process_when_the_guest_dies_while_starting_then_its_last_words_are_told(void)
+{
+	g_auto(Rig) rig = {};
+	g_auto(Answer) up = {};
+
+	rig_init(&rig);
+	rig_begin(&rig, BANGER_PLAN_START, &up);
+	rig_walk(&rig, "guest-open");
+	rig.fakes->last_words = "Kernel panic - not syncing: System is deadlocked on memory";
+	rig_end(&rig);
+	fake_ports_fail(rig.fakes, "guest-open", BANGER_ERROR_GUEST_UNREACHABLE);
+	fake_ports_succeed(rig.fakes, "release");
+	check_failed(up, BANGER_ERROR_GUEST_UNREACHABLE);
+	rig_check_over(&rig, BANGER_VM_ERROR,
+		       "guest-open failed; its last words: Kernel panic - not syncing: System is "
+		       "deadlocked on memory");
+}
+
+static void
+test_process_when_the_guests_kernel_panicked_then_error(void)
+{
+	g_auto(Rig) rig = {};
+
+	rig_run(&rig);
+	rig.fakes->end_reason = "guest";
+	rig.fakes->last_words = "Kernel panic - not syncing: sysrq triggered crash";
+	rig_end(&rig);
+	fake_ports_succeed(rig.fakes, "release");
+	rig_check_over(&rig, BANGER_VM_ERROR,
+		       "the guest ended: Kernel panic - not syncing: sysrq triggered crash");
+}
+
+static void
 test_process_when_it_ends_with_the_last_answer_then_it_is_noticed(void)
 {
 	g_auto(Rig) rig = {};
@@ -471,6 +504,8 @@ TEST_MAIN(TEST(test_bring_up_when_all_succeed_then_it_runs),
 	  TEST(test_bring_up_when_cancelled_before_then_nothing_is_called),
 	  TEST(test_bring_up_when_cancelled_between_two_answers_then_the_disks_are_closed),
 	  TEST(test_process_when_it_ends_while_starting_then_the_start_is_undone_once),
+	  TEST(test_process_when_the_guest_dies_while_starting_then_its_last_words_are_told),
+	  TEST(test_process_when_the_guests_kernel_panicked_then_error),
 	  TEST(test_process_when_it_ends_with_the_last_answer_then_it_is_noticed),
 	  TEST(test_process_when_it_ends_unasked_then_error),
 	  TEST(test_process_when_the_guest_ended_by_itself_then_stopped),

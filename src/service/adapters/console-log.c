@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glib-unix.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
@@ -13,8 +14,14 @@
 #include "service/base/error.h"
 #include "shared/base/cleanup.h"
 #include "shared/base/io-util.h"
+#include "shared/base/str-util.h"
 
 #define LOG_MAX BANGER_CONSOLE_LOG_MAX
+/* Where the guest's last words are looked for, and how long they may be. */
+#define WORDS_FROM 16384
+#define WORDS_MAX  200
+/* linux/kernel/panic.c */
+#define PANIC "Kernel panic - not syncing"
 /* Consoles that may be open at once. */
 #define VIEWERS_MAX 16
 
@@ -96,25 +103,34 @@ append_log(BangerConsoleLog *self, const char *data, size_t size)
 		self->log_size += (off_t)size;
 }
 
-static gboolean
-on_output(int fd, GIOCondition condition, gpointer data)
+/* Takes a portion of what the guest wrote. False where there is no more for now. */
+static bool
+take_output(BangerConsoleLog *self)
 {
-	BangerConsoleLog *self = data;
 	char buffer[4096];
-	ssize_t n = recv(fd, buffer, sizeof(buffer), MSG_DONTWAIT);
+	ssize_t n = recv(self->fd, buffer, sizeof(buffer), MSG_DONTWAIT);
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
-		return G_SOURCE_CONTINUE;
+		return false;
 	if (n <= 0) {
 		end(self);
-		return G_SOURCE_REMOVE;
+		return false;
 	}
 	append_log(self, buffer, (size_t)n);
 	for (guint i = self->viewers->len; i > 0; i--)
 		if (!banger_console_viewer_send(g_ptr_array_index(self->viewers, i - 1), buffer,
 						(size_t)n))
 			(void)g_ptr_array_remove_index(self->viewers, i - 1);
-	return G_SOURCE_CONTINUE;
+	return true;
+}
+
+static gboolean
+on_output(int fd, GIOCondition condition, gpointer data)
+{
+	BangerConsoleLog *self = data;
+
+	(void)take_output(self);
+	return self->fd >= 0 ? G_SOURCE_CONTINUE : G_SOURCE_REMOVE;
 }
 
 BangerConsole *
@@ -228,9 +244,39 @@ open_log(BangerConsole *port, bool follow, GError **error)
 	return far;
 }
 
+static char *
+get_last_words(BangerConsole *port)
+{
+	BangerConsoleLog *self = BANGER_CONSOLE_LOG(port);
+	g_auto(GStrv) lines = NULL;
+	const char *last = NULL, *panic = NULL;
+	char tail[WORDS_FROM + 1];
+	off_t from;
+	ssize_t n;
+
+	/* Its VMM may have ended a moment ago. */
+	while (self->fd >= 0 && take_output(self))
+		;
+	from = MAX(0, self->log_size - WORDS_FROM);
+	n = pread(self->log, tail, WORDS_FROM, from);
+	if (n <= 0)
+		return NULL;
+	tail[n] = '\0';
+	lines = g_strsplit_set(tail, "\r\n", -1);
+	for (char **line = lines; *line; line++) {
+		if (**line)
+			last = *line;
+		if (!panic && strstr(*line, PANIC))
+			panic = strstr(*line, PANIC);
+	}
+	last = panic ? panic : last;
+	return last ? bn_str_escape(last, strlen(last), WORDS_MAX) : NULL;
+}
+
 static void
 banger_console_log_iface_init(BangerConsoleInterface *iface)
 {
 	iface->open = open_console;
 	iface->open_log = open_log;
+	iface->get_last_words = get_last_words;
 }

@@ -15,6 +15,12 @@ is_guests_own_end(const char *reason)
 	return g_str_equal(reason, "guest") || g_str_equal(reason, "host");
 }
 
+static bool
+is_panic(const char *words)
+{
+	return words && g_str_has_prefix(words, "Kernel panic");
+}
+
 static void
 on_released(GObject *source, GAsyncResult *result, gpointer data)
 {
@@ -26,6 +32,8 @@ on_released(GObject *source, GAsyncResult *result, gpointer data)
 
 	if (!PRIVILEGED(self)->release_finish(self->ports->privileged, result, &ended, &error))
 		why = g_strdup_printf("its resources could not be released: %s", error->message);
+	else if (!wanted && is_panic(self->last_words))
+		why = g_strdup_printf("the guest ended: %s", self->last_words);
 	else if (!wanted)
 		why = g_strdup_printf("the VMM ended unasked: %s; see 'banger vm logs %s'", ended,
 				      self->spec->name);
@@ -47,7 +55,11 @@ banger_vm_on_process_end(int fd, GIOCondition condition, gpointer data)
 	/* While it is starting, the runner notices by itself: the agent's connection is closed too. */
 	if (self->state == BANGER_VM_STARTING || self->bring_up)
 		return G_SOURCE_REMOVE;
-	if (is_guests_own_end(BANGER_VMM_GET_IFACE(self->vmm)->get_end_reason(self->vmm)))
+	g_free(self->last_words);
+	self->last_words = BANGER_CONSOLE_GET_IFACE(self->console)->get_last_words(self->console);
+	/* A kernel that panics reboots, like one that is told to. */
+	if (is_guests_own_end(BANGER_VMM_GET_IFACE(self->vmm)->get_end_reason(self->vmm)) &&
+	    !is_panic(self->last_words))
 		self->end_wanted = true;
 	banger_vm_detach(self);
 	release(self);

@@ -182,6 +182,21 @@ on_patience_lost(gpointer data)
 	return G_SOURCE_REMOVE;
 }
 
+/* A VM that could not start may be gone before anybody can look into its log. */
+static void
+tell_last_words(BangerVm *self, GError *error)
+{
+	g_autofree char *words = NULL, *message = NULL;
+
+	if (!g_error_matches(error, BANGER_ERROR, BANGER_ERROR_GUEST_UNREACHABLE) || !self->console)
+		return;
+	words = BANGER_CONSOLE_GET_IFACE(self->console)->get_last_words(self->console);
+	if (!words)
+		return;
+	message = g_steal_pointer(&error->message);
+	error->message = g_strdup_printf("%s; its last words: %s", message, words);
+}
+
 static void
 on_guest_ready(GObject *source, GAsyncResult *result, gpointer data)
 {
@@ -191,10 +206,12 @@ on_guest_ready(GObject *source, GAsyncResult *result, gpointer data)
 	GError *error = NULL;
 
 	drop_patience(self);
-	if (BANGER_GUEST_GET_IFACE(guest)->set_clock_finish(guest, result, &error))
+	if (BANGER_GUEST_GET_IFACE(guest)->set_clock_finish(guest, result, &error)) {
 		g_task_return_boolean(step, true);
-	else
-		g_task_return_error(step, error);
+		return;
+	}
+	tell_last_words(self, error);
+	g_task_return_error(step, error);
 }
 
 static void
@@ -207,6 +224,7 @@ on_guest_open(GObject *source, GAsyncResult *result, gpointer data)
 
 	if (!BANGER_GUEST_GET_IFACE(guest)->open_finish(guest, result, &self->hello, &error)) {
 		drop_patience(self);
+		tell_last_words(self, error);
 		g_task_return_error(step, g_steal_pointer(&error));
 		return;
 	}

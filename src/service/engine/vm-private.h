@@ -13,6 +13,7 @@ struct _BangerVm {
 
 	BangerVmState state;
 	char *last_error;
+	char *last_words; /* of a guest whose VMM has ended, or NULL */
 	int64_t started_us;
 	bool uses_kvm;
 	char *accelerator_reason; /* NULL before the first start */

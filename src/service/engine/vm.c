@@ -24,6 +24,7 @@ banger_vm_finalize(GObject *object)
 	g_clear_object(&self->kvm);
 	g_clear_pointer(&self->spec, banger_vm_spec_free);
 	g_free(self->last_error);
+	g_free(self->last_words);
 	g_clear_error(&self->stuck);
 	g_free(self->accelerator_reason);
 	g_ptr_array_unref(self->waiting_guest);

@@ -17,4 +17,8 @@ struct _BangerConsoleInterface {
 
 	/* A stream of what was kept; with `follow` it goes on until the console ends. */
 	int (*open_log)(BangerConsole *self, bool follow, GError **error);
+
+	/* What the guest said last: the line of its kernel's panic, where there is one among the last, or the last
+	 * one that is not empty. Bounded, and safe to show; the caller's to free. NULL where it said nothing. */
+	char *(*get_last_words)(BangerConsole *self);
 };
