@@ -86,11 +86,16 @@ def install_packages(sections, yes, log):
 
 
 def cache_directory(given, name):
+    if given == '':
+        raise Failed('--cache: no directory is given')
     base = given or os.path.join(os.environ.get('XDG_CACHE_HOME') or '/var/cache', name)
     path = os.path.abspath(base)
     if os.path.commonpath([path, SOURCE]) == SOURCE:
         raise Failed(f'{path} lies in the source tree, which stays clean; give another --cache')
-    os.makedirs(path, mode=0o755, exist_ok=True)
+    try:
+        os.makedirs(path, mode=0o755, exist_ok=True)
+    except OSError as e:
+        raise Failed(f'{path} cannot be made: {e.strerror}; give another --cache') from e
     return path
 
 
