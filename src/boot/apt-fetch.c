@@ -107,8 +107,10 @@ run(Fetch *fetch, const char *program, const char *const *words)
 		return NULL;
 	}
 	if (!g_spawn_check_wait_status(status, NULL)) {
-		g_autofree char *safe = bn_str_escape(err, strlen(err), 1500);
+		g_autofree char *safe = NULL;
 
+		g_strchomp(err);
+		safe = bn_str_escape(err, strlen(err), 1500);
 		(void)boot_report_error("FAILED", "%s: %s", program, safe);
 		return NULL;
 	}

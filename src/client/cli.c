@@ -122,8 +122,6 @@ hint(const GError *error)
 		[BANGER_ERROR_ALREADY_EXISTS] = N_("choose another name, or delete the old one"),
 		[BANGER_ERROR_NO_SPACE] =
 			N_("free some space: 'banger image list', 'banger vm list'"),
-		[BANGER_ERROR_NOT_AUTHORIZED] = N_(
-			"ask an administrator to add you to the group 'banger', or for a polkit rule"),
 		[BANGER_ERROR_HELPER_UNAVAILABLE] = N_("'banger doctor' looks for the cause"),
 		[BANGER_ERROR_VMM_UNAVAILABLE] = N_("'banger doctor' looks for the cause"),
 		[BANGER_ERROR_KVM_UNUSABLE] = N_("use '--accelerator auto'"),

@@ -227,10 +227,10 @@ fail_unauthorized(OpCall *call, bool administration)
 	else
 		(void)op_fail(
 			call, OP_ERROR_NOT_AUTHORIZED,
-			"%s: not authorized by polkit action %s; an administrator can allow it: "
-			"usermod -aG banger $(id -nu %u) (from the next login on), or a rule in "
-			"/etc/polkit-1/rules.d",
-			op_names[call->id].method, action, call->caller.uid);
+			"%s: not authorized by polkit action %s; an administrator can allow it to "
+			"members of the group 'banger' (usermod -aG banger USER, from the next "
+			"login on), or by a rule in /etc/polkit-1/rules.d",
+			op_names[call->id].method, action);
 }
 
 static void

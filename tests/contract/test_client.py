@@ -116,7 +116,7 @@ class Run(Rig):
         done = self.banger('vm', 'run', '--rm', '--image', 'denied', '--kernel', 'y', '--', 'cat')
         self.assertEqual(done.returncode, 125)
         self.assertIn('org.banger.helper.launch-vmm', done.stderr)
-        self.assertIn('polkit rule', done.stderr)
+        self.assertIn('let an administrator allow it', done.stderr)
 
     def test_run_when_interrupted_during_start_then_cancels(self):
         child = self.begin('vm', 'run', '--rm', '--image', 'slow', '--kernel', 'y', '--', 'cat')

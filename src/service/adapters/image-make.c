@@ -52,6 +52,18 @@ builder_spec(const BangerImageRequest *request)
 }
 
 bool
+banger_debian_refuse(const char *option, GError **error)
+{
+	const char *form = g_str_equal(option, "suite")    ? "a release's name, like bookworm"
+			   : g_str_equal(option, "mirror") ? "an http or https URL"
+							   : "names of Debian packages";
+
+	g_set_error(error, BANGER_ERROR, BANGER_ERROR_INVALID_ARGUMENT, "option '%s': must be %s",
+		    option, form);
+	return false;
+}
+
+bool
 banger_image_check(BangerImageStore *store, const BangerImageRequest *request, GError **error)
 {
 	BootMmdebstrap spec = builder_spec(request);
@@ -60,11 +72,8 @@ banger_image_check(BangerImageStore *store, const BangerImageRequest *request, G
 	if (request->archive >= 0)
 		return true;
 	wrong = boot_mmdebstrap_check(&spec);
-	if (wrong) {
-		g_set_error(error, BANGER_ERROR, BANGER_ERROR_INVALID_ARGUMENT,
-			    "option '%s': not of the right form", wrong);
-		return false;
-	}
+	if (wrong)
+		return banger_debian_refuse(wrong, error);
 	return banger_tool_check("mmdebstrap", "mmdebstrap", error) &&
 	       banger_tool_check("newuidmap", "uidmap", error);
 }

@@ -46,5 +46,8 @@ BangerKernelRow *banger_kernel_make_finish(BangerImageStore *store, GAsyncResult
 bool banger_kernel_check(BangerImageStore *store, const BangerKernelRequest *request,
 			 GError **error);
 
+/* Says what form "suite", "mirror", "packages" or "fetch" must have. Returns false. */
+bool banger_debian_refuse(const char *option, GError **error);
+
 /* BANGER_ERROR_TOOL_MISSING naming the Debian package, where the program is not in /usr/bin. */
 bool banger_tool_check(const char *program, const char *package, GError **error);

@@ -2,6 +2,7 @@
 /* A kernel package, or files, become a kernel that VMs boot; fetched by apt first, if asked. */
 #include <fcntl.h>
 
+#include "boot/mmdebstrap.h"
 #include "service/adapters/child.h"
 #include "service/adapters/image-private.h"
 #include "service/base/error.h"
@@ -36,7 +37,20 @@ make_free(Make *make)
 bool
 banger_kernel_check(BangerImageStore *store, const BangerKernelRequest *request, GError **error)
 {
-	return !request->fetch || banger_tool_check("apt-get", "apt", error);
+	const char *const packages[] = { request->fetch, NULL };
+	const BootMmdebstrap names = { .suite = request->suite,
+				       .packages =
+					       request->fetch && *request->fetch ? packages : NULL,
+				       .mirror = request->mirror };
+	const char *wrong;
+
+	if (!request->fetch)
+		return true;
+	wrong = boot_mmdebstrap_check(&names);
+	if (wrong)
+		return banger_debian_refuse(g_str_equal(wrong, "packages") ? "fetch" : wrong,
+					    error);
+	return banger_tool_check("apt-get", "apt", error);
 }
 
 static uint64_t

@@ -121,4 +121,8 @@ banger_error_convert(GError *error)
 		return;
 	error->code = (int)convert_code(error);
 	error->domain = BANGER_ERROR;
+	if (error->code != BANGER_ERROR_CANCELLED)
+		return;
+	g_free(error->message);
+	error->message = g_strdup("cancelled");
 }

@@ -90,11 +90,13 @@ check(Exec *exec, GError **error)
 		if (**e == '=' || !strchr(*e, '='))
 			return refuse(error, "option 'environment': each must be NAME=VALUE");
 	if (exec->user && !bn_names_is_user(exec->user))
-		return refuse(error, "option 'user': not a user's name");
+		return refuse(
+			error,
+			"option 'user': must be a name: a-z, 0-9, '-', '_' and '.', and no digit first");
 	if (exec->workdir && (*exec->workdir != '/' || strlen(exec->workdir) > 4095))
 		return refuse(error, "option 'workdir': must be an absolute path");
-	if (exec->rows > 65535 || exec->columns > 65535)
-		return refuse(error, "options 'rows' and 'columns': at most 65535");
+	if (exec->rows < 1 || exec->rows > 65535 || exec->columns < 1 || exec->columns > 65535)
+		return refuse(error, "options 'rows' and 'columns': must be 1 to 65535");
 	if (!bn_names_is_operation(exec->operation))
 		return refuse(error, "option 'operation': must be 32 lower-case hex digits");
 	return true;

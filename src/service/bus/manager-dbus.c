@@ -1,12 +1,19 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "service/bus/manager-dbus.h"
 
+#include <fcntl.h>
+#include <string.h>
+
 #include "service/base/error.h"
 #include "service/base/names.h"
 #include "service/base/options.h"
 #include "service/bus/caller.h"
 #include "service/manager/diagnose.h"
+#include "shared/base/cleanup.h"
 #include "shared/rules/names.h"
+
+/* What an image may say of its origin, in bytes. */
+#define SOURCE_MAX 255
 
 /* What CreateVM and PlanVM are given. */
 typedef struct CreateOptions {
@@ -196,12 +203,25 @@ handle_find_kernel(BangerDBusManager *skeleton, GDBusMethodInvocation *invocatio
 	return TRUE;
 }
 
+/* A file that came with the call, to be read; the caller's to close, or -1. */
+static int
+get_input(GUnixFDList *fds, int32_t index, const char *what, GError **error)
+{
+	_cleanup_close_ int fd = banger_bus_get_fd(fds, index, what, error);
+
+	if (fd < 0 || (fcntl(fd, F_GETFL) & O_ACCMODE) != O_WRONLY)
+		return BN_TAKE_FD(fd);
+	g_set_error(error, BANGER_ERROR, BANGER_ERROR_INVALID_ARGUMENT,
+		    "'%s': is not open for reading", what);
+	return -1;
+}
+
 static gboolean
 handle_import_image(BangerDBusManager *skeleton, GDBusMethodInvocation *invocation,
 		    GUnixFDList *fds, GVariant *archive, GVariant *options, BangerBus *bus)
 {
 	g_autoptr(BangerImageRequest) request = banger_image_request_new();
-	const char *name = "", *source = "imported from an archive", *operation = "";
+	const char *name = NULL, *source = "imported from an archive", *operation = "";
 	bool make_default = false;
 	const BangerOption table[] = {
 		{ "name", "s", &name },
@@ -215,11 +235,19 @@ handle_import_image(BangerDBusManager *skeleton, GDBusMethodInvocation *invocati
 
 	if (!banger_options_read(options, table, &error) || !check_operation(operation, &error))
 		return banger_bus_refuse(invocation, error);
-	request->archive = banger_bus_get_fd(fds, g_variant_get_handle(archive), "archive", &error);
+	if (!name)
+		g_set_error(&error, BANGER_ERROR, BANGER_ERROR_INVALID_ARGUMENT,
+			    "option 'name' is required");
+	else if (strlen(source) > SOURCE_MAX)
+		g_set_error(&error, BANGER_ERROR, BANGER_ERROR_INVALID_ARGUMENT,
+			    "option 'source': at most %d bytes", SOURCE_MAX);
+	if (error)
+		return banger_bus_refuse(invocation, error);
+	request->archive = get_input(fds, g_variant_get_handle(archive), "archive", &error);
 	if (request->archive < 0)
 		return banger_bus_refuse(invocation, error);
 	request->name = g_strdup(name);
-	request->source = g_strndup(source, 255);
+	request->source = g_strdup(source);
 	job = banger_manager_make_image(bus->manager, g_steal_pointer(&request), make_default,
 					operation, &error);
 	if (!job)
@@ -270,7 +298,7 @@ get_option_fd(GUnixFDList *fds, int32_t index, const char *key, int *ret, GError
 {
 	if (index == G_MININT32)
 		return true;
-	*ret = banger_bus_get_fd(fds, index, key, error);
+	*ret = get_input(fds, index, key, error);
 	return *ret >= 0;
 }
 
@@ -279,7 +307,7 @@ read_kernel_request(GUnixFDList *fds, GVariant *options, bool *ret_default,
 		    const char **ret_operation, GError **error)
 {
 	g_autoptr(BangerKernelRequest) request = banger_kernel_request_new();
-	const char *name = NULL, *fetch = NULL, *suite = "bookworm", *mirror = NULL;
+	const char *name = NULL, *fetch = NULL, *suite = NULL, *mirror = NULL;
 	int32_t package = G_MININT32, vmlinuz = G_MININT32, modules = G_MININT32;
 	const BangerOption table[] = {
 		{ "name", "s", &name },
@@ -300,10 +328,11 @@ read_kernel_request(GUnixFDList *fds, GVariant *options, bool *ret_default,
 	sources += package != G_MININT32;
 	sources += vmlinuz != G_MININT32;
 	sources += fetch != NULL;
-	if (sources != 1 || (modules != G_MININT32 && vmlinuz == G_MININT32)) {
+	if (sources != 1 || (modules != G_MININT32 && vmlinuz == G_MININT32) ||
+	    ((suite || mirror) && !fetch)) {
 		g_set_error(error, BANGER_ERROR, BANGER_ERROR_INVALID_ARGUMENT,
 			    "give one of the options 'package', 'vmlinuz' (with or without "
-			    "'modules') and 'fetch'");
+			    "'modules') and 'fetch' (with or without 'suite' and 'mirror')");
 		return NULL;
 	}
 	if (!get_option_fd(fds, package, "package", &request->package, error) ||
@@ -312,7 +341,7 @@ read_kernel_request(GUnixFDList *fds, GVariant *options, bool *ret_default,
 		return NULL;
 	request->name = g_strdup(name);
 	request->fetch = g_strdup(fetch);
-	request->suite = g_strdup(suite);
+	request->suite = g_strdup(suite ? suite : "bookworm");
 	request->mirror = g_strdup(mirror);
 	return g_steal_pointer(&request);
 }

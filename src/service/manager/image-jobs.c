@@ -132,15 +132,14 @@ banger_manager_make_image(BangerManager *self, BangerImageRequest *request, bool
 	BangerJob *job;
 	Work *work;
 
-	if (!check_name(request->name, error))
+	if (!STORE(self)->check_image(self->ports->images, request, error) ||
+	    !check_name(request->name, error))
 		return NULL;
 	if (is_name_taken(self->images, image_name, request->name)) {
 		g_set_error(error, BANGER_ERROR, BANGER_ERROR_ALREADY_EXISTS,
 			    "an image named %s already exists", request->name);
 		return NULL;
 	}
-	if (!STORE(self)->check_image(self->ports->images, request, error))
-		return NULL;
 	work = work_new(self, kind, make_default, operation);
 	job = work->job;
 	STORE(self)->make_image(self->ports->images, g_steal_pointer(&owned), on_progress, job,
