@@ -80,7 +80,7 @@ for_each(Cli *cli, char **references, Verb verb, guint32 number)
 
 		if (error)
 			status = fail(error);
-		else if (job)
+		else if (result || (job && !*job))
 			g_ptr_array_add(done, references[i]);
 	}
 	g_ptr_array_add(done, NULL);

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "client/cli.h"
+#include "client/interrupt.h"
 #include "service/base/error.h"
 #include "shared/base/cleanup.h"
 #include "shared/base/fd-util.h"
@@ -32,8 +33,6 @@ typedef struct Exec {
 	size_t pending_start, pending_size;
 	bool tty;
 	bool answered;
-	bool attached; /* our standard streams are the command's */
-	guint interrupt, terminate;
 	unsigned interrupts;
 	int output_errno; /* why our standard output or error could not be written, but for a reader that left */
 	guint32 status, signal_number;
@@ -192,34 +191,20 @@ send_signal(Exec *exec, guint32 signal_number)
 					NULL, NULL);
 }
 
-static gboolean
-on_interrupt(gpointer data)
+/* Once SIGINT is the command's affair; twice, ours. */
+static void
+on_interrupt(int signal_number, void *data)
 {
 	Exec *exec = data;
 
-	if (!exec->attached)
-		return G_SOURCE_CONTINUE; /* the job's affair */
-	/* Once it is the command's affair; twice, ours. */
-	if (++exec->interrupts > 1) {
-		g_clear_error(&exec->error);
-		exec->error =
-			g_error_new_literal(BANGER_ERROR, BANGER_ERROR_CANCELLED, _("interrupted"));
-		exec->answered = true;
-		end_if_done(exec);
-	} else {
-		send_signal(exec, SIGINT);
+	if (signal_number != SIGINT || ++exec->interrupts == 1) {
+		send_signal(exec, (guint32)signal_number);
+		return;
 	}
-	return G_SOURCE_CONTINUE;
-}
-
-static gboolean
-on_terminate(gpointer data)
-{
-	Exec *exec = data;
-
-	if (exec->attached)
-		send_signal(exec, SIGTERM);
-	return G_SOURCE_CONTINUE;
+	g_clear_error(&exec->error);
+	exec->error = g_error_new_literal(BANGER_ERROR, BANGER_ERROR_CANCELLED, _("interrupted"));
+	exec->answered = true;
+	end_if_done(exec);
 }
 
 static gboolean
@@ -334,9 +319,8 @@ cli_exec_begin(Cli *cli, BangerDBusVM *vm, const CliExec *spec)
 		       .tty = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO),
 		       .loop = g_main_loop_new(NULL, FALSE) };
 	(void)signal(SIGPIPE, SIG_IGN);
-	/* Caught from now on without a gap: else one that comes just as the job ends would end us. */
-	exec.interrupt = g_unix_signal_add(SIGINT, on_interrupt, &exec);
-	exec.terminate = g_unix_signal_add(SIGTERM, on_terminate, &exec);
+	/* From now on without a gap: else one that comes just as the job ends would end us. */
+	interrupt_hold();
 	if (call(&exec, spec))
 		return true;
 	(void)fprintf(stderr, "banger: %s\n", g_strerror(errno));
@@ -362,7 +346,7 @@ run(void)
 		watch(&exec.output[i], exec.near[i], G_IO_IN | G_IO_HUP, on_output, &exec);
 	hangup = g_unix_signal_add(SIGHUP, on_hangup, &exec);
 	resize = g_unix_signal_add(SIGWINCH, on_resize, &exec);
-	exec.attached = true;
+	interrupt_set_handler(on_interrupt, &exec);
 	if (exec.cli->interrupted)
 		send_signal(&exec, SIGTERM);
 	closed = g_signal_connect(exec.cli->bus, "closed", G_CALLBACK(on_vanished), &exec);
@@ -372,8 +356,8 @@ run(void)
 	g_signal_handler_disconnect(exec.cli->bus, closed);
 	(void)g_source_remove(hangup);
 	(void)g_source_remove(resize);
-	(void)g_source_remove(exec.interrupt);
-	(void)g_source_remove(exec.terminate);
+	interrupt_set_handler(NULL, NULL);
+	interrupt_release();
 }
 
 int

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Waiting for a job, and showing how far it is. */
-#include <glib-unix.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "client/cli.h"
+#include "client/interrupt.h"
 #include "service/base/error.h"
 #include "service/base/names.h"
 #include "shared/base/str-util.h"
@@ -94,8 +93,8 @@ on_result(GObject *source, GAsyncResult *result, gpointer data)
 }
 
 /* Not every job can be taken back. Whoever wants out gets out. */
-static gboolean
-on_interrupt(gpointer data)
+static void
+on_interrupt(int signal_number, void *data)
 {
 	Wait *wait = data;
 	bool again = wait->interrupted;
@@ -107,18 +106,17 @@ on_interrupt(gpointer data)
 		g_set_error(&wait->error, BANGER_ERROR, BANGER_ERROR_CANCELLED,
 			    "no longer waited for");
 		g_main_loop_quit(wait->loop);
-		return G_SOURCE_CONTINUE;
+		return;
 	}
 	wait->pending++;
 	banger_dbus_job_call_cancel(wait->job, wait->cancellable, on_cancel_answered, wait);
-	return G_SOURCE_CONTINUE;
 }
 
 GVariant *
 cli_wait(Cli *cli, const char *path, GError **error)
 {
 	Wait wait = { .cli = cli };
-	guint subscription, interrupt, terminate;
+	guint subscription;
 
 	wait.job = banger_dbus_job_proxy_new_sync(cli->bus,
 						  G_DBUS_PROXY_FLAGS_DO_NOT_LOAD_PROPERTIES |
@@ -134,18 +132,18 @@ cli_wait(Cli *cli, const char *path, GError **error)
 		cli->bus, BANGER_BUS_NAME, "org.freedesktop.DBus.Properties", "PropertiesChanged",
 		path,
 		/* arg0= */ NULL, G_DBUS_SIGNAL_FLAGS_NONE, on_properties, &wait, NULL);
-	interrupt = g_unix_signal_add(SIGINT, on_interrupt, &wait);
-	terminate = g_unix_signal_add(SIGTERM, on_interrupt, &wait);
 	wait.pending++;
 	banger_dbus_job_call_wait(wait.job, wait.cancellable, on_result, &wait);
+	interrupt_hold();
+	interrupt_set_handler(on_interrupt, &wait);
 	g_main_loop_run(wait.loop);
 	/* No answer may come when nobody is here any more. */
 	g_cancellable_cancel(wait.cancellable);
 	while (wait.pending > 0)
 		(void)g_main_context_iteration(NULL, TRUE);
 	g_object_unref(wait.cancellable);
-	(void)g_source_remove(interrupt);
-	(void)g_source_remove(terminate);
+	interrupt_set_handler(NULL, NULL);
+	interrupt_release();
 	g_dbus_connection_signal_unsubscribe(cli->bus, subscription);
 	if (wait.drawn)
 		(void)fputs("\r\033[K", stderr);

@@ -16,6 +16,7 @@
 #include "service/base/error.h"
 #include "service/base/names.h"
 #include "service/bus/bus.h"
+#include "shared/base/fd-util.h"
 #include "shared/base/log.h"
 
 /* Everything that main() makes, in the order in which it is taken down. */
@@ -188,7 +189,8 @@ main(int argc, char **argv)
 	g_autofree char *directory = state_directory();
 	Daemon daemon = {};
 
-	setlocale(LC_ALL, "");
+	bn_fd_fill_standard();
+	(void)setlocale(LC_ALL, "");
 	(void)umask(0077);
 	g_option_context_add_main_entries(context, entries, /* domain= */ NULL);
 	if (!g_option_context_parse(context, &argc, &argv, &error)) {

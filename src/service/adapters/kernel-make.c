@@ -155,8 +155,10 @@ on_fetched(GObject *source, GAsyncResult *result, gpointer data)
 	GError *error = NULL;
 	g_autofree char *done = banger_child_run_finish(BANGER_CHILD(source), result, &error);
 
-	make->request->package = open_file(make->fetched->fd, PACKAGE_FILE, O_RDONLY, &error);
-	if (make->request->package < 0)
+	if (done)
+		make->request->package =
+			open_file(make->fetched->fd, PACKAGE_FILE, O_RDONLY, &error);
+	if (error)
 		g_task_return_error(task, error);
 	else
 		import(task, make);

@@ -182,6 +182,41 @@ def small_root():
     return archive.getvalue()
 
 
+class Ends(Clean):
+    """With a patience that no run outlasts: whoever is not heard waits for ever."""
+
+    def test_stop_when_init_is_at_any_point_of_its_start_then_heard(self):
+        dev.must('vm', 'create', '--name', 'early')
+        # systemd makes its directory before it listens, and its bus behind that.
+        waits = ('true', 'until [ -e /run/systemd/system ]; do :; done',
+                 'until [ -e /run/systemd/private ]; do :; done')
+        for wait in waits:
+            dev.must('vm', 'start', 'early')
+            dev.execute('early', 'sh', '-c', wait)
+            dev.must('vm', 'stop', '--timeout', '1000', 'early')
+            self.assertEqual(dev.show('early')['state'], 'stopped', wait)
+        dev.must('vm', 'restart', 'early')
+        self.assertEqual(dev.show('early')['state'], 'running')
+        dev.must('vm', 'delete', '-f', 'early')
+
+    def test_panic_when_running_then_error_with_its_words(self):
+        dev.must('vm', 'run', '-d', '--name', 'panics')
+        done = dev.banger('vm', 'exec', 'panics', 'sh', '-c', 'echo c > /proc/sysrq-trigger')
+        self.assertEqual(done.returncode, 125, done.stderr)
+        while dev.show('panics')['state'] == 'running':
+            time.sleep(0.1)
+        shown = dev.show('panics')
+        self.assertEqual(shown['state'], 'error')
+        self.assertIn('Kernel panic - not syncing: sysrq triggered crash', shown['error'])
+        dev.must('vm', 'delete', '-f', 'panics')
+
+    def test_start_when_guest_has_too_little_memory_then_its_last_words(self):
+        done = dev.banger('vm', 'run', '--rm', '--memory', '64M', '--', 'true')
+        self.assertEqual(done.returncode, 125)
+        self.assertIn('Kernel panic', done.stderr)
+        self.assertNotIn('vm logs', done.stderr)
+
+
 class Images(unittest.TestCase):
     def test_image_when_without_init_then_commands_run(self):
         dev.must('image', 'import', '--name', 'small', '-', data=small_root())
