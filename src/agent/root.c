@@ -39,6 +39,7 @@ mount_data(void *data)
 	int *ret = data;
 
 	*ret = mount_ext4(AGENT_DISK_WRITABLE, DATA, 0);
+	/* They come with the disk, unless somebody else made it. */
 	if (*ret >= 0 && ((mkdir(DATA "/upper", 0755) < 0 && errno != EEXIST) ||
 			  (mkdir(DATA "/work", 0700) < 0 && errno != EEXIST)))
 		*ret = bn_errno();

@@ -85,6 +85,11 @@ boot_mmdebstrap_make(const BootMmdebstrap *spec, BootArgv *ret)
 		"--dpkgopt=path-exclude=/usr/share/man/*",
 		"--dpkgopt=path-exclude=/usr/share/doc/*",
 		"--dpkgopt=path-include=/usr/share/doc/*/copyright",
+		/* These come from the host, or not at all; a guest's own are shown over them. */
+		"--customize-hook=echo localhost > \"$1/etc/hostname\"",
+		"--customize-hook=echo 127.0.0.1 localhost > \"$1/etc/hosts\"",
+		"--customize-hook=: > \"$1/etc/resolv.conf\"",
+		"--customize-hook=chmod 644 \"$1/etc/hostname\" \"$1/etc/hosts\" \"$1/etc/resolv.conf\"",
 	};
 	BootArgv argv = {};
 	size_t n = 0;

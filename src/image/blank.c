@@ -29,23 +29,33 @@ journal_blocks(uint64_t blocks)
 }
 
 static long
-make_directories(ext2_filsys fs)
+make_directory(ext2_filsys fs, const char *name, __u16 mode)
 {
+	struct ext2_inode inode;
 	ext2_ino_t ino = 0;
+	long code = ext2fs_mkdir(fs, EXT2_ROOT_INO, 0, name);
+
+	if (code == 0)
+		code = ext2fs_lookup(fs, EXT2_ROOT_INO, name, (int)strlen(name), NULL, &ino);
+	if (code == 0)
+		code = ext2fs_read_inode(fs, ino, &inode);
+	if (code != 0)
+		return code;
+	inode.i_mode = (__u16)(LINUX_S_IFDIR | mode);
+	return ext2fs_write_inode(fs, ino, &inode);
+}
+
+static long
+make_directories(ext2_filsys fs, bool overlay)
+{
 	long code = ext2fs_mkdir(fs, EXT2_ROOT_INO, EXT2_ROOT_INO, NULL);
 
 	if (code == 0)
-		code = ext2fs_mkdir(fs, EXT2_ROOT_INO, 0, "lost+found");
-	if (code == 0)
-		code = ext2fs_lookup(fs, EXT2_ROOT_INO, "lost+found", 10, NULL, &ino);
-	if (code == 0) {
-		struct ext2_inode inode;
-
-		code = ext2fs_read_inode(fs, ino, &inode);
-		inode.i_mode = LINUX_S_IFDIR | 0700;
-		if (code == 0)
-			code = ext2fs_write_inode(fs, ino, &inode);
-	}
+		code = make_directory(fs, "lost+found", 0700);
+	if (code == 0 && overlay)
+		code = make_directory(fs, "upper", 0755);
+	if (code == 0 && overlay)
+		code = make_directory(fs, "work", 0700);
 	return code;
 }
 
@@ -60,7 +70,7 @@ reserve_inodes(ext2_filsys fs)
 /* The file is one hole: tables that are not written read as zeros, and a kernel that was told so does
  * not write them either (it would, in the background, and fill the host's disk with nothing). */
 static long
-write_filesystem(ext2_filsys fs, uint64_t blocks)
+write_filesystem(ext2_filsys fs, uint64_t blocks, bool overlay)
 {
 	long code = ext2fs_allocate_tables(fs);
 
@@ -69,7 +79,7 @@ write_filesystem(ext2_filsys fs, uint64_t blocks)
 	for (dgrp_t i = 0; i < fs->group_desc_count; i++)
 		ext2fs_bg_flags_set(fs, i, EXT2_BG_INODE_ZEROED);
 	reserve_inodes(fs);
-	code = make_directories(fs);
+	code = make_directories(fs, overlay);
 	if (code == 0)
 		code = ext2fs_add_journal_inode2(fs, journal_blocks(blocks), ~0ull,
 						 EXT2_MKJOURNAL_LAZYINIT |
@@ -129,7 +139,7 @@ make_filesystem(const BnBlankRequest *request, uint64_t blocks)
 		return code;
 	if (request->label)
 		memcpy(fs->super->s_volume_name, request->label, strlen(request->label));
-	code = write_filesystem(fs, blocks);
+	code = write_filesystem(fs, blocks, request->overlay);
 	if (code == 0)
 		return bn_filesystem_close(&fs);
 	bn_filesystem_freep(&fs);

@@ -48,6 +48,7 @@ typedef struct BnBlankRequest {
 	int output;
 	uint64_t size_bytes; /* of the filesystem; rounded down to whole blocks */
 	const char *label;   /* at most 16 bytes, or NULL */
+	bool overlay;        /* with what overlayfs writes to: "upper" and "work" */
 } BnBlankRequest;
 
 #define BN_BLANK_SIZE_MIN (UINT64_C(16) << 20)

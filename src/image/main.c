@@ -21,7 +21,7 @@
 
 static const char usage[] =
 	"banger-image-writer --input FD --output FD [--status FD] [--max-bytes N] [--max-entries N]\n"
-	"banger-image-writer --blank --output FD --size BYTES [--label L] [--status FD]\n"
+	"banger-image-writer --blank --output FD --size BYTES [--label L] [--overlay] [--status FD]\n"
 	"\n"
 	"Makes an ext4 filesystem in an empty regular file that is open for reading and writing.\n"
 	"The numbers name inherited descriptors; all others are closed.\n"
@@ -35,6 +35,7 @@ static const char usage[] =
 	"  --blank          no archive: an empty filesystem with a journal\n"
 	"  --size BYTES     its size\n"
 	"  --label L        its volume name, at most 16 bytes\n"
+	"  --overlay        with the directories that overlayfs writes to: upper and work\n"
 	"\n"
 	"Lines: \"progress BYTES ENTRIES\" (bytes of the input, as it came), at most ten a second;\n"
 	"then one of\n"
@@ -52,7 +53,7 @@ typedef struct Options {
 	int input, output, status;
 	uint64_t max_bytes, max_entries, size;
 	const char *label;
-	bool blank;
+	bool blank, overlay;
 } Options;
 
 typedef struct Progress {
@@ -114,7 +115,9 @@ run(const Options *o)
 				 .max_entries = o->max_entries,
 				 .progress = report_progress,
 				 .userdata = &progress };
-	BnBlankRequest blank = { .output = o->output, .size_bytes = o->size, .label = o->label };
+	BnBlankRequest blank = {
+		.output = o->output, .size_bytes = o->size, .label = o->label, .overlay = o->overlay
+	};
 	BnImageResult result;
 	BnImageError error;
 	int r = o->blank ? bn_blank_write(&blank, &result, &error)
@@ -161,6 +164,9 @@ parse_option(Options *o, int option, const char *value)
 	case 'B':
 		o->blank = true;
 		return 0;
+	case 'O':
+		o->overlay = true;
+		return 0;
 	default:
 		return -EINVAL;
 	}
@@ -176,6 +182,7 @@ parse_options(int argc, char **argv, Options *o)
 		{ "max-bytes", required_argument, NULL, 'b' },
 		{ "max-entries", required_argument, NULL, 'e' },
 		{ "blank", no_argument, NULL, 'B' },
+		{ "overlay", no_argument, NULL, 'O' },
 		{ "size", required_argument, NULL, 'z' },
 		{ "label", required_argument, NULL, 'l' },
 		{},

@@ -552,6 +552,10 @@ def test_blank_when_any_size_then_clean_sparse_and_journaled(w):
             sb = f.read(1024)
         assert struct.unpack_from('<I', sb, 0x5c)[0] & 4 and sb[0x78:0x88].rstrip(b'\0') == b'banger-root'
         assert set(w.dump()) == {b'', b'lost+found'}
+    assert blank(w, 1 << 30, '--overlay')[0] == 0
+    w.check()
+    modes = {name: entry['mode'] for name, entry in w.dump().items()}
+    assert modes == {b'': DIR | 0o755, b'lost+found': DIR | 0o700, b'upper': DIR | 0o755, b'work': DIR | 0o700}, modes
 
 
 def test_blank_when_asked_wrong_then_refused(w):

@@ -122,6 +122,7 @@ create(BangerStorage *port, const BangerVmSpec *spec, GCancellable *cancellable,
 	}
 	child = banger_child_new(BANGER_LIBEXECDIR "/banger-image-writer");
 	banger_child_add(child, "--blank");
+	banger_child_add(child, "--overlay");
 	banger_child_add_fd(child, "--output", fd);
 	banger_child_add(child, "--size");
 	banger_child_add(child, size);
