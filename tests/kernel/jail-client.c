@@ -166,11 +166,19 @@ connect_to(const char *path)
 }
 
 int
-request_send(const void *data, size_t size, const int *fds, size_t n_fds)
+request_connect(void)
 {
 	int fd = connect_to(BN_JAIL_SOCKET);
 
 	check(fd >= 0);
+	return fd;
+}
+
+int
+request_send(const void *data, size_t size, const int *fds, size_t n_fds)
+{
+	int fd = request_connect();
+
 	check_int(bn_fd_send(fd, data, size, fds, n_fds), 0);
 	return fd;
 }

@@ -34,6 +34,7 @@ extern void (*launcher_before_exec)(void);
 BnJailRequest request_make(unsigned n_disks, int fds[static BN_FD_MESSAGE_MAX]);
 
 /* Sends anything; returns the connection. */
+int request_connect(void);
 int request_send(const void *data, size_t size, const int *fds, size_t n_fds);
 Launched reply_receive(int connection);
 Launched launch(unsigned n_disks);
