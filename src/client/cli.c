@@ -17,8 +17,15 @@
 	 G_DBUS_PROXY_FLAGS_DO_NOT_AUTO_START_AT_CONSTRUCTION)
 
 bool
-cli_parse(const GOptionEntry *entries, int *argc, char ***argv, int least, int most)
+cli_parse(Cli *cli, const GOptionEntry *entries, int *argc, char ***argv, int least, int most)
 {
+	gboolean json = FALSE, quiet = FALSE, no_ask = FALSE;
+	const GOptionEntry common[] = {
+		{ "json", 0, 0, G_OPTION_ARG_NONE, &json, NULL, NULL },
+		{ "quiet", 'q', 0, G_OPTION_ARG_NONE, &quiet, NULL, NULL },
+		{ "no-ask", 0, 0, G_OPTION_ARG_NONE, &no_ask, NULL, NULL },
+		{ NULL },
+	};
 	g_autoptr(GOptionContext) context = g_option_context_new(NULL);
 	g_autoptr(GError) error = NULL;
 	int n;
@@ -30,10 +37,14 @@ cli_parse(const GOptionEntry *entries, int *argc, char ***argv, int least, int m
 	g_option_context_set_strict_posix(context, most < 0);
 	if (entries)
 		g_option_context_add_main_entries(context, entries, /* domain= */ NULL);
+	g_option_context_add_main_entries(context, common, /* domain= */ NULL);
 	if (!g_option_context_parse(context, argc, argv, &error)) {
 		(void)cli_usage("%s", error->message);
 		return false;
 	}
+	cli->json |= json;
+	cli->quiet |= quiet;
+	cli->no_ask |= no_ask;
 	if (*argc > 1 && g_str_equal((*argv)[1], "--")) {
 		(*argv)[1] = (*argv)[0];
 		(*argv)++;

@@ -39,9 +39,10 @@ typedef struct Command {
 /* The one table: dispatch, help, completion and the manual page come from it. Ends with a NULL noun. */
 extern const Command commands[];
 
-/* Reads a command's options, and is the first thing a command does: false after it has said what is wrong. What is
- * left in argv are the other arguments. `least` and `most` bound their number; most < 0: any. */
-bool cli_parse(const GOptionEntry *entries, int *argc, char ***argv, int least, int most);
+/* Reads a command's options, and those that every command has, and is the first thing a command does: false after it
+ * has said what is wrong. What is left in argv are the other arguments. `least` and `most` bound their number;
+ * most < 0: any. */
+bool cli_parse(Cli *cli, const GOptionEntry *entries, int *argc, char ***argv, int least, int most);
 
 /* Connects to bangerd, which the bus starts: false after it has said what is wrong. */
 bool cli_connect(Cli *cli);

@@ -80,7 +80,7 @@ print_fish(void)
 int
 cmd_completion(Cli *cli, int argc, char **argv)
 {
-	if (!cli_parse(NULL, &argc, &argv, 1, 1))
+	if (!cli_parse(cli, NULL, &argc, &argv, 1, 1))
 		return CLI_USAGE;
 	if (g_str_equal(argv[1], "bash")) {
 		print_bash();

@@ -65,7 +65,7 @@ cmd_vm_logs(Cli *cli, int argc, char **argv)
 	char buffer[65536];
 	ssize_t n;
 
-	if (!cli_parse(entries, &argc, &argv, 1, 1))
+	if (!cli_parse(cli, entries, &argc, &argv, 1, 1))
 		return CLI_USAGE;
 	if (!cli_connect(cli))
 		return CLI_FAILED;
@@ -123,7 +123,7 @@ cmd_vm_console(Cli *cli, int argc, char **argv)
 	struct termios saved, raw;
 	bool terminal;
 
-	if (!cli_parse(NULL, &argc, &argv, 1, 1))
+	if (!cli_parse(cli, NULL, &argc, &argv, 1, 1))
 		return CLI_USAGE;
 	if (!cli_connect(cli))
 		return CLI_FAILED;

@@ -22,7 +22,7 @@ cmd_doctor(Cli *cli, int argc, char **argv)
 	const char *result, *check, *finding, *remedy;
 	int status = CLI_OK;
 
-	if (!cli_parse(NULL, &argc, &argv, 0, 0))
+	if (!cli_parse(cli, NULL, &argc, &argv, 0, 0))
 		return CLI_USAGE;
 	if (!cli_connect(cli))
 		return CLI_FAILED;

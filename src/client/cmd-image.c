@@ -32,7 +32,7 @@ cmd_image_build(Cli *cli, int argc, char **argv)
 	GError *error = NULL;
 	GVariantDict options;
 
-	if (!cli_parse(entries, &argc, &argv, 0, 0))
+	if (!cli_parse(cli, entries, &argc, &argv, 0, 0))
 		return CLI_USAGE;
 	if (!cli_connect(cli))
 		return CLI_FAILED;
@@ -69,7 +69,7 @@ cmd_image_import(Cli *cli, int argc, char **argv)
 	GError *error = NULL;
 	GVariantDict options;
 
-	if (!cli_parse(entries, &argc, &argv, 1, 1))
+	if (!cli_parse(cli, entries, &argc, &argv, 1, 1))
 		return CLI_USAGE;
 	if (!name)
 		return cli_usage(_("--name is missing"));

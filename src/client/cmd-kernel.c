@@ -63,7 +63,7 @@ cmd_kernel_import(Cli *cli, int argc, char **argv)
 	GError *error = NULL;
 	GVariantDict options;
 
-	if (!cli_parse(entries, &argc, &argv, 0, 1))
+	if (!cli_parse(cli, entries, &argc, &argv, 0, 1))
 		return CLI_USAGE;
 	if (argc > 1 && !fetch)
 		return cli_usage(_("'%s' is one argument too many"), argv[1]);

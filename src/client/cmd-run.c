@@ -121,7 +121,7 @@ run_in(Cli *cli, RunOptions *options, const char *path, const char *job, char **
 }
 
 static bool
-parse_run(RunOptions *o, int *argc, char ***argv)
+parse_run(Cli *cli, RunOptions *o, int *argc, char ***argv)
 {
 	const GOptionEntry own[] = {
 		{ "rm", 0, 0, G_OPTION_ARG_NONE, &o->remove,
@@ -148,7 +148,7 @@ parse_run(RunOptions *o, int *argc, char ***argv)
 	for (int i = 1; i < *argc && !dashes; i++)
 		if (g_str_equal((*argv)[i], "--"))
 			dashes = *argv + i;
-	if (!cli_parse(entries, argc, argv, 0, -1))
+	if (!cli_parse(cli, entries, argc, argv, 0, -1))
 		return false;
 	/* What is left was behind "--", or is a path. */
 	if (*argc > 1 && !dashes) {
@@ -171,7 +171,7 @@ cmd_vm_run(Cli *cli, int argc, char **argv)
 	GError *error = NULL;
 	GVariantDict dict;
 
-	if (!parse_run(&options, &argc, &argv))
+	if (!parse_run(cli, &options, &argc, &argv))
 		return CLI_USAGE;
 	cli_options_init(&dict);
 	if (!create_options_fill(&options.create, &dict)) {
@@ -211,7 +211,7 @@ exec_in(Cli *cli, int argc, char **argv, bool shell)
 	GError *error = NULL;
 	char **command;
 
-	if (!cli_parse(entries, &argc, &argv, shell ? 1 : 2, -1))
+	if (!cli_parse(cli, entries, &argc, &argv, shell ? 1 : 2, -1))
 		return CLI_USAGE;
 	if (!cli_connect(cli))
 		return CLI_OWN_FAILURE;

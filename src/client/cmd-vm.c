@@ -30,7 +30,7 @@ cmd_vm_create(Cli *cli, int argc, char **argv)
 	GVariantDict dict;
 
 	create_options_entries(&options, &(GOptionEntry){}, entries);
-	if (!cli_parse(entries, &argc, &argv, 0, 0))
+	if (!cli_parse(cli, entries, &argc, &argv, 0, 0))
 		return CLI_USAGE;
 	cli_options_init(&dict);
 	if (!create_options_fill(&options, &dict)) {
@@ -153,7 +153,7 @@ verb_delete(BangerDBusVM *vm, guint32 force, GError **error)
 int
 cmd_vm_start(Cli *cli, int argc, char **argv)
 {
-	if (!cli_parse(NULL, &argc, &argv, 1, -1))
+	if (!cli_parse(cli, NULL, &argc, &argv, 1, -1))
 		return CLI_USAGE;
 	return for_each(cli, argv + 1, verb_start, 0);
 }
@@ -169,7 +169,7 @@ stop(Cli *cli, int argc, char **argv, Verb verb)
 		{ NULL },
 	};
 
-	if (!cli_parse(entries, &argc, &argv, 1, -1))
+	if (!cli_parse(cli, entries, &argc, &argv, 1, -1))
 		return CLI_USAGE;
 	if (timeout_s < 0)
 		return cli_usage(_("--timeout %d: must not be negative"), timeout_s);
@@ -220,7 +220,7 @@ cmd_vm_kill(Cli *cli, int argc, char **argv)
 	};
 	guint32 number;
 
-	if (!cli_parse(entries, &argc, &argv, 1, -1))
+	if (!cli_parse(cli, entries, &argc, &argv, 1, -1))
 		return CLI_USAGE;
 	number = parse_signal(name ? name : "KILL");
 	if (number == 0)
@@ -241,7 +241,7 @@ cmd_vm_delete(Cli *cli, int argc, char **argv)
 	};
 	g_autofree char *names = NULL;
 
-	if (!cli_parse(entries, &argc, &argv, 1, -1))
+	if (!cli_parse(cli, entries, &argc, &argv, 1, -1))
 		return CLI_USAGE;
 	names = g_strjoinv(", ", argv + 1);
 	if (!force && !cli_ask(cli, /* otherwise= */ false,
@@ -276,7 +276,7 @@ cmd_vm_list(Cli *cli, int argc, char **argv)
 	GHashTableIter iter;
 	gpointer vm;
 
-	if (!cli_parse(NULL, &argc, &argv, 0, 0))
+	if (!cli_parse(cli, NULL, &argc, &argv, 0, 0))
 		return CLI_USAGE;
 	if (!cli_connect(cli))
 		return CLI_FAILED;
@@ -322,7 +322,7 @@ cmd_vm_show(Cli *cli, int argc, char **argv)
 	GError *error = NULL;
 	GVariant *vm;
 
-	if (!cli_parse(NULL, &argc, &argv, 1, 1))
+	if (!cli_parse(cli, NULL, &argc, &argv, 1, 1))
 		return CLI_USAGE;
 	if (!cli_connect(cli))
 		return CLI_FAILED;

@@ -21,7 +21,7 @@ cli_terminal_kind(void)
 int
 cmd_version(Cli *cli, int argc, char **argv)
 {
-	if (!cli_parse(NULL, &argc, &argv, 0, 0))
+	if (!cli_parse(cli, NULL, &argc, &argv, 0, 0))
 		return CLI_USAGE;
 	(void)printf(cli->json ? "{ \"version\" : \"%s\" }\n" : "banger %s\n", BANGER_VERSION);
 	return CLI_OK;

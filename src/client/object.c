@@ -59,7 +59,7 @@ object_list(Cli *cli, const ObjectKind *kind, int argc, char **argv)
 	GHashTableIter iter;
 	gpointer path, properties;
 
-	if (!cli_parse(NULL, &argc, &argv, 0, 0))
+	if (!cli_parse(cli, NULL, &argc, &argv, 0, 0))
 		return CLI_USAGE;
 	if (!cli_connect(cli))
 		return CLI_FAILED;
@@ -82,7 +82,7 @@ object_show(Cli *cli, const ObjectKind *kind, int argc, char **argv)
 	g_autofree char *path = NULL, *chosen = NULL;
 	GError *error = NULL;
 
-	if (!cli_parse(NULL, &argc, &argv, 1, 1))
+	if (!cli_parse(cli, NULL, &argc, &argv, 1, 1))
 		return CLI_USAGE;
 	if (!cli_connect(cli))
 		return CLI_FAILED;
@@ -118,7 +118,7 @@ object_delete(Cli *cli, const ObjectKind *kind, int argc, char **argv)
 	g_autoptr(GPtrArray) done = g_ptr_array_new();
 	int status = CLI_OK;
 
-	if (!cli_parse(NULL, &argc, &argv, 1, -1))
+	if (!cli_parse(cli, NULL, &argc, &argv, 1, -1))
 		return CLI_USAGE;
 	if (!cli_connect(cli))
 		return CLI_FAILED;
@@ -141,7 +141,7 @@ object_make_default(Cli *cli, const ObjectKind *kind, int argc, char **argv)
 {
 	GError *error = NULL;
 
-	if (!cli_parse(NULL, &argc, &argv, 1, 1))
+	if (!cli_parse(cli, NULL, &argc, &argv, 1, 1))
 		return CLI_USAGE;
 	if (!cli_connect(cli))
 		return CLI_FAILED;

@@ -197,6 +197,11 @@ class Others(Rig):
         rows = json.loads(self.banger('--json', 'vm', 'list').stdout)
         self.assertEqual([(row['name'], row['state']) for row in rows], [('web', 'running')])
 
+    def test_list_when_option_stands_behind_then_the_same(self):
+        self.make_vm()
+        self.assertEqual(self.banger('vm', 'list', '--json').stdout, self.banger('--json', 'vm', 'list').stdout)
+        self.assertEqual(self.banger('vm', 'stop', '-q', 'web').stdout, '')
+
     def test_list_when_table_then_aligned(self):
         self.make_vm()
         lines = self.banger('ps').stdout.splitlines()
