@@ -191,6 +191,7 @@ ask_uid(Arrival *arrival)
 				 BUS_LIMIT_US);
 }
 
+/* 1 where it has been refused, and is over. */
 static int
 fill_arrival(Arrival *arrival, OpId id, sd_bus_message *m)
 {
@@ -204,11 +205,12 @@ fill_arrival(Arrival *arrival, OpId id, sd_bus_message *m)
 	arrival->id = id;
 	arrival->message = sd_bus_message_ref(m);
 	r = op_wire_read(id, m, &arrival->args, &argument);
-	if (r < 0)
-		return sd_bus_reply_method_errorf(m, op_error_name(OP_ERROR_INVALID_ARGUMENT),
-						  "%s: %s", argument,
-						  r == -E2BIG ? "too long" : "cannot be read");
-	return 0;
+	if (r >= 0)
+		return 0;
+	/* SECURITY: what cannot be read must not be run, also for who wants no answer and gets none. */
+	(void)sd_bus_reply_method_errorf(m, op_error_name(OP_ERROR_INVALID_ARGUMENT), "%s: %s",
+					 argument, r == -E2BIG ? "too long" : "cannot be read");
+	return 1;
 }
 
 int

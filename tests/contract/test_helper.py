@@ -446,6 +446,24 @@ class Arguments(Stack):
         self.assertIsNone(self.launch(c, [good, good, own, readonly], disks=[2, 3]).error)
 
 
+    def test_bound_when_no_answer_is_wanted_then_not_run_either(self):
+        c = self.connect()
+        self.assertIsNone(self.call(c, 'ListResources').error)
+        pid = self.pid_of(NAME)
+        for changed in ({'vmm': 'x' * 70000}, {'cmdline': 'x' * 70000}, {'vm': 'x' * 70000}, {'disks': [0] * 64}):
+            message = Gio.DBusMessage.new_method_call(NAME, PATH, NAME, 'LaunchVmm')
+            message.set_flags(Gio.DBusMessageFlags.NO_REPLY_EXPECTED)
+            message.set_body(self.launch_args(**changed))
+            fds = Gio.UnixFDList.new()
+            for _ in range(2):
+                fds.append(self.fd(memfd()))
+            message.set_unix_fd_list(fds)
+            c.send_message(message, Gio.DBusSendMessageFlags.NONE)
+        self.assertIsNone(self.call(c, 'ListResources').error)
+        self.assertEqual(self.pid_of(NAME), pid)
+        self.assertEqual({asked['action'] for asked in self.asked()}, {'org.banger.helper.list-resources'})
+
+
 class Life(Stack):
     # Leaves as soon as a call is done: every next call meets an exit.
     idle_ms = 0
