@@ -378,6 +378,15 @@ is_empty(int fd)
 	return fd < 0 || poll(&p, 1, 0) <= 0 || !(p.revents & POLLIN);
 }
 
+/* Something to read, or nobody who could write any more: of a pipe that is told alone. */
+static bool
+has_news(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+
+	return poll(&p, 1, 0) > 0 && p.revents;
+}
+
 /* It has ended, and everything that it wrote itself is on its way. What its children still hold open is
  * theirs. */
 static bool
@@ -415,7 +424,7 @@ serve_exec(AgentSession *s, AgentExec *exec)
 	}
 	for (int c = BN_CHANNEL_OUT; c <= BN_CHANNEL_ERR; c++)
 		if (exec->fds[c] >= 0 && exec->credit[c] > 0 && s->out_size < OUT_HIGH &&
-		    !is_empty(exec->fds[c]) && !read_output(s, exec, c))
+		    has_news(exec->fds[c]) && !read_output(s, exec, c))
 			end_output(s, exec, c);
 	if (!is_finished(exec))
 		return false;

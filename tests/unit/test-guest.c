@@ -3,6 +3,7 @@
  * break the rules. */
 #include "test.h"
 
+#include <fcntl.h>
 #include <glib-unix.h>
 #include <signal.h>
 #include <sys/socket.h>
@@ -348,6 +349,57 @@ test_exec_when_given_up_or_host_gone_then_command_is_hung_up(void)
 	(void)close(told[0]);
 }
 
+static void
+say(int fd, BnFrameType type, uint16_t stream, const void *payload, size_t size)
+{
+	uint8_t bytes[BN_FRAME_MAX];
+
+	check_int(bn_io_write_all(fd, bytes, bn_frame_render(bytes, type, stream, payload, size)),
+		  0);
+}
+
+/* The agent alone. An end of output that it does not read would also wake it for ever. */
+static void
+test_agent_when_command_closes_its_output_then_both_ends_are_told(void)
+{
+	char *argv[] = { (char *)"sh", (char *)"-c", (char *)"exec >&- 2>&-; exec sleep 1000",
+			 NULL };
+	const BnExecRequest request = { .user = (char *)"", .workdir = (char *)"", .argv = argv };
+	uint8_t bytes[2 * BN_FRAME_MAX], reset[4 + BN_FRAME_NONCE] = { 1, 0, 1, 0 };
+	size_t size = 0, used = 0;
+	unsigned ends = 0;
+	int pair[2];
+	pid_t pid;
+
+	check(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0);
+	pid = fork();
+	if (pid == 0) {
+		(void)close(pair[0]);
+		check(fcntl(pair[1], F_SETFL, O_NONBLOCK) == 0);
+		_exit(agent_session_run(&(AgentConfig){ .fd = pair[1], .ready_fd = -1 }) != 0);
+	}
+	(void)close(pair[1]);
+	say(pair[0], BN_FRAME_RESET, 0, reset, sizeof(reset));
+	say(pair[0], BN_FRAME_EXEC, 1, bytes,
+	    (size_t)bn_exec_request_render(&request, bytes, sizeof(bytes)));
+	say(pair[0], BN_FRAME_RUN, 1, NULL, 0);
+	while (ends < 2) {
+		BnFrame frame;
+		ssize_t n = read(pair[0], bytes + size, sizeof(bytes) - size);
+
+		check(n > 0);
+		size += (size_t)n;
+		while (bn_frame_parse(bytes, size, &frame, &used) == 1) {
+			check(frame.type == BN_FRAME_HELLO || frame.type == BN_FRAME_EOF);
+			ends += frame.type == BN_FRAME_EOF;
+			size -= used;
+			memmove(bytes, bytes + used, size);
+		}
+	}
+	(void)close(pair[0]);
+	check_int(waitpid(pid, NULL, 0), pid);
+}
+
 /* A guest that is these bytes, behind a proper hello. */
 static int
 meet(const void *bytes, size_t size, bool greets)
@@ -496,6 +548,7 @@ TEST_MAIN(TEST(test_exec_when_command_ends_then_status_and_output),
 	  TEST(test_exec_when_much_both_ways_then_whole_and_others_are_served),
 	  TEST(test_exec_when_twenty_at_once_then_each_its_own),
 	  TEST(test_exec_when_given_up_or_host_gone_then_command_is_hung_up),
+	  TEST(test_agent_when_command_closes_its_output_then_both_ends_are_told),
 	  TEST(test_guest_when_it_breaks_a_rule_then_only_it_is_ended),
 	  TEST(test_guest_when_it_sends_beyond_its_credit_then_ended),
 	  TEST(test_guest_when_its_words_are_hostile_then_escaped_and_bounded))
