@@ -123,8 +123,10 @@ class FullDisk(unittest.TestCase):
 
     def fill(self):
         """A machine that found no space for what its command, which is returned, writes."""
-        for name in ('full', 'other'):
-            dev.must('vm', 'run', '-d', '--name', name)
+        dev.must('vm', 'run', '-d', '--name', 'full')
+        # One that writes while there is no space pauses too; an init has always something to write.
+        dev.must('vm', 'run', '-d', '--name', 'other', '--init', 'none')
+        dev.execute('other', 'sync')
         writer = dev.start('banger', 'vm', 'exec', 'full', '--', 'sh', '-c',
                            'head -c 96M /dev/urandom > /srv/big && sync && sha256sum < /srv/big')
         while dev.show('full')['state'] == 'running':
