@@ -140,7 +140,25 @@ test_open_when_making_was_interrupted_then_begun_anew(void)
 	check(banger_remove_tree(directory, NULL));
 }
 
+static void
+test_open_when_somebody_has_it_then_busy_until_they_leave(void)
+{
+	g_autofree char *directory = make_directory();
+	g_autoptr(BangerStore) first = banger_store_open(directory, NULL);
+	g_autoptr(BangerStore) second = NULL;
+	g_autoptr(GError) error = NULL;
+
+	check(!banger_store_open(directory, &error));
+	check(g_error_matches(error, BANGER_ERROR, BANGER_ERROR_BUSY));
+	check(strstr(error->message, directory));
+	g_clear_object(&first);
+	second = banger_store_open(directory, NULL);
+	check(second);
+	check(banger_remove_tree(directory, NULL));
+}
+
 TEST_MAIN(TEST(test_rows_when_written_then_read_back_after_reopening),
 	  TEST(test_names_when_taken_or_used_then_refused),
 	  TEST(test_open_when_schema_is_newer_then_refused_and_untouched),
+	  TEST(test_open_when_somebody_has_it_then_busy_until_they_leave),
 	  TEST(test_open_when_making_was_interrupted_then_begun_anew))

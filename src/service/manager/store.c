@@ -1,17 +1,22 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "service/manager/store.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <glib/gstdio.h>
 #include <sqlite3.h>
+#include <sys/file.h>
 
 #include "service/base/error.h"
 #include "service/manager/migrations.h"
 #include "service/manager/store-file.h"
+#include "shared/base/cleanup.h"
 
 struct _BangerStore {
 	GObject parent;
 
 	sqlite3 *db;
+	int lock;
 };
 
 G_DEFINE_FINAL_TYPE(BangerStore, banger_store, G_TYPE_OBJECT)
@@ -34,6 +39,8 @@ banger_store_finalize(GObject *object)
 	BangerStore *self = BANGER_STORE(object);
 
 	(void)sqlite3_close_v2(self->db);
+	/* Last: whoever comes next finds all of it written. */
+	bn_closep(&self->lock);
 	G_OBJECT_CLASS(banger_store_parent_class)->finalize(object);
 }
 
@@ -46,6 +53,27 @@ banger_store_class_init(BangerStoreClass *klass)
 static void
 banger_store_init(BangerStore *self)
 {
+	self->lock = -1;
+}
+
+/* The kernel drops the lock of who is killed; children do not inherit it. */
+static bool
+lock(BangerStore *self, const char *directory, GError **error)
+{
+	g_autofree char *path = g_build_filename(directory, "lock", NULL);
+
+	self->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (self->lock < 0)
+		return banger_error_set_errno(error, "cannot open %s", path);
+	if (flock(self->lock, LOCK_EX | LOCK_NB) == 0)
+		return true;
+	if (errno != EWOULDBLOCK)
+		return banger_error_set_errno(error, "cannot lock %s", path);
+	g_set_error(
+		error, BANGER_ERROR, BANGER_ERROR_BUSY,
+		"another bangerd of yours has %s, on another session bus: use that one, or end it",
+		directory);
+	return false;
 }
 
 BangerStore *
@@ -53,7 +81,8 @@ banger_store_open(const char *directory, GError **error)
 {
 	g_autoptr(BangerStore) self = g_object_new(BANGER_TYPE_STORE, NULL);
 
-	self->db = banger_store_file_open(directory, error);
+	if (lock(self, directory, error))
+		self->db = banger_store_file_open(directory, error);
 	return self->db ? g_steal_pointer(&self) : NULL;
 }
 

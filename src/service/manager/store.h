@@ -29,7 +29,8 @@ G_DECLARE_FINAL_TYPE(BangerStore, banger_store, BANGER, STORE, GObject)
 /* What opening would do: 0 nothing, 1 migrate, 2 it cannot (a newer program wrote the state). */
 int banger_store_check(const char *directory);
 
-/* Opens, and makes or migrates first. A newer schema is refused and stays untouched. */
+/* Opens, and makes or migrates first. A newer schema is refused and stays untouched; BANGER_ERROR_BUSY where somebody
+ * else has it open. */
 BangerStore *banger_store_open(const char *directory, GError **error);
 
 /* All rows; arrays of owned rows. */
