@@ -155,6 +155,21 @@ release_finish(BangerPrivileged *self, GAsyncResult *result, char **ret_ended, G
 }
 
 static void
+list(BangerPrivileged *self, GAsyncReadyCallback callback, void *data)
+{
+	ask(self, "list", /* cancellable= */ NULL, callback, data);
+}
+
+static bool
+list_finish(BangerPrivileged *self, GAsyncResult *result, char ***ret, GError **error)
+{
+	if (!finish(result, error))
+		return false;
+	*ret = g_strdupv((char **)world->listed);
+	return true;
+}
+
+static void
 fake_privileged_init(BangerPrivilegedInterface *iface)
 {
 	iface->probe_kvm = probe_kvm;
@@ -167,6 +182,8 @@ fake_privileged_init(BangerPrivilegedInterface *iface)
 	iface->signal_finish = signal_finish;
 	iface->release = release;
 	iface->release_finish = release_finish;
+	iface->list = list;
+	iface->list_finish = list_finish;
 }
 
 static void

@@ -7,7 +7,7 @@
 #include "service/ports/ports.h"
 
 /* Calls are named as in `log`, where each leaves its name and a space:
- * asynchronous: create probe launch open signal release guest-open set-clock shutdown resume
+ * asynchronous: create probe launch open signal release list guest-open set-clock shutdown resume
  * at once: kernel disks destroy vmm-new guest-new console-new */
 typedef struct FakePorts {
 	BangerPorts ports;
@@ -22,6 +22,7 @@ typedef struct FakePorts {
 	const char *fail_call; /* fails with BUSY when it is made; NULL: none */
 	const char *end_reason;
 	const char *ended;      /* what release says */
+	const char *listed[4];  /* what list says, up to NULL */
 	const char *last_words; /* the guest's; NULL: it was silent */
 	bool kvm_usable;
 	uint32_t signal_number; /* the latest that was asked for */

@@ -45,8 +45,17 @@ on_killed(GObject *source, GAsyncResult *result, gpointer data)
 static void
 on_recovered(GObject *source, GAsyncResult *result, gpointer data)
 {
-	banger_vm_recover_finish(BANGER_VM(source), result);
-	answer_set(data, true);
+	Answer *answer = data;
+
+	answer_set(answer, banger_vm_recover_finish(BANGER_VM(source), result, &answer->error));
+}
+
+static void
+on_ended_whole(GObject *source, GAsyncResult *result, gpointer data)
+{
+	Answer *answer = data;
+
+	answer_set(answer, banger_vm_end_finish(BANGER_VM(source), result, &answer->error));
 }
 
 static void
@@ -205,6 +214,20 @@ void
 rig_kill(Rig *rig, uint32_t signal_number, Answer *killed)
 {
 	banger_vm_kill_async(rig->vm, signal_number, "operation", on_killed, killed);
+	fake_ports_settle(rig->fakes);
+}
+
+void
+rig_recover_again(Rig *rig, Answer *recovered)
+{
+	banger_vm_recover_async(rig->vm, /* lives= */ true, on_recovered, recovered);
+	fake_ports_settle(rig->fakes);
+}
+
+void
+rig_end_whole(Rig *rig, Answer *ended)
+{
+	banger_vm_end_async(rig->vm, "operation", on_ended_whole, ended);
 	fake_ports_settle(rig->fakes);
 }
 

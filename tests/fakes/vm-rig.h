@@ -40,6 +40,7 @@ void rig_begin(Rig *rig, BangerPlanFlags flags, Answer *up);
 void rig_stop(Rig *rig, unsigned timeout_s, Answer *stopped);
 void rig_kill(Rig *rig, uint32_t signal_number, Answer *killed);
 void rig_wait_guest(Rig *rig, Answer *guest);
+void rig_end_whole(Rig *rig, Answer *ended);
 
 /* All goes well until the call `until` is asked for; NULL: to the end. */
 void rig_walk(Rig *rig, const char *until);
@@ -47,6 +48,7 @@ void rig_walk(Rig *rig, const char *until);
 void rig_run(Rig *rig);
 /* Makes one that a daemon before this one had running, and that is looked for. */
 void rig_recover(Rig *rig, bool lives, Answer *recovered);
+void rig_recover_again(Rig *rig, Answer *recovered);
 
 /* The VMM tells that it paused; its process ends. */
 void rig_pause(Rig *rig);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A VM's end, asked for or not, and its recovery, in a faked world. */
+/* A VM's end, asked for or not, in a faked world. */
 #include "test.h"
 
 #include <signal.h>
@@ -250,166 +250,6 @@ test_kill_when_refused_after_the_guests_own_end_then_stopped(void)
 }
 
 static void
-test_recover_when_it_does_not_live_then_stopped(void)
-{
-	g_auto(Rig) rig = {};
-	g_auto(Answer) recovered = {}, waiting = {};
-
-	rig_recover(&rig, /* lives= */ false, &recovered);
-	rig_wait_guest(&rig, &waiting);
-	fake_ports_succeed(rig.fakes, "release");
-	check(recovered.ok);
-	check_failed(waiting, BANGER_ERROR_GUEST_UNREACHABLE);
-	check_log(&rig, "release");
-	check_states(&rig, "stopping stopped");
-	rig_check_over(&rig, BANGER_VM_STOPPED, "ended while bangerd was away: killed");
-}
-
-static void
-test_recover_when_it_lives_then_running(void)
-{
-	g_auto(Rig) rig = {};
-	g_auto(Answer) recovered = {}, waiting = {};
-
-	rig_recover(&rig, /* lives= */ true, &recovered);
-	rig_wait_guest(&rig, &waiting);
-	fake_ports_succeed(rig.fakes, "open");
-	check(!recovered.done && !waiting.done);
-	fake_ports_succeed(rig.fakes, "guest-open");
-	check(recovered.ok);
-	check(waiting.guest == rig.fakes->guest);
-	/* What its console had said is kept. */
-	check_log(&rig, "open vmm-new guest-new console-again guest-open");
-	check_states(&rig, "running");
-	check_str(banger_vm_get_boot_id(rig.vm), "the-first-boot");
-	check_int(rig.ended, 0);
-}
-
-static void
-test_recover_when_its_process_ends_with_the_hello_then_it_is_noticed(void)
-{
-	g_auto(Rig) rig = {};
-	g_auto(Answer) recovered = {};
-
-	rig_recover(&rig, /* lives= */ true, &recovered);
-	fake_ports_succeed(rig.fakes, "open");
-	fake_ports_end_process(rig.fakes);
-	fake_ports_succeed(rig.fakes, "guest-open");
-	fake_ports_succeed(rig.fakes, "release");
-	check(recovered.ok);
-	rig_check_over(&rig, BANGER_VM_ERROR,
-		       "the VMM ended unasked: killed; see 'banger vm logs web'");
-}
-
-static void
-test_recover_when_it_cannot_be_opened_then_stopped(void)
-{
-	g_auto(Rig) rig = {};
-	g_auto(Answer) recovered = {};
-
-	rig_recover(&rig, /* lives= */ true, &recovered);
-	fake_ports_fail(rig.fakes, "open", BANGER_ERROR_NOT_FOUND);
-	fake_ports_fail(rig.fakes, "release", BANGER_ERROR_NOT_FOUND);
-	check(recovered.ok);
-	check_log(&rig, "open release");
-	rig_check_over(&rig, BANGER_VM_STOPPED, "ended while bangerd was away: release failed");
-}
-
-static void
-test_recover_when_the_guest_does_not_answer_then_it_is_ended(void)
-{
-	g_auto(Rig) rig = {};
-	g_auto(Answer) recovered = {};
-
-	rig_recover(&rig, /* lives= */ true, &recovered);
-	fake_ports_succeed(rig.fakes, "open");
-	fake_ports_fail(rig.fakes, "guest-open", BANGER_ERROR_GUEST_UNREACHABLE);
-	fake_ports_succeed(rig.fakes, "release");
-	check(recovered.ok);
-	rig_check_over(&rig, BANGER_VM_STOPPED, "ended while bangerd was away: killed");
-}
-
-static void
-test_recover_when_found_paused_then_who_waits_hears_when_it_goes_on(void)
-{
-	g_auto(Rig) rig = {};
-	g_auto(Answer) recovered = {}, waiting = {};
-
-	rig_recover(&rig, /* lives= */ true, &recovered);
-	rig_wait_guest(&rig, &waiting);
-	fake_ports_succeed(rig.fakes, "open");
-	rig_pause(&rig);
-	check_states(&rig, "running paused");
-	check_str(banger_vm_get_last_error(rig.vm), "the disk is full");
-	g_signal_emit_by_name(rig.fakes->vmm, "resumed");
-	fake_ports_succeed(rig.fakes, "guest-open");
-	check(recovered.ok);
-	check(waiting.guest == rig.fakes->guest);
-	check_states(&rig, "running");
-}
-
-/* Somebody stops what is still looked for, and then the guest says `hello`, or nothing any more. */
-static void
-play_stop_while_recovering(bool hello, bool ended)
-{
-	g_auto(Rig) rig = {};
-	g_auto(Answer) recovered = {}, waiting = {}, stopped = {};
-
-	rig_recover(&rig, /* lives= */ true, &recovered);
-	rig_wait_guest(&rig, &waiting);
-	fake_ports_succeed(rig.fakes, "open");
-	rig_stop(&rig, 10, &stopped);
-	if (ended)
-		rig_end(&rig);
-	if (hello)
-		fake_ports_succeed(rig.fakes, "guest-open");
-	else
-		fake_ports_fail(rig.fakes, "guest-open", BANGER_ERROR_GUEST_UNREACHABLE);
-	check(!stopped.done);
-	fake_ports_succeed(rig.fakes, "release");
-	check(recovered.ok);
-	check(stopped.ok);
-	check(waiting.done && !waiting.ok);
-	check_log(&rig, "open vmm-new guest-new console-again guest-open release");
-	check_states(&rig, "stopping stopped");
-	rig_check_over(&rig, BANGER_VM_STOPPED, "");
-}
-
-static void
-test_recover_when_stopped_meanwhile_then_ended_once(void)
-{
-	play_stop_while_recovering(/* hello= */ true, /* ended= */ false);
-	play_stop_while_recovering(/* hello= */ false, /* ended= */ false);
-	play_stop_while_recovering(/* hello= */ true, /* ended= */ true);
-	play_stop_while_recovering(/* hello= */ false, /* ended= */ true);
-}
-
-static void
-test_recover_when_its_answer_comes_after_another_start_then_that_goes_on(void)
-{
-	g_auto(Rig) rig = {};
-	g_auto(Answer) recovered = {}, up = {};
-
-	rig_recover(&rig, /* lives= */ true, &recovered);
-	fake_ports_succeed(rig.fakes, "open");
-	rig_pause(&rig);
-	rig_end(&rig);
-	fake_ports_succeed(rig.fakes, "release");
-	check_int(banger_vm_get_state(rig.vm), BANGER_VM_ERROR);
-	rig_begin(&rig, BANGER_PLAN_START, &up);
-	rig_walk(&rig, "guest-open");
-	check_int(rig.fakes->pending->len, 2);
-	/* The older of the two. */
-	fake_ports_fail(rig.fakes, "guest-open", BANGER_ERROR_GUEST_UNREACHABLE);
-	check(recovered.ok);
-	check_int(banger_vm_get_state(rig.vm), BANGER_VM_STARTING);
-	rig_walk(&rig, /* until= */ NULL);
-	check(up.ok);
-	check_log(&rig, "open vmm-new guest-new console-again guest-open release probe kernel "
-			"disks launch vmm-new guest-new console-new guest-open set-clock");
-}
-
-static void
 test_guest_when_it_hangs_up_while_running_then_unreachable(void)
 {
 	g_auto(Rig) rig = {};
@@ -451,6 +291,119 @@ test_guest_when_it_hangs_up_while_paused_then_told_when_it_goes_on(void)
 	check(stopped.ok);
 }
 
+static void
+test_kill_when_a_signal_of_the_vmms_own_then_a_later_end_is_unasked(void)
+{
+	g_auto(Rig) rig = {};
+	g_auto(Answer) killed = {};
+
+	rig_run(&rig);
+	rig_kill(&rig, SIGUSR1, &killed);
+	fake_ports_succeed(rig.fakes, "signal");
+	check(killed.ok);
+	rig_end(&rig);
+	fake_ports_succeed(rig.fakes, "release");
+	rig_check_over(&rig, BANGER_VM_ERROR,
+		       "the VMM ended unasked: killed; see 'banger vm logs web'");
+}
+
+#define NOT_RELEASED "its resources could not be released: release failed"
+
+/* What the helper could not release is still there, and everybody who waits for the end hears so. */
+static void
+test_stop_when_it_cannot_be_released_then_it_fails_and_is_held(void)
+{
+	g_auto(Rig) rig = {};
+	g_auto(Answer) stopped = {}, killed = {};
+
+	rig_run(&rig);
+	rig_kill(&rig, SIGKILL, &killed);
+	rig_stop(&rig, 0, &stopped);
+	fake_ports_succeed(rig.fakes, "signal");
+	fake_ports_fail(rig.fakes, "release", BANGER_ERROR_FAILED);
+	check_failed(stopped, BANGER_ERROR_FAILED);
+	check_failed(killed, BANGER_ERROR_FAILED);
+	check_str(stopped.error->message, NOT_RELEASED);
+	check(banger_vm_is_held(rig.vm));
+	check_states(&rig, "stopping error");
+	rig_check_over(&rig, BANGER_VM_ERROR, NOT_RELEASED);
+}
+
+static void
+test_stop_when_an_undone_start_cannot_be_released_then_it_fails_and_is_held(void)
+{
+	g_auto(Rig) rig = {};
+	g_auto(Answer) up = {}, stopped = {};
+
+	rig_init(&rig);
+	rig_begin(&rig, BANGER_PLAN_START, &up);
+	rig_walk(&rig, "guest-open");
+	rig_stop(&rig, 10, &stopped);
+	fake_ports_fail(rig.fakes, "guest-open", BANGER_ERROR_CANCELLED);
+	fake_ports_fail(rig.fakes, "release", BANGER_ERROR_FAILED);
+	check_failed(up, BANGER_ERROR_CANCELLED);
+	check_failed(stopped, BANGER_ERROR_FAILED);
+	check(banger_vm_is_held(rig.vm));
+	check_states(&rig, "starting stopping error");
+}
+
+static void
+test_end_when_held_then_released(void)
+{
+	g_auto(Rig) rig = {};
+	g_auto(Answer) stopped = {}, first = {}, second = {}, third = {};
+
+	rig_run(&rig);
+	rig_stop(&rig, 0, &stopped);
+	fake_ports_fail(rig.fakes, "release", BANGER_ERROR_FAILED);
+	rig_end_whole(&rig, &first);
+	fake_ports_fail(rig.fakes, "release", BANGER_ERROR_FAILED);
+	check_failed(first, BANGER_ERROR_FAILED);
+	check_str(first.error->message, NOT_RELEASED);
+	check(banger_vm_is_held(rig.vm));
+	rig_end_whole(&rig, &second);
+	fake_ports_succeed(rig.fakes, "release");
+	check(second.ok);
+	check(!banger_vm_is_held(rig.vm));
+	rig_end_whole(&rig, &third);
+	check(third.ok);
+	check_log(&rig, "release release release");
+}
+
+static void
+test_end_when_running_then_without_patience(void)
+{
+	g_auto(Rig) rig = {};
+	g_auto(Answer) ended = {};
+
+	rig_run(&rig);
+	rig_end_whole(&rig, &ended);
+	fake_ports_succeed(rig.fakes, "release");
+	check(ended.ok);
+	check_log(&rig, "release");
+	rig_check_over(&rig, BANGER_VM_STOPPED, "");
+}
+
+static void
+test_end_when_being_made_then_its_making_is_undone_first(void)
+{
+	g_auto(Rig) rig = {};
+	g_auto(Answer) up = {}, ended = {};
+
+	rig_init(&rig);
+	rig_begin(&rig, BANGER_PLAN_MAKE, &up);
+	check(banger_vm_is_being_made(rig.vm));
+	rig_end_whole(&rig, &ended);
+	check(fake_ports_is_given_up(rig.fakes, "create"));
+	check(!ended.done);
+	fake_ports_succeed(rig.fakes, "create");
+	check_failed(up, BANGER_ERROR_CANCELLED);
+	check(ended.ok);
+	check(!banger_vm_is_being_made(rig.vm));
+	check_log(&rig, "create destroy");
+	check_states(&rig, "");
+}
+
 TEST_MAIN(TEST(test_stop_when_the_guest_ends_then_released),
 	  TEST(test_stop_when_without_patience_then_released_at_once),
 	  TEST(test_stop_when_paused_then_released_at_once),
@@ -464,13 +417,10 @@ TEST_MAIN(TEST(test_stop_when_the_guest_ends_then_released),
 	  TEST(test_kill_when_refused_then_a_later_end_is_unasked),
 	  TEST(test_kill_when_refused_while_stopping_then_the_end_stays_wanted),
 	  TEST(test_kill_when_refused_after_the_guests_own_end_then_stopped),
-	  TEST(test_recover_when_it_does_not_live_then_stopped),
-	  TEST(test_recover_when_it_lives_then_running),
-	  TEST(test_recover_when_its_process_ends_with_the_hello_then_it_is_noticed),
-	  TEST(test_recover_when_it_cannot_be_opened_then_stopped),
-	  TEST(test_recover_when_the_guest_does_not_answer_then_it_is_ended),
-	  TEST(test_recover_when_found_paused_then_who_waits_hears_when_it_goes_on),
-	  TEST(test_recover_when_stopped_meanwhile_then_ended_once),
-	  TEST(test_recover_when_its_answer_comes_after_another_start_then_that_goes_on),
 	  TEST(test_guest_when_it_hangs_up_while_running_then_unreachable),
-	  TEST(test_guest_when_it_hangs_up_while_paused_then_told_when_it_goes_on))
+	  TEST(test_guest_when_it_hangs_up_while_paused_then_told_when_it_goes_on),
+	  TEST(test_kill_when_a_signal_of_the_vmms_own_then_a_later_end_is_unasked),
+	  TEST(test_stop_when_it_cannot_be_released_then_it_fails_and_is_held),
+	  TEST(test_stop_when_an_undone_start_cannot_be_released_then_it_fails_and_is_held),
+	  TEST(test_end_when_held_then_released), TEST(test_end_when_running_then_without_patience),
+	  TEST(test_end_when_being_made_then_its_making_is_undone_first))

@@ -130,6 +130,7 @@ test_bring_up_when_only_started_and_it_fails_then_the_disk_is_kept(void)
 	check_failed(up, BANGER_ERROR_GUEST_UNREACHABLE);
 	check_log(&rig, "probe kernel disks launch vmm-new guest-new console-new guest-open "
 			"release");
+	check(banger_vm_is_held(rig.vm));
 	rig_check_over(&rig, BANGER_VM_ERROR, "guest-open failed");
 	/* It is started anew like any other; KVM is known by now. */
 	rig_begin(&rig, BANGER_PLAN_START, &again);
@@ -380,7 +381,8 @@ test_process_when_it_cannot_be_released_then_it_says_so(void)
 	rig.fakes->end_reason = "guest";
 	rig_end(&rig);
 	fake_ports_fail(rig.fakes, "release", BANGER_ERROR_HELPER_UNAVAILABLE);
-	rig_check_over(&rig, BANGER_VM_STOPPED,
+	check(banger_vm_is_held(rig.vm));
+	rig_check_over(&rig, BANGER_VM_ERROR,
 		       "its resources could not be released: release failed");
 }
 
@@ -492,6 +494,37 @@ test_events_when_not_allowed_then_invalid_state(void)
 	check(up.ok);
 }
 
+/* Nobody hears of the launch that was given up, but it may have left something. */
+static void
+test_bring_up_when_a_launch_cannot_be_withdrawn_then_held(void)
+{
+	g_auto(Rig) rig = {};
+	g_auto(Answer) up = {};
+
+	rig_init(&rig);
+	rig_begin(&rig, BANGER_PLAN_START, &up);
+	rig_walk(&rig, "launch");
+	g_cancellable_cancel(rig.cancellable);
+	fake_ports_fail(rig.fakes, "launch", BANGER_ERROR_CANCELLED);
+	fake_ports_fail(rig.fakes, "release", BANGER_ERROR_FAILED);
+	check_failed(up, BANGER_ERROR_CANCELLED);
+	check(banger_vm_is_held(rig.vm));
+}
+
+static void
+test_bring_up_when_the_helper_has_one_already_then_held(void)
+{
+	g_auto(Rig) rig = {};
+	g_auto(Answer) up = {};
+
+	rig_init(&rig);
+	rig_begin(&rig, BANGER_PLAN_START, &up);
+	rig_walk(&rig, "launch");
+	fake_ports_fail(rig.fakes, "launch", BANGER_ERROR_ALREADY_EXISTS);
+	check_failed(up, BANGER_ERROR_ALREADY_EXISTS);
+	check(banger_vm_is_held(rig.vm));
+}
+
 TEST_MAIN(TEST(test_bring_up_when_all_succeed_then_it_runs),
 	  TEST(test_bring_up_when_only_made_then_it_stays_created),
 	  TEST(test_wait_guest_when_starting_then_answered_at_the_hello),
@@ -502,6 +535,8 @@ TEST_MAIN(TEST(test_bring_up_when_all_succeed_then_it_runs),
 	  TEST(test_bring_up_when_cancelled_then_nothing_remains),
 	  TEST(test_bring_up_when_cancelled_too_late_then_the_step_is_undone),
 	  TEST(test_bring_up_when_cancelled_before_then_nothing_is_called),
+	  TEST(test_bring_up_when_a_launch_cannot_be_withdrawn_then_held),
+	  TEST(test_bring_up_when_the_helper_has_one_already_then_held),
 	  TEST(test_bring_up_when_cancelled_between_two_answers_then_the_disks_are_closed),
 	  TEST(test_process_when_it_ends_while_starting_then_the_start_is_undone_once),
 	  TEST(test_process_when_the_guest_dies_while_starting_then_its_last_words_are_told),

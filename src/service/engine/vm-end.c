@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* How a VM's run ends: asked for, by itself, or by a crash; and how it is found again by a successor. */
+/* How a VM's run ends: asked for, by itself, or by a crash. */
 #include <signal.h>
 
 #include "service/base/error.h"
@@ -30,14 +30,16 @@ on_released(GObject *source, GAsyncResult *result, gpointer data)
 	g_autofree char *why = NULL;
 	bool wanted = self->end_wanted;
 
-	if (!PRIVILEGED(self)->release_finish(self->ports->privileged, result, &ended, &error))
-		why = g_strdup_printf("its resources could not be released: %s", error->message);
+	self->held =
+		!PRIVILEGED(self)->release_finish(self->ports->privileged, result, &ended, &error);
+	if (self->held)
+		why = g_strdup_printf(BANGER_VM_NOT_RELEASED "%s", error->message);
 	else if (!wanted && is_panic(self->last_words))
 		why = g_strdup_printf("the guest ended: %s", self->last_words);
 	else if (!wanted)
 		why = g_strdup_printf("the VMM ended unasked: %s; see 'banger vm logs %s'", ended,
 				      self->spec->name);
-	banger_vm_apply(self, wanted ? BANGER_VM_EV_END : BANGER_VM_EV_DIE, why);
+	banger_vm_apply(self, wanted && !self->held ? BANGER_VM_EV_END : BANGER_VM_EV_DIE, why);
 }
 
 static void
@@ -80,14 +82,15 @@ stop_free(Stop *stop)
 	g_free(stop);
 }
 
-/* Ends the VMM; its end is then noticed like any other. */
-static void
-end_now(BangerVm *self)
+void
+banger_vm_end_now(BangerVm *self)
 {
-	if (!self->process)
-		return;
-	banger_vm_detach(self);
-	release(self);
+	if (self->looking) {
+		g_cancellable_cancel(self->looking);
+	} else if (self->process) {
+		banger_vm_detach(self);
+		release(self);
+	}
 }
 
 static gboolean
@@ -96,7 +99,7 @@ on_limit(gpointer data)
 	BangerVm *self = data;
 
 	bn_log_notice("vm=%s: the guest did not shut down in time, ending it", self->spec->id);
-	end_now(self);
+	banger_vm_end_now(self);
 	return G_SOURCE_REMOVE;
 }
 
@@ -114,7 +117,14 @@ on_shutdown(GObject *source, GAsyncResult *result, gpointer data)
 		return;
 	bn_log_notice("vm=%s: the guest cannot be asked to shut down, ending it: %s",
 		      self->spec->id, error->message);
-	end_now(self);
+	banger_vm_end_now(self);
+}
+
+void
+banger_vm_ask_shutdown(BangerVm *self)
+{
+	BANGER_GUEST_GET_IFACE(self->guest)
+		->shutdown(self->guest, /* cancellable= */ NULL, on_shutdown, g_object_ref(self));
 }
 
 static void
@@ -122,11 +132,15 @@ on_waited(GObject *source, GAsyncResult *result, gpointer data)
 {
 	g_autoptr(GTask) task = data;
 
-	(void)g_task_propagate_boolean(G_TASK(result), /* error= */ NULL);
-	g_task_return_boolean(task, true);
+	GError *error = NULL;
+
+	if (g_task_propagate_boolean(G_TASK(result), &error))
+		g_task_return_boolean(task, true);
+	else
+		g_task_return_error(task, error);
 }
 
-/* `task` succeeds when the VMM is gone and released. */
+/* `task` succeeds when the VMM is gone and released, and fails where it is gone only for us. */
 static void
 wait_end(BangerVm *self, GTask *task)
 {
@@ -149,7 +163,7 @@ banger_vm_stop_async(BangerVm *self, unsigned timeout_s, const char *operation,
 		/* Asked once more: now without patience, if it says so. A start that is being undone ends it anyway. */
 		wait_end(self, task);
 		if (timeout_s == 0 && !self->bring_up)
-			end_now(self);
+			banger_vm_end_now(self);
 		return;
 	}
 	if (!banger_vm_check_event(self, BANGER_VM_EV_STOP, &error)) {
@@ -159,22 +173,21 @@ banger_vm_stop_async(BangerVm *self, unsigned timeout_s, const char *operation,
 	banger_vm_apply(self, BANGER_VM_EV_STOP, /* error= */ NULL);
 	self->end_wanted = true;
 	wait_end(self, task);
-	if (before == BANGER_VM_STARTING) {
-		/* The end comes through the failure of the start, or of the recovery. */
-		if (self->bring_up)
-			g_cancellable_cancel(self->bring_up);
+	if (before == BANGER_VM_STARTING && self->bring_up) {
+		/* The end comes through the failure of the start. */
+		g_cancellable_cancel(self->bring_up);
 		return;
 	}
-	/* A paused guest cannot answer. */
-	if (timeout_s == 0 || before == BANGER_VM_PAUSED || !self->guest) {
-		end_now(self);
+	/* A paused guest cannot answer; one that is looked for is asked when it is found. */
+	if (timeout_s == 0 || before == BANGER_VM_PAUSED || (!self->guest && !self->looking)) {
+		banger_vm_end_now(self);
 		return;
 	}
 	stop->limit = g_timeout_source_new_seconds(timeout_s);
 	g_source_set_callback(stop->limit, on_limit, self, NULL);
 	(void)g_source_attach(stop->limit, g_main_context_get_thread_default());
-	BANGER_GUEST_GET_IFACE(self->guest)
-		->shutdown(self->guest, /* cancellable= */ NULL, on_shutdown, g_object_ref(self));
+	if (!self->looking)
+		banger_vm_ask_shutdown(self);
 }
 
 bool
@@ -217,7 +230,9 @@ banger_vm_kill_async(BangerVm *self, uint32_t signal_number, const char *operati
 		return;
 	}
 	g_task_set_task_data(task, GUINT_TO_POINTER(signal_number), NULL);
-	self->end_wanted = true;
+	/* The others are the VMM's own affair: should it end later, nobody asked for that. */
+	if (signal_number != SIGUSR1 && signal_number != SIGUSR2)
+		self->end_wanted = true;
 	PRIVILEGED(self)->signal(self->ports->privileged, self->spec->id, operation, signal_number,
 				 on_signalled, g_steal_pointer(&task));
 }
@@ -229,105 +244,45 @@ banger_vm_kill_finish(BangerVm *self, GAsyncResult *result, GError **error)
 }
 
 static void
-on_lost_released(GObject *source, GAsyncResult *result, gpointer data)
+on_held_released(GObject *source, GAsyncResult *result, gpointer data)
 {
 	g_autoptr(GTask) task = data;
 	BangerVm *self = g_task_get_source_object(task);
-	g_autoptr(GError) error = NULL;
 	g_autofree char *ended = NULL;
-	g_autofree char *why = NULL;
+	GError *error = NULL;
 
-	if (!PRIVILEGED(self)->release_finish(self->ports->privileged, result, &ended, &error))
-		why = g_strdup_printf("ended while bangerd was away: %s", error->message);
+	self->held =
+		!PRIVILEGED(self)->release_finish(self->ports->privileged, result, &ended, &error);
+	if (error)
+		g_prefix_error(&error, BANGER_VM_NOT_RELEASED);
+	if (error)
+		g_task_return_error(task, error);
 	else
-		why = g_strdup_printf("ended while bangerd was away: %s",
-				      *ended ? ended : "unknown");
-	bn_log_notice("vm=%s: %s", self->spec->id, why);
-	if (self->state == BANGER_VM_STARTING) {
-		g_autoptr(GError) gone =
-			g_error_new_literal(BANGER_ERROR, BANGER_ERROR_GUEST_UNREACHABLE, why);
-
-		banger_vm_settle_guest(self, gone);
-		banger_vm_apply(self, BANGER_VM_EV_STOP, /* error= */ NULL);
-	}
-	banger_vm_apply(self, BANGER_VM_EV_END, self->end_wanted ? NULL : why);
-	g_task_return_boolean(task, true);
-}
-
-static void
-give_up_recovery(BangerVm *self, GTask *task)
-{
-	banger_vm_detach(self);
-	PRIVILEGED(self)->release(self->ports->privileged, self->spec->id, "", on_lost_released,
-				  g_object_ref(task));
-}
-
-static void
-on_guest_found(GObject *source, GAsyncResult *result, gpointer data)
-{
-	g_autoptr(GTask) task = data;
-	BangerVm *self = g_task_get_source_object(task);
-	BangerGuest *guest = BANGER_GUEST(source);
-	g_autoptr(GError) error = NULL;
-	BangerGuestHello hello = {};
-
-	if (!BANGER_GUEST_GET_IFACE(guest)->open_finish(guest, result, &hello, &error))
-		bn_log_warning("vm=%s: its guest does not answer any more: %s", self->spec->id,
-			       error->message);
-	/* It hung up, which was told; or its VMM has ended, which is seen to. */
-	if (self->guest != guest) {
 		g_task_return_boolean(task, true);
-		return;
-	}
-	self->hello = hello;
-	/* It was paused, which its VMM told before it could answer. */
-	if (self->state == BANGER_VM_RUNNING || self->state == BANGER_VM_PAUSED) {
-		banger_vm_settle_guest(self, error);
-		g_task_return_boolean(task, true);
-		return;
-	}
-	/* Nobody will answer, or somebody could not wait. */
-	if (error || self->state != BANGER_VM_STARTING) {
-		give_up_recovery(self, task);
-		return;
-	}
-	bn_log_notice("vm=%s: found running", self->spec->id);
-	banger_vm_apply_ready(self);
-	banger_vm_settle_guest(self, /* error= */ NULL);
-	g_task_return_boolean(task, true);
-}
-
-static void
-on_opened(GObject *source, GAsyncResult *result, gpointer data)
-{
-	g_autoptr(GTask) task = data;
-	BangerVm *self = g_task_get_source_object(task);
-	g_auto(BangerVmmHandles) handles = BANGER_VMM_HANDLES_INIT;
-	g_autoptr(GError) error = NULL;
-
-	if (!PRIVILEGED(self)->open_finish(self->ports->privileged, result, &handles, &error)) {
-		give_up_recovery(self, task);
-		return;
-	}
-	banger_vm_attach(self, &handles, /* fresh= */ false);
-	BANGER_GUEST_GET_IFACE(self->guest)
-		->open(self->guest, /* cancellable= */ NULL, on_guest_found, g_object_ref(task));
 }
 
 void
-banger_vm_recover_async(BangerVm *self, bool lives, GAsyncReadyCallback callback, void *data)
+banger_vm_end_async(BangerVm *self, const char *operation, GAsyncReadyCallback callback, void *data)
 {
 	g_autoptr(GTask) task = g_task_new(self, /* cancellable= */ NULL, callback, data);
 
-	if (lives && self->state == BANGER_VM_STARTING)
-		PRIVILEGED(self)->open(self->ports->privileged, self->spec->id, "", on_opened,
-				       g_object_ref(task));
-	else
-		give_up_recovery(self, task);
+	if (banger_vm_state_is_live(self->state)) {
+		banger_vm_stop_async(self, /* timeout_s= */ 0, operation, on_waited,
+				     g_steal_pointer(&task));
+	} else if (self->bring_up) {
+		/* Its disk is being made. */
+		wait_end(self, task);
+		g_cancellable_cancel(self->bring_up);
+	} else if (self->held) {
+		PRIVILEGED(self)->release(self->ports->privileged, self->spec->id, operation,
+					  on_held_released, g_steal_pointer(&task));
+	} else {
+		g_task_return_boolean(task, true);
+	}
 }
 
-void
-banger_vm_recover_finish(BangerVm *self, GAsyncResult *result)
+bool
+banger_vm_end_finish(BangerVm *self, GAsyncResult *result, GError **error)
 {
-	(void)g_task_propagate_boolean(G_TASK(result), /* error= */ NULL);
+	return g_task_propagate_boolean(G_TASK(result), error);
 }

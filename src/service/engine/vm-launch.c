@@ -92,16 +92,30 @@ fill_spec(BangerVm *self, BnVmmSpec *ret, GError **error)
 	return true;
 }
 
+/* What became of the attempt to leave nothing behind. */
+static void
+finish_release(BangerVm *self, GAsyncResult *result)
+{
+	BangerPrivileged *privileged = self->ports->privileged;
+	g_autoptr(GError) error = NULL;
+	g_autofree char *ended = NULL;
+
+	self->held = !BANGER_PRIVILEGED_GET_IFACE(privileged)
+			      ->release_finish(privileged, result, &ended, &error);
+	if (self->held)
+		bn_log_warning("op=%s vm=%s: " BANGER_VM_NOT_RELEASED "%s", self->operation,
+			       self->spec->id, error->message);
+	else
+		bn_log_info("op=%s vm=%s: the VMM ended: %s", self->operation, self->spec->id,
+			    ended);
+}
+
 static void
 on_withdrawn(GObject *source, GAsyncResult *result, gpointer data)
 {
 	g_autoptr(GTask) step = data;
-	BangerPrivileged *privileged = BANGER_PRIVILEGED(source);
-	g_autoptr(GError) error = NULL;
-	g_autofree char *ended = NULL;
 
-	(void)BANGER_PRIVILEGED_GET_IFACE(privileged)
-		->release_finish(privileged, result, &ended, &error);
+	finish_release(g_task_get_task_data(step), result);
 	g_task_return_new_error(step, BANGER_ERROR, BANGER_ERROR_CANCELLED, "cancelled");
 }
 
@@ -128,6 +142,8 @@ on_launched(GObject *source, GAsyncResult *result, gpointer data)
 	banger_disks_clear(&self->disks);
 	if (!BANGER_PRIVILEGED_GET_IFACE(privileged)
 		     ->launch_finish(privileged, result, &handles, &error)) {
+		/* Of a VMM that we know nothing of: to be looked for. */
+		self->held = banger_error_is_already_exists(error);
 		if (banger_error_is_cancelled(error))
 			withdraw_launch(self, step);
 		else
@@ -162,8 +178,16 @@ run_launch(BangerVm *self, GTask *step)
 			 on_launched, g_object_ref(step));
 }
 
-static void
-drop_patience(BangerVm *self)
+void
+banger_vm_begin_patience(BangerVm *self, GSourceFunc on_lost)
+{
+	self->patience = g_timeout_source_new_seconds(PATIENCE_S);
+	g_source_set_callback(self->patience, on_lost, self, NULL);
+	(void)g_source_attach(self->patience, g_main_context_get_thread_default());
+}
+
+void
+banger_vm_drop_patience(BangerVm *self)
 {
 	if (self->patience)
 		g_source_destroy(self->patience);
@@ -205,7 +229,7 @@ on_guest_ready(GObject *source, GAsyncResult *result, gpointer data)
 	BangerVm *self = g_task_get_task_data(step);
 	GError *error = NULL;
 
-	drop_patience(self);
+	banger_vm_drop_patience(self);
 	if (BANGER_GUEST_GET_IFACE(guest)->set_clock_finish(guest, result, &error)) {
 		g_task_return_boolean(step, true);
 		return;
@@ -223,7 +247,7 @@ on_guest_open(GObject *source, GAsyncResult *result, gpointer data)
 	g_autoptr(GError) error = NULL;
 
 	if (!BANGER_GUEST_GET_IFACE(guest)->open_finish(guest, result, &self->hello, &error)) {
-		drop_patience(self);
+		banger_vm_drop_patience(self);
 		tell_last_words(self, error);
 		g_task_return_error(step, g_steal_pointer(&error));
 		return;
@@ -242,9 +266,7 @@ on_guest_open(GObject *source, GAsyncResult *result, gpointer data)
 static void
 wait_guest(BangerVm *self, GTask *step)
 {
-	self->patience = g_timeout_source_new_seconds(PATIENCE_S);
-	g_source_set_callback(self->patience, on_patience_lost, self, NULL);
-	(void)g_source_attach(self->patience, g_main_context_get_thread_default());
+	banger_vm_begin_patience(self, on_patience_lost);
 	BANGER_GUEST_GET_IFACE(self->guest)
 		->open(self->guest, g_task_get_cancellable(step), on_guest_open,
 		       g_object_ref(step));
@@ -298,18 +320,8 @@ static void
 on_released(GObject *source, GAsyncResult *result, gpointer data)
 {
 	g_autoptr(GTask) step = data;
-	BangerVm *self = g_task_get_task_data(step);
-	BangerPrivileged *privileged = BANGER_PRIVILEGED(source);
-	g_autoptr(GError) error = NULL;
-	g_autofree char *ended = NULL;
 
-	if (!BANGER_PRIVILEGED_GET_IFACE(privileged)
-		     ->release_finish(privileged, result, &ended, &error))
-		bn_log_warning("op=%s vm=%s: the VMM could not be released, ignoring: %s",
-			       self->operation, self->spec->id, error->message);
-	else
-		bn_log_info("op=%s vm=%s: the VMM ended: %s", self->operation, self->spec->id,
-			    ended);
+	finish_release(g_task_get_task_data(step), result);
 	g_task_return_boolean(step, true);
 }
 
@@ -371,7 +383,10 @@ finish_start(BangerVm *self, const GError *error)
 	if (error) {
 		/* Whoever waits to run a command hears the cause, not a consequence. */
 		banger_vm_settle_guest(self, error);
-		banger_vm_apply(self, BANGER_VM_EV_FAIL, error->message);
+		banger_vm_apply(self,
+				self->held && self->state == BANGER_VM_STOPPING ? BANGER_VM_EV_DIE
+										: BANGER_VM_EV_FAIL,
+				error->message);
 		return;
 	}
 	banger_vm_apply_ready(self);
@@ -397,6 +412,8 @@ on_brought_up(GObject *source, GAsyncResult *result, gpointer data)
 	g_clear_object(&self->bring_up);
 	if (up->flags & BANGER_PLAN_START)
 		finish_start(self, error);
+	else
+		banger_vm_settle_end(self);
 	self->operation = "";
 	if (error)
 		g_task_return_error(task, error);

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What vm.c, vm-launch.c and vm-end.c share: nobody else includes it. */
+/* What vm.c, vm-launch.c, vm-end.c and vm-recover.c share: nobody else includes it. */
 #pragma once
 
 #include "service/engine/vm.h"
+
+/* How LastError begins where the helper kept something. */
+#define BANGER_VM_NOT_RELEASED "its resources could not be released: "
 
 struct _BangerVm {
 	GObject parent;
@@ -30,6 +33,10 @@ struct _BangerVm {
 	int initramfs_fd;
 	BangerDisks disks;
 
+	GCancellable
+		*looking; /* while it is looked for; cancelled when it is to end without patience */
+	bool held; /* the helper may still have something of it: a release failed, or nobody could say */
+
 	/* While a VMM runs. */
 	BangerVmm *vmm;
 	BangerGuest *guest;
@@ -54,8 +61,23 @@ void banger_vm_attach(BangerVm *self, BangerVmmHandles *handles, bool fresh);
 /* Forgets them; the VMM itself is not touched. */
 void banger_vm_detach(BangerVm *self);
 
+/* Answers everybody who waits for the end: with success, or with LastError where something of it is still held. */
+void banger_vm_settle_end(BangerVm *self);
+
+/* The guest's agent is gone while the VMM lives on: nothing can be run in it any more, and it says so. */
+void banger_vm_lose_guest(BangerVm *self, const GError *why);
+
 /* Answers everybody who waits for the guest. */
 void banger_vm_settle_guest(BangerVm *self, const GError *error);
+
+/* Begins to count how long a guest takes to answer, from whose coming it is dropped; `on_lost` ends the wait. */
+void banger_vm_begin_patience(BangerVm *self, GSourceFunc on_lost);
+void banger_vm_drop_patience(BangerVm *self);
+
+/* Asks the guest to shut down; ends the VMM where it cannot be asked. */
+void banger_vm_ask_shutdown(BangerVm *self);
+/* Ends the VMM now; that is then noticed like any other end. */
+void banger_vm_end_now(BangerVm *self);
 
 /* The pidfd is readable: the VMM is gone. */
 gboolean banger_vm_on_process_end(int fd, GIOCondition condition, gpointer data);

@@ -26,6 +26,7 @@ banger_vm_finalize(GObject *object)
 	g_free(self->last_error);
 	g_free(self->last_words);
 	g_clear_error(&self->stuck);
+	g_clear_object(&self->looking);
 	g_free(self->accelerator_reason);
 	g_ptr_array_unref(self->waiting_guest);
 	g_ptr_array_unref(self->waiting_end);
@@ -120,6 +121,18 @@ banger_vm_get_boot_id(BangerVm *self)
 	return self->hello.boot_id;
 }
 
+bool
+banger_vm_is_held(BangerVm *self)
+{
+	return self->held;
+}
+
+bool
+banger_vm_is_being_made(BangerVm *self)
+{
+	return self->bring_up && self->state == BANGER_VM_CREATED;
+}
+
 BangerConsole *
 banger_vm_get_console(BangerVm *self)
 {
@@ -148,15 +161,21 @@ refuse_guest(BangerVm *self)
 	banger_vm_settle_guest(self, error);
 }
 
-/* Answers everybody who waits for the end. */
-static void
-settle_end(BangerVm *self)
+void
+banger_vm_settle_end(BangerVm *self)
 {
 	g_autoptr(GPtrArray) waiting = g_steal_pointer(&self->waiting_end);
 
 	self->waiting_end = g_ptr_array_new_with_free_func(g_object_unref);
-	for (guint i = 0; i < waiting->len; i++)
-		g_task_return_boolean(g_ptr_array_index(waiting, i), true);
+	for (guint i = 0; i < waiting->len; i++) {
+		GTask *task = g_ptr_array_index(waiting, i);
+
+		if (self->held)
+			g_task_return_new_error(task, BANGER_ERROR, BANGER_ERROR_FAILED, "%s",
+						self->last_error);
+		else
+			g_task_return_boolean(task, true);
+	}
 }
 
 void
@@ -175,7 +194,7 @@ banger_vm_apply(BangerVm *self, BangerVmEvent event, const char *error)
 	g_signal_emit(self, signals[SIGNAL_CHANGED], 0);
 	if (!banger_vm_state_is_live(next)) {
 		refuse_guest(self);
-		settle_end(self);
+		banger_vm_settle_end(self);
 		g_signal_emit(self, signals[SIGNAL_ENDED], 0);
 	}
 }
@@ -223,20 +242,25 @@ on_resumed(BangerVmm *vmm, BangerVm *self)
 		banger_vm_apply(self, BANGER_VM_EV_RESUME, self->guest ? NULL : AGENT_GONE);
 }
 
-/* The guest broke off while its VMM may live on: nothing can be run in it any more, and it says so. */
-static void
-on_guest_closed(BangerGuest *guest, const GError *error, BangerVm *self)
+void
+banger_vm_lose_guest(BangerVm *self, const GError *why)
 {
-	banger_vm_settle_guest(self, error);
+	banger_vm_settle_guest(self, why);
 	if (self->state == BANGER_VM_PAUSED)
 		g_clear_object(
 			&self->guest); /* told when it goes on: why it is paused matters more */
 	if (self->state != BANGER_VM_RUNNING)
 		return;
 	g_free(self->last_error);
-	self->last_error = g_strdup_printf(AGENT_GONE ": %s", error->message);
+	self->last_error = g_strdup_printf(AGENT_GONE ": %s", why->message);
 	g_clear_object(&self->guest);
 	g_signal_emit(self, signals[SIGNAL_CHANGED], 0);
+}
+
+static void
+on_guest_closed(BangerGuest *guest, const GError *error, BangerVm *self)
+{
+	banger_vm_lose_guest(self, error);
 }
 
 void

@@ -42,19 +42,32 @@ bool banger_vm_bring_up_finish(BangerVm *self, GAsyncResult *result, GError **er
 /* False with BANGER_ERROR_INVALID_STATE where `event` cannot happen now. */
 bool banger_vm_check_event(BangerVm *self, BangerVmEvent event, GError **error);
 
+/* Whether the helper may still have something of a VM that is in error: its release failed, or nobody could say
+ * whether it runs. banger_vm_recover_async() looks, banger_vm_end_async() releases. */
+bool banger_vm_is_held(BangerVm *self);
+/* Whether it is not complete yet. */
+bool banger_vm_is_being_made(BangerVm *self);
+
 /* Syncs, shuts down, and ends the VMM where the guest has not by itself within `timeout_s`. 0: ends it at once. */
 void banger_vm_stop_async(BangerVm *self, unsigned timeout_s, const char *operation,
 			  GAsyncReadyCallback callback, void *data);
 bool banger_vm_stop_finish(BangerVm *self, GAsyncResult *result, GError **error);
 
+/* Ends at once whatever there is of it, be it live, being made, or held. */
+void banger_vm_end_async(BangerVm *self, const char *operation, GAsyncReadyCallback callback,
+			 void *data);
+bool banger_vm_end_finish(BangerVm *self, GAsyncResult *result, GError **error);
+
 void banger_vm_kill_async(BangerVm *self, uint32_t signal_number, const char *operation,
 			  GAsyncReadyCallback callback, void *data);
 bool banger_vm_kill_finish(BangerVm *self, GAsyncResult *result, GError **error);
 
-/* Finds the VMM again that a daemon before this one had started: afterwards the VM runs, or is stopped and says
- * why. Never fails. `lives`: the helper knows of it. */
+/* Finds the VM again that a daemon before this one had started, or that is held: afterwards it runs, or is stopped and
+ * says why. Fails where nobody can say, and leaves it in error and held. `lives`: the helper knows of it. */
 void banger_vm_recover_async(BangerVm *self, bool lives, GAsyncReadyCallback callback, void *data);
-void banger_vm_recover_finish(BangerVm *self, GAsyncResult *result);
+bool banger_vm_recover_finish(BangerVm *self, GAsyncResult *result, GError **error);
+/* The same, for one that is to be recovered, where it is known beforehand that nobody can say. */
+void banger_vm_lose(BangerVm *self, const GError *why);
 
 /* Waits while it is starting; then its guest (a reference), or BANGER_ERROR_INVALID_STATE or
  * BANGER_ERROR_GUEST_UNREACHABLE. */

@@ -19,6 +19,14 @@ unpend(GTask *task)
 		g_task_return_boolean(task, true);
 }
 
+/* Its owner was told of the daemon's end by its own call's failure. */
+static void
+discard_ephemeral(BangerManager *self, BangerVm *vm)
+{
+	if (banger_vm_get_spec(vm)->ephemeral)
+		banger_manager_discard_vm(self, vm);
+}
+
 static void
 on_vm_recovered(GObject *source, GAsyncResult *result, gpointer data)
 {
@@ -26,10 +34,9 @@ on_vm_recovered(GObject *source, GAsyncResult *result, gpointer data)
 	BangerManager *self = g_task_get_source_object(task);
 	BangerVm *vm = BANGER_VM(source);
 
-	banger_vm_recover_finish(vm, result);
-	/* Its owner was told of the daemon's end by its own call's failure. */
-	if (banger_vm_get_spec(vm)->ephemeral)
-		banger_manager_discard_vm(self, vm);
+	/* What went wrong is in its LastError. */
+	(void)banger_vm_recover_finish(vm, result, /* error= */ NULL);
+	discard_ephemeral(self, vm);
 	unpend(task);
 }
 
@@ -48,6 +55,15 @@ on_stray_released(GObject *source, GAsyncResult *result, gpointer data)
 	unpend(task);
 }
 
+/* In error is also what nobody could say of whether it runs. */
+static bool
+may_run(BangerVm *vm)
+{
+	BangerVmState state = banger_vm_get_state(vm);
+
+	return banger_vm_state_is_live(state) || state == BANGER_VM_ERROR;
+}
+
 static void
 release_strays(BangerManager *self, GTask *task, char **ids)
 {
@@ -55,12 +71,32 @@ release_strays(BangerManager *self, GTask *task, char **ids)
 	BangerPrivileged *privileged = self->ports->privileged;
 
 	for (char **id = ids; id && *id; id++) {
-		if (g_hash_table_contains(self->vms, *id))
+		BangerVm *vm = g_hash_table_lookup(self->vms, *id);
+
+		if (vm && may_run(vm))
 			continue;
-		bn_log_notice("vm=%s: no VM owns this VMM: ending it", *id);
+		bn_log_notice("vm=%s: no VM that runs owns this VMM: ending it", *id);
 		recovery->pending++;
 		BANGER_PRIVILEGED_GET_IFACE(privileged)
 			->release(privileged, *id, "", on_stray_released, g_object_ref(task));
+	}
+}
+
+/* `ids`: NULL where the helper could not say, for `unknown`. */
+static void
+recover_vm(BangerManager *self, GTask *task, BangerVm *vm, char **ids, const GError *unknown)
+{
+	Recovery *recovery = g_task_get_task_data(task);
+	bool live = banger_vm_state_is_live(banger_vm_get_state(vm));
+	bool listed = ids && g_strv_contains((const char *const *)ids, banger_vm_get_spec(vm)->id);
+
+	if (live && !ids)
+		banger_vm_lose(vm, unknown);
+	if (ids && (live || (listed && may_run(vm)))) {
+		recovery->pending++;
+		banger_vm_recover_async(vm, listed, on_vm_recovered, g_object_ref(task));
+	} else {
+		discard_ephemeral(self, vm);
 	}
 }
 
@@ -69,7 +105,6 @@ on_listed(GObject *source, GAsyncResult *result, gpointer data)
 {
 	g_autoptr(GTask) task = data;
 	BangerManager *self = g_task_get_source_object(task);
-	Recovery *recovery = g_task_get_task_data(task);
 	BangerPrivileged *privileged = BANGER_PRIVILEGED(source);
 	g_autoptr(GError) error = NULL;
 	g_auto(GStrv) ids = NULL;
@@ -77,17 +112,10 @@ on_listed(GObject *source, GAsyncResult *result, gpointer data)
 
 	if (!BANGER_PRIVILEGED_GET_IFACE(privileged)->list_finish(privileged, result, &ids, &error))
 		bn_log_error("the helper cannot say what runs: %s", error->message);
-	for (GList *l = vms; l; l = l->next) {
-		BangerVm *vm = l->data;
-		const char *id = banger_vm_get_spec(vm)->id;
-
-		if (!banger_vm_state_is_live(banger_vm_get_state(vm)))
-			continue;
-		recovery->pending++;
-		banger_vm_recover_async(vm, ids && g_strv_contains((const char *const *)ids, id),
-					on_vm_recovered, g_object_ref(task));
-	}
+	/* Before anything is looked for, which has ended by then what it does not find. */
 	release_strays(self, task, ids);
+	for (GList *l = vms; l; l = l->next)
+		recover_vm(self, task, l->data, ids, error);
 	unpend(task);
 }
 
@@ -113,15 +141,20 @@ forget_incomplete(BangerManager *self)
 	return any;
 }
 
+/* Whether the helper may hold something of any; the others' owners are gone. */
 static bool
-has_live(BangerManager *self)
+sort_out(BangerManager *self)
 {
 	g_autoptr(GList) vms = banger_manager_list_vms(self);
+	bool any = false;
 
-	for (GList *l = vms; l; l = l->next)
-		if (banger_vm_state_is_live(banger_vm_get_state(l->data)))
-			return true;
-	return false;
+	for (GList *l = vms; l; l = l->next) {
+		if (may_run(l->data))
+			any = true;
+		else
+			discard_ephemeral(self, l->data);
+	}
+	return any;
 }
 
 void
@@ -130,12 +163,13 @@ banger_manager_recover_async(BangerManager *self, GAsyncReadyCallback callback, 
 	g_autoptr(GTask) task = g_task_new(self, /* cancellable= */ NULL, callback, data);
 	BangerPrivileged *privileged = self->ports->privileged;
 	bool incomplete = forget_incomplete(self);
+	bool any = sort_out(self);
 	Recovery *recovery = g_new0(Recovery, 1);
 
 	g_task_set_task_data(task, recovery, g_free);
 	recovery->pending = 1;
 	/* Nothing ran: the helper need not be woken. */
-	if (!incomplete && !has_live(self))
+	if (!incomplete && !any)
 		unpend(task);
 	else
 		BANGER_PRIVILEGED_GET_IFACE(privileged)

@@ -11,6 +11,8 @@ typedef struct Work {
 	BangerVm *vm;
 	BangerJob *job;
 	bool creates;
+	GError *error; /* why a creation that had succeeded is taken back */
+	bool looked;   /* whether it runs already, and it does not */
 } Work;
 
 static Work *
@@ -28,6 +30,7 @@ work_new(BangerManager *manager, BangerVm *vm, BangerJobKind kind, const char *o
 static void
 work_free(Work *work)
 {
+	g_clear_error(&work->error);
 	g_object_unref(work->job);
 	g_object_unref(work->vm);
 	g_object_unref(work->manager);
@@ -42,23 +45,93 @@ on_progress(const char *text, double progress, void *data)
 	banger_job_set_stage(data, text, progress);
 }
 
+/* A VM that was asked for in one breath with its start leaves nothing where either fails. */
+static void
+forget_failed(Work *work)
+{
+	g_autoptr(GError) error = NULL;
+
+	if (!banger_manager_forget_vm(work->manager, work->vm, &error))
+		bn_log_error("vm=%s: what was made of it could not be removed, ignoring: %s",
+			     banger_vm_get_spec(work->vm)->id, error->message);
+}
+
+static void
+on_unrecorded_ended(GObject *source, GAsyncResult *result, gpointer data)
+{
+	g_autoptr(Work) work = data;
+	g_autoptr(GError) error = NULL;
+
+	if (banger_vm_end_finish(work->vm, result, &error))
+		forget_failed(work);
+	banger_job_finish(work->job, g_steal_pointer(&work->error));
+}
+
+static void
+finish_creation(Work *work, GError *error)
+{
+	g_autoptr(Work) owned = work;
+
+	if (!error && banger_store_set_vm_ready(work->manager->store,
+						banger_vm_get_spec(work->vm)->id, &error)) {
+		banger_job_finish(work->job, NULL);
+	} else if (banger_vm_state_is_live(banger_vm_get_state(work->vm))) {
+		/* It runs, and after the next start of ours it would not exist. */
+		work->error = error;
+		banger_vm_end_async(work->vm, banger_job_get_operation(work->job),
+				    on_unrecorded_ended, g_steal_pointer(&owned));
+	} else {
+		forget_failed(work);
+		banger_job_finish(work->job, error);
+	}
+}
+
+static void look_first(Work *work);
+
 static void
 on_brought_up(GObject *source, GAsyncResult *result, gpointer data)
 {
 	g_autoptr(Work) work = data;
 	GError *error = NULL;
-	g_autoptr(GError) second = NULL;
 
-	if (banger_vm_bring_up_finish(work->vm, result, &error)) {
-		if (work->creates)
-			(void)banger_store_set_vm_ready(work->manager->store,
-							banger_vm_get_spec(work->vm)->id, &error);
-	}
-	/* A VM that was asked for in one breath with its start leaves nothing where either fails. */
-	if (error && work->creates && !banger_manager_forget_vm(work->manager, work->vm, &second))
-		bn_log_error("vm=%s: what was made of it could not be removed, ignoring: %s",
-			     banger_vm_get_spec(work->vm)->id, second->message);
-	banger_job_finish(work->job, error);
+	(void)banger_vm_bring_up_finish(work->vm, result, &error);
+	if (work->creates)
+		finish_creation(g_steal_pointer(&work), error);
+	else if (banger_error_is_already_exists(error) && !work->looked) {
+		g_clear_error(&error);
+		look_first(g_steal_pointer(&work));
+	} else
+		banger_job_finish(work->job, error);
+}
+
+static void
+bring_up(Work *work, BangerPlanFlags flags)
+{
+	banger_vm_bring_up_async(work->vm, flags, banger_job_get_operation(work->job), on_progress,
+				 work->job, banger_job_get_cancellable(work->job), on_brought_up,
+				 work);
+}
+
+static void
+on_looked(GObject *source, GAsyncResult *result, gpointer data)
+{
+	g_autoptr(Work) work = data;
+	GError *error = NULL;
+
+	work->looked = true;
+	if (banger_vm_recover_finish(work->vm, result, &error) &&
+	    !banger_vm_state_is_live(banger_vm_get_state(work->vm)))
+		bring_up(g_steal_pointer(&work), BANGER_PLAN_START);
+	else
+		banger_job_finish(work->job, error);
+}
+
+/* The helper has something of it, or may have: if that runs, it runs. */
+static void
+look_first(Work *work)
+{
+	banger_job_set_stage(work->job, "looking whether it runs", -1);
+	banger_vm_recover_async(work->vm, /* lives= */ true, on_looked, work);
 }
 
 BangerJob *
@@ -77,10 +150,18 @@ banger_manager_create_vm(BangerManager *self, const BangerVmSpec *spec, bool sta
 	work->creates = true;
 	job = work->job;
 	*ret_vm = vm;
-	banger_vm_bring_up_async(vm, BANGER_PLAN_MAKE | (start ? BANGER_PLAN_START : 0),
-				 banger_job_get_operation(job), on_progress, job,
-				 banger_job_get_cancellable(job), on_brought_up, work);
+	bring_up(work, BANGER_PLAN_MAKE | (start ? BANGER_PLAN_START : 0));
 	return job;
+}
+
+static bool
+check_made(BangerVm *vm, GError **error)
+{
+	if (!banger_vm_is_being_made(vm))
+		return true;
+	g_set_error(error, BANGER_ERROR, BANGER_ERROR_BUSY, "VM %s is still being made",
+		    banger_vm_get_spec(vm)->name);
+	return false;
 }
 
 static BangerJob *
@@ -89,13 +170,15 @@ start(BangerManager *self, BangerVm *vm, BangerJobKind kind, const char *operati
 	BangerJob *job;
 	Work *work;
 
-	if (banger_vm_get_state(vm) != BANGER_VM_PAUSED &&
-	    !banger_vm_check_event(vm, BANGER_VM_EV_START, error))
+	if (!check_made(vm, error) || (banger_vm_get_state(vm) != BANGER_VM_PAUSED &&
+				       !banger_vm_check_event(vm, BANGER_VM_EV_START, error)))
 		return NULL;
 	work = work_new(self, vm, kind, operation);
 	job = work->job;
-	banger_vm_bring_up_async(vm, BANGER_PLAN_START, banger_job_get_operation(job), on_progress,
-				 job, banger_job_get_cancellable(job), on_brought_up, work);
+	if (banger_vm_is_held(vm))
+		look_first(work);
+	else
+		bring_up(work, BANGER_PLAN_START);
 	return job;
 }
 
@@ -111,16 +194,11 @@ on_stopped(GObject *source, GAsyncResult *result, gpointer data)
 	g_autoptr(Work) work = data;
 	GError *error = NULL;
 
-	(void)banger_vm_stop_finish(work->vm, result, &error);
-	if (error || banger_job_get_kind(work->job) != BANGER_JOB_RESTART) {
+	if (banger_vm_stop_finish(work->vm, result, &error) &&
+	    banger_job_get_kind(work->job) == BANGER_JOB_RESTART)
+		bring_up(g_steal_pointer(&work), BANGER_PLAN_START);
+	else
 		banger_job_finish(work->job, error);
-		return;
-	}
-	banger_vm_bring_up_async(work->vm, BANGER_PLAN_START, banger_job_get_operation(work->job),
-				 on_progress, work->job, /* cancellable= */ NULL, on_brought_up,
-				 work);
-	/* It goes on. */
-	g_steal_pointer(&work);
 }
 
 static BangerJob *
@@ -159,22 +237,19 @@ banger_manager_restart_vm(BangerManager *self, BangerVm *vm, unsigned timeout_s,
 }
 
 static void
-delete_now(Work *work)
-{
-	g_autoptr(Work) owned = work;
-	GError *error = NULL;
-
-	(void)banger_manager_forget_vm(owned->manager, owned->vm, &error);
-	banger_job_finish(owned->job, error);
-}
-
-static void
 on_ended_for_delete(GObject *source, GAsyncResult *result, gpointer data)
 {
-	Work *work = data;
+	g_autoptr(Work) work = data;
+	GError *error = NULL;
 
-	(void)banger_vm_stop_finish(work->vm, result, /* error= */ NULL);
-	delete_now(work);
+	/* What may still use its disks keeps them. */
+	if (!banger_vm_end_finish(work->vm, result, &error) ||
+	    !banger_manager_forget_vm(work->manager, work->vm, &error)) {
+		bn_log_error("vm=%s: it could not be deleted: %s", banger_vm_get_spec(work->vm)->id,
+			     error->message);
+		g_object_set_data(G_OBJECT(work->vm), "discarding", NULL);
+	}
+	banger_job_finish(work->job, error);
 }
 
 BangerJob *
@@ -186,6 +261,8 @@ banger_manager_delete_vm(BangerManager *self, BangerVm *vm, bool force, const ch
 	BangerJob *job;
 	Work *work;
 
+	if (!force && !check_made(vm, error))
+		return NULL;
 	if (live && !force) {
 		g_set_error(error, BANGER_ERROR, BANGER_ERROR_INVALID_STATE,
 			    "VM %s is %s: stop it first, or delete it with force", spec->name,
@@ -196,11 +273,7 @@ banger_manager_delete_vm(BangerManager *self, BangerVm *vm, bool force, const ch
 	job = work->job;
 	banger_job_set_stage(job, "deleting", -1);
 	banger_job_set_uncancellable(job);
-	if (live)
-		banger_vm_stop_async(vm, /* timeout_s= */ 0, banger_job_get_operation(job),
-				     on_ended_for_delete, work);
-	else
-		delete_now(work);
+	banger_vm_end_async(vm, banger_job_get_operation(job), on_ended_for_delete, work);
 	return job;
 }
 

@@ -1,0 +1,506 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What a manager makes of the record it finds and of requests that meet, with a real store and faked ports. */
+#include "test.h"
+
+#include <glib/gstdio.h>
+#include <sqlite3.h>
+
+#include "fakes/fake-ports.h"
+#include "service/base/error.h"
+#include "service/base/remove-tree.h"
+#include "service/manager/manager.h"
+#include "service/manager/migrations.h"
+
+#define IMAGE  "11111111111111111111111111111111"
+#define KERNEL "22222222222222222222222222222222"
+#define WEB    "33333333333333333333333333333333"
+#define STRAY  "44444444444444444444444444444444"
+
+typedef struct Rig {
+	char *directory;
+	FakePorts *fakes;
+	BangerStore *store;
+	BangerKvmVerdict *kvm;
+	BangerManager *manager;
+	bool recovered;
+	char *taken;
+} Rig;
+
+/* A job's end, kept after the job has gone. */
+typedef struct End {
+	bool done;
+	GError *error;
+} End;
+
+static void
+end_clear(End *end)
+{
+	g_clear_error(&end->error);
+	end->done = false;
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(End, end_clear)
+
+/* A store that knows an image and a kernel, and no manager yet. */
+static void
+rig_init(Rig *rig)
+{
+	BangerImageRow image = { .id = (char *)IMAGE,
+				 .name = (char *)"base",
+				 .digest = (char *)"",
+				 .init = (char *)"",
+				 .source = (char *)"" };
+	BangerKernelRow kernel = { .id = (char *)KERNEL,
+				   .name = (char *)"linux",
+				   .release = (char *)"",
+				   .digest = (char *)"",
+				   .source = (char *)"" };
+
+	rig->directory = g_dir_make_tmp("banger-manager-XXXXXX", NULL);
+	check(rig->directory);
+	rig->fakes = fake_ports_new();
+	rig->store = banger_store_open(rig->directory, NULL);
+	check(banger_store_add_image(rig->store, &image, NULL));
+	check(banger_store_add_kernel(rig->store, &kernel, NULL));
+	rig->kvm = banger_kvm_verdict_new(rig->fakes->ports.privileged);
+}
+
+static void
+rig_done(Rig *rig)
+{
+	fake_ports_settle(rig->fakes);
+	g_clear_object(&rig->manager);
+	g_clear_object(&rig->store);
+	g_clear_object(&rig->kvm);
+	fake_ports_free(rig->fakes);
+	check(banger_remove_tree(rig->directory, NULL));
+	g_free(rig->directory);
+	g_free(rig->taken);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Rig, rig_done)
+
+static BangerVmSpec *
+make_spec(bool ephemeral)
+{
+	BangerVmSpec *spec = banger_vm_spec_new();
+
+	spec->id = g_strdup(WEB);
+	spec->name = g_strdup("web");
+	spec->image = g_strdup(IMAGE);
+	spec->kernel = g_strdup(KERNEL);
+	spec->ephemeral = ephemeral;
+	return spec;
+}
+
+/* What a manager before left. */
+static void
+record(Rig *rig, BangerVmState state, bool ephemeral)
+{
+	g_autoptr(BangerVmSpec) spec = make_spec(ephemeral);
+
+	check(banger_store_add_vm(rig->store, spec, NULL));
+	check(banger_store_set_vm_ready(rig->store, WEB, NULL));
+	check(banger_store_update_vm(rig->store, WEB, state, "", 1, NULL));
+}
+
+static void
+on_recovered(GObject *source, GAsyncResult *result, gpointer data)
+{
+	banger_manager_recover_finish(BANGER_MANAGER(source), result);
+	((Rig *)data)->recovered = true;
+}
+
+static void
+rig_begin(Rig *rig)
+{
+	rig->manager = banger_manager_new(rig->store, &rig->fakes->ports, rig->kvm, NULL);
+	check(rig->manager);
+	banger_manager_recover_async(rig->manager, on_recovered, rig);
+	fake_ports_settle(rig->fakes);
+}
+
+static const char *
+take_log(Rig *rig)
+{
+	g_free(rig->taken);
+	rig->taken = g_strchomp(g_strdup(rig->fakes->log->str));
+	g_string_truncate(rig->fakes->log, 0);
+	return rig->taken;
+}
+
+static BangerVm *
+find_web(Rig *rig)
+{
+	return banger_manager_find_vm(rig->manager, "web", NULL);
+}
+
+static void
+check_web(Rig *rig, BangerVmState state)
+{
+	BangerVm *vm = find_web(rig);
+	g_autoptr(GPtrArray) rows = banger_store_list_vms(rig->store, NULL);
+	BangerVmRow *row;
+
+	check(vm);
+	check_int(banger_vm_get_state(vm), state);
+	check_int(rows->len, 1);
+	row = g_ptr_array_index(rows, 0);
+	check_int(row->state, state);
+}
+
+static void
+check_no_web(Rig *rig)
+{
+	g_autoptr(GPtrArray) rows = banger_store_list_vms(rig->store, NULL);
+
+	check(!find_web(rig));
+	check_int(rows->len, 0);
+}
+
+static void
+on_finished(BangerJob *job, End *end)
+{
+	const GError *error = banger_job_get_error(job);
+
+	end->done = true;
+	if (error)
+		end->error = g_error_copy(error);
+}
+
+static void
+watch(Rig *rig, BangerJob *job, End *end)
+{
+	check(job);
+	g_signal_connect(job, "finished", G_CALLBACK(on_finished), end);
+	fake_ports_settle(rig->fakes);
+}
+
+static BangerVm *
+create(Rig *rig, bool start, End *end)
+{
+	g_autoptr(BangerVmSpec) spec = make_spec(/* ephemeral= */ false);
+	BangerVm *vm = NULL;
+
+	watch(rig, banger_manager_create_vm(rig->manager, spec, start, "operation", &vm, NULL),
+	      end);
+	return vm;
+}
+
+static void
+walk(Rig *rig)
+{
+	static const char *const calls[] = { "create", "probe", "launch", "guest-open",
+					     "set-clock" };
+
+	for (size_t i = 0; i < G_N_ELEMENTS(calls); i++)
+		if (fake_ports_is_asked(rig->fakes, calls[i]))
+			fake_ports_succeed(rig->fakes, calls[i]);
+}
+
+/* A VM that runs, found by this manager. */
+static void
+rig_run(Rig *rig)
+{
+	rig_init(rig);
+	record(rig, BANGER_VM_RUNNING, /* ephemeral= */ false);
+	rig->fakes->listed[0] = WEB;
+	rig_begin(rig);
+	fake_ports_succeed(rig->fakes, "list");
+	fake_ports_succeed(rig->fakes, "open");
+	fake_ports_succeed(rig->fakes, "guest-open");
+	check(rig->recovered);
+	(void)take_log(rig);
+}
+
+static void
+finish_off(Rig *rig)
+{
+	g_auto(End) deleted = {};
+
+	watch(rig,
+	      banger_manager_delete_vm(rig->manager, find_web(rig), /* force= */ true, "", NULL),
+	      &deleted);
+	if (fake_ports_is_asked(rig->fakes, "release"))
+		fake_ports_succeed(rig->fakes, "release");
+	check(deleted.done && !deleted.error);
+	check_no_web(rig);
+}
+
+static void
+test_recover_when_nothing_may_run_then_the_helper_is_not_asked(void)
+{
+	g_auto(Rig) rig = {};
+
+	rig_init(&rig);
+	record(&rig, BANGER_VM_STOPPED, /* ephemeral= */ false);
+	rig_begin(&rig);
+	check(rig.recovered);
+	check_str(take_log(&rig), "");
+	check_web(&rig, BANGER_VM_STOPPED);
+}
+
+static void
+test_recover_when_it_runs_then_running(void)
+{
+	g_auto(Rig) rig = {};
+
+	rig_run(&rig);
+	check_web(&rig, BANGER_VM_RUNNING);
+	finish_off(&rig);
+}
+
+static void
+test_recover_when_the_helper_cannot_list_then_nothing_is_ended(void)
+{
+	g_auto(Rig) rig = {};
+	g_auto(End) first = {}, started = {};
+
+	rig_init(&rig);
+	record(&rig, BANGER_VM_RUNNING, /* ephemeral= */ false);
+	rig_begin(&rig);
+	fake_ports_fail(rig.fakes, "list", BANGER_ERROR_HELPER_UNAVAILABLE);
+	check(rig.recovered);
+	check_str(take_log(&rig), "list");
+	check_web(&rig, BANGER_VM_ERROR);
+	/* Starting looks for it, and only that. */
+	watch(&rig, banger_manager_start_vm(rig.manager, find_web(&rig), "", NULL), &first);
+	fake_ports_fail(rig.fakes, "open", BANGER_ERROR_HELPER_UNAVAILABLE);
+	check(g_error_matches(first.error, BANGER_ERROR, BANGER_ERROR_HELPER_UNAVAILABLE));
+	watch(&rig, banger_manager_start_vm(rig.manager, find_web(&rig), "", NULL), &started);
+	fake_ports_succeed(rig.fakes, "open");
+	fake_ports_succeed(rig.fakes, "guest-open");
+	check(started.done && !started.error);
+	check_str(take_log(&rig), "open open vmm-new guest-new console-again guest-open");
+	check_web(&rig, BANGER_VM_RUNNING);
+	finish_off(&rig);
+}
+
+/* What was lost by one manager is found by the next. */
+static void
+test_recover_when_in_error_and_listed_then_looked_for(void)
+{
+	g_auto(Rig) rig = {};
+
+	rig_init(&rig);
+	record(&rig, BANGER_VM_ERROR, /* ephemeral= */ false);
+	rig.fakes->listed[0] = WEB;
+	rig_begin(&rig);
+	fake_ports_succeed(rig.fakes, "list");
+	fake_ports_succeed(rig.fakes, "open");
+	fake_ports_succeed(rig.fakes, "guest-open");
+	check_web(&rig, BANGER_VM_RUNNING);
+	finish_off(&rig);
+}
+
+static void
+test_recover_when_in_error_and_not_listed_then_left(void)
+{
+	g_auto(Rig) rig = {};
+
+	rig_init(&rig);
+	record(&rig, BANGER_VM_ERROR, /* ephemeral= */ false);
+	rig_begin(&rig);
+	fake_ports_succeed(rig.fakes, "list");
+	check_str(take_log(&rig), "list");
+	check_web(&rig, BANGER_VM_ERROR);
+}
+
+static void
+test_recover_when_nobody_owns_a_vmm_then_it_is_ended(void)
+{
+	g_auto(Rig) rig = {};
+
+	rig_init(&rig);
+	record(&rig, BANGER_VM_RUNNING, /* ephemeral= */ false);
+	rig.fakes->listed[0] = STRAY;
+	rig_begin(&rig);
+	fake_ports_succeed(rig.fakes, "list");
+	/* The stray one, and what there may be of ours. */
+	fake_ports_succeed(rig.fakes, "release");
+	check(!rig.recovered);
+	fake_ports_succeed(rig.fakes, "release");
+	check(rig.recovered);
+	check_str(take_log(&rig), "list release release");
+	check_web(&rig, BANGER_VM_STOPPED);
+}
+
+static void
+test_recover_when_a_stopped_vm_has_a_vmm_then_it_is_ended(void)
+{
+	g_auto(Rig) rig = {};
+	g_autoptr(BangerVmSpec) other = make_spec(/* ephemeral= */ false);
+
+	rig_init(&rig);
+	record(&rig, BANGER_VM_STOPPED, /* ephemeral= */ false);
+	g_free(other->id);
+	g_free(other->name);
+	other->id = g_strdup(STRAY);
+	other->name = g_strdup("other");
+	check(banger_store_add_vm(rig.store, other, NULL));
+	check(banger_store_set_vm_ready(rig.store, STRAY, NULL));
+	check(banger_store_update_vm(rig.store, STRAY, BANGER_VM_ERROR, "", 1, NULL));
+	rig.fakes->listed[0] = WEB;
+	rig_begin(&rig);
+	fake_ports_succeed(rig.fakes, "list");
+	fake_ports_succeed(rig.fakes, "release");
+	check(rig.recovered);
+	check_str(take_log(&rig), "list release");
+	check_int(banger_vm_get_state(find_web(&rig)), BANGER_VM_STOPPED);
+}
+
+static void
+test_recover_when_ephemeral_then_deleted_whatever_its_state(void)
+{
+	static const BangerVmState states[] = { BANGER_VM_CREATED, BANGER_VM_STOPPED,
+						BANGER_VM_ERROR, BANGER_VM_RUNNING };
+
+	for (size_t i = 0; i < G_N_ELEMENTS(states); i++) {
+		g_auto(Rig) rig = {};
+
+		rig_init(&rig);
+		record(&rig, states[i], /* ephemeral= */ true);
+		rig_begin(&rig);
+		if (fake_ports_is_asked(rig.fakes, "list"))
+			fake_ports_succeed(rig.fakes, "list");
+		if (fake_ports_is_asked(rig.fakes, "release"))
+			fake_ports_succeed(rig.fakes, "release");
+		check(rig.recovered);
+		check_no_web(&rig);
+	}
+}
+
+static void
+test_discard_when_it_fails_then_it_may_be_tried_again(void)
+{
+	g_auto(Rig) rig = {};
+
+	rig_run(&rig);
+	banger_manager_discard_vm(rig.manager, find_web(&rig));
+	banger_manager_discard_vm(rig.manager, find_web(&rig));
+	fake_ports_settle(rig.fakes);
+	fake_ports_fail(rig.fakes, "release", BANGER_ERROR_FAILED);
+	check_str(take_log(&rig), "release");
+	/* Its disks may be in use. */
+	check_web(&rig, BANGER_VM_ERROR);
+	banger_manager_discard_vm(rig.manager, find_web(&rig));
+	fake_ports_settle(rig.fakes);
+	fake_ports_succeed(rig.fakes, "release");
+	check_str(take_log(&rig), "release destroy");
+	check_no_web(&rig);
+}
+
+/* Nothing can be written to the column that says that a VM is complete. */
+static void
+refuse_ready(Rig *rig)
+{
+	g_autofree char *path = g_strdup_printf("%s/state-%d.db", rig->directory, BANGER_SCHEMA);
+	sqlite3 *db = NULL;
+
+	check_int(sqlite3_open(path, &db), SQLITE_OK);
+	check_int(sqlite3_exec(db,
+			       "CREATE TRIGGER refuse BEFORE UPDATE OF ready ON vm"
+			       " BEGIN SELECT RAISE(ABORT, 'refused'); END",
+			       NULL, NULL, NULL),
+		  SQLITE_OK);
+	check_int(sqlite3_close(db), SQLITE_OK);
+}
+
+static void
+test_create_when_it_runs_and_cannot_be_recorded_then_ended_before_it_is_forgotten(void)
+{
+	g_auto(Rig) rig = {};
+	g_auto(End) created = {};
+
+	rig_init(&rig);
+	rig_begin(&rig);
+	refuse_ready(&rig);
+	(void)create(&rig, /* start= */ true, &created);
+	walk(&rig);
+	check(!created.done);
+	check(find_web(&rig));
+	fake_ports_succeed(rig.fakes, "release");
+	check(created.error);
+	check(g_str_has_suffix(take_log(&rig), "set-clock release destroy"));
+	check_no_web(&rig);
+}
+
+static void
+test_start_when_being_made_then_busy(void)
+{
+	g_auto(Rig) rig = {};
+	g_auto(End) created = {};
+	g_autoptr(GError) start = NULL, delete = NULL;
+	BangerVm *vm;
+
+	rig_init(&rig);
+	rig_begin(&rig);
+	vm = create(&rig, /* start= */ false, &created);
+	check(!banger_manager_start_vm(rig.manager, vm, "", &start));
+	check(g_error_matches(start, BANGER_ERROR, BANGER_ERROR_BUSY));
+	check(!banger_manager_delete_vm(rig.manager, vm, /* force= */ false, "", &delete));
+	check(g_error_matches(delete, BANGER_ERROR, BANGER_ERROR_BUSY));
+	fake_ports_succeed(rig.fakes, "create");
+	check(created.done && !created.error);
+	check_web(&rig, BANGER_VM_CREATED);
+}
+
+static void
+test_delete_when_being_made_and_forced_then_undone_once(void)
+{
+	g_auto(Rig) rig = {};
+	g_auto(End) created = {}, deleted = {};
+	BangerVm *vm;
+
+	rig_init(&rig);
+	rig_begin(&rig);
+	vm = create(&rig, /* start= */ false, &created);
+	watch(&rig, banger_manager_delete_vm(rig.manager, vm, /* force= */ true, "", NULL),
+	      &deleted);
+	check(!deleted.done);
+	fake_ports_fail(rig.fakes, "create", BANGER_ERROR_CANCELLED);
+	check(g_error_matches(created.error, BANGER_ERROR, BANGER_ERROR_CANCELLED));
+	check(deleted.done && !deleted.error);
+	check_str(take_log(&rig), "create destroy");
+	check_no_web(&rig);
+}
+
+/* The record says that it is stopped, the helper that it has one. */
+static void
+test_start_when_the_helper_has_one_already_then_it_is_taken_over_or_replaced(void)
+{
+	for (int found = 0; found < 2; found++) {
+		g_auto(Rig) rig = {};
+		g_auto(End) started = {};
+
+		rig_init(&rig);
+		record(&rig, BANGER_VM_STOPPED, /* ephemeral= */ false);
+		rig_begin(&rig);
+		watch(&rig, banger_manager_start_vm(rig.manager, find_web(&rig), "", NULL),
+		      &started);
+		fake_ports_succeed(rig.fakes, "probe");
+		fake_ports_fail(rig.fakes, "launch", BANGER_ERROR_ALREADY_EXISTS);
+		if (found) {
+			fake_ports_succeed(rig.fakes, "open");
+		} else {
+			fake_ports_fail(rig.fakes, "open", BANGER_ERROR_NOT_FOUND);
+			fake_ports_succeed(rig.fakes, "release");
+		}
+		walk(&rig);
+		check(started.done && !started.error);
+		check_web(&rig, BANGER_VM_RUNNING);
+		finish_off(&rig);
+	}
+}
+
+TEST_MAIN(TEST(test_recover_when_nothing_may_run_then_the_helper_is_not_asked),
+	  TEST(test_recover_when_it_runs_then_running),
+	  TEST(test_recover_when_the_helper_cannot_list_then_nothing_is_ended),
+	  TEST(test_recover_when_in_error_and_listed_then_looked_for),
+	  TEST(test_recover_when_in_error_and_not_listed_then_left),
+	  TEST(test_recover_when_nobody_owns_a_vmm_then_it_is_ended),
+	  TEST(test_recover_when_a_stopped_vm_has_a_vmm_then_it_is_ended),
+	  TEST(test_recover_when_ephemeral_then_deleted_whatever_its_state),
+	  TEST(test_discard_when_it_fails_then_it_may_be_tried_again),
+	  TEST(test_create_when_it_runs_and_cannot_be_recorded_then_ended_before_it_is_forgotten),
+	  TEST(test_start_when_being_made_then_busy),
+	  TEST(test_delete_when_being_made_and_forced_then_undone_once),
+	  TEST(test_start_when_the_helper_has_one_already_then_it_is_taken_over_or_replaced))
