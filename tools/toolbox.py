@@ -25,7 +25,7 @@ def say(text):
 
 def environment():
     """The same for every caller: tools are the distribution's, whatever stands first in the caller's PATH."""
-    kept = ('HOME', 'TERM', 'LANG', 'http_proxy', 'https_proxy', 'no_proxy', 'BANGER_LONG')
+    kept = ('HOME', 'TERM', 'LANG', 'http_proxy', 'https_proxy', 'no_proxy', 'BANGER_LONG', 'BANGER_SLICE')
     env = {name: os.environ[name] for name in kept if name in os.environ}
     env.setdefault('HOME', '/root')
     env.setdefault('LANG', 'C.UTF-8')

@@ -115,6 +115,15 @@ save_entry(const Ledger *ledger, const LedgerEntry *entry)
 	return bn_io_replace_file(ledger->directory, key, text, (size_t)n, 0600);
 }
 
+static int
+remove_file(const Ledger *ledger, uid_t uid, const char *vm)
+{
+	char key[BN_DERIVE_KEY_SIZE];
+
+	bn_derive_key(uid, vm, key);
+	return unlinkat(ledger->directory, key, 0) < 0 && errno != ENOENT ? bn_errno() : 0;
+}
+
 static LedgerEntry *
 find_entry(const Ledger *ledger, uid_t uid, const char *vm)
 {
@@ -191,6 +200,15 @@ load_file(Ledger *ledger, const char *name, unsigned *damaged)
 	return 0;
 }
 
+/* Of a file that a predecessor was just writing. The directory is locked: nobody writes it now. */
+static bool
+is_unfinished(const char *name)
+{
+	size_t n = strlen(name);
+
+	return n > 4 && strcmp(name + n - 4, ".new") == 0;
+}
+
 static int
 load_directory(Ledger *ledger, unsigned *damaged)
 {
@@ -213,7 +231,9 @@ load_directory(Ledger *ledger, unsigned *damaged)
 		if (!e)
 			return -errno;
 		/* Entries begin with a digit; whatever else lives here is not the ledger's. */
-		if (e->d_name[0] >= '0' && e->d_name[0] <= '9')
+		if (is_unfinished(e->d_name))
+			r = unlinkat(fd, e->d_name, 0) < 0 ? bn_errno() : 0;
+		else if (e->d_name[0] >= '0' && e->d_name[0] <= '9')
 			r = load_file(ledger, e->d_name, damaged);
 	}
 	return r;
@@ -304,10 +324,14 @@ ledger_add(Ledger *ledger, uid_t uid, const char *vm, uid_t *ret_jail_uid)
 	r = reserve_room(ledger);
 	if (r >= 0)
 		r = pick_uid(ledger, &entry.jail_uid);
-	if (r >= 0)
-		r = save_entry(ledger, &entry);
 	if (r < 0)
 		return r;
+	r = save_entry(ledger, &entry);
+	if (r < 0) {
+		/* It may have its name already, and only not be safe on the disk. */
+		(void)remove_file(ledger, uid, vm);
+		return r;
+	}
 	ledger->entries[ledger->n++] = entry;
 	*ret_jail_uid = entry.jail_uid;
 	return 0;
@@ -333,15 +357,11 @@ int
 ledger_remove(Ledger *ledger, uid_t uid, const char *vm)
 {
 	LedgerEntry *entry = find_entry(ledger, uid, vm);
-	char key[BN_DERIVE_KEY_SIZE];
+	int r = entry ? remove_file(ledger, uid, vm) : 0;
 
-	if (!entry)
-		return 0;
-	bn_derive_key(uid, vm, key);
-	if (unlinkat(ledger->directory, key, 0) < 0 && errno != ENOENT)
-		return bn_errno();
-	*entry = ledger->entries[--ledger->n];
-	return 0;
+	if (entry && r >= 0)
+		*entry = ledger->entries[--ledger->n];
+	return r;
 }
 
 int

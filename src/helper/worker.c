@@ -84,8 +84,10 @@ tell_main(Workers *w)
 {
 	uint64_t one = 1;
 
-	/* The counter cannot overflow: it is at most the number of jobs. */
-	(void)!write(w->event, &one, sizeof(one));
+	/* The counter cannot overflow: it is at most the number of jobs. Where it cannot be written all the same, the
+	 * caller would wait for ever; a successor sorts out what we leave. */
+	if (write(w->event, &one, sizeof(one)) != sizeof(one))
+		abort();
 }
 
 static void *

@@ -133,11 +133,12 @@ start_in_jail(const Kernel *kernel, OpCall *call, const KernelLaunch *launch)
 	int out[_BN_JAIL_OUT_MAX], r;
 	KernelText detail = {};
 
+	/* A failure may come behind the making: a jail nobody was told about has files all the same. */
+	undo.kernel = kernel;
+	call->work.launch.undone = false;
 	r = kernel->jail_launch(kernel->ctx, launch, &jail, &detail);
 	if (r < 0)
 		return fail_launch(call, r, "the jail could not be made", &detail);
-	undo.kernel = kernel;
-	call->work.launch.undone = false;
 	r = kernel->scope_start(kernel->ctx, launch, &jail);
 	if (r < 0)
 		return fail_launch(call, r, "the jail's scope could not be started", &detail);

@@ -1,0 +1,314 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Every system call by which helper and jail change something, failed once and met by SIGKILL once; and afterwards the
+world is as it was.
+
+Works as root in the world of tools/try, with the real buses and polkit; in the place of the helper stands inject.c, and
+in the place of the VMM a program of the tests. What there is to fail is learnt from a run in which nothing fails: a
+point that is not reached then is a failure of the test.
+"""
+
+import contextlib
+import fcntl
+import os
+import pathlib
+import pwd
+import select
+import shutil
+import signal
+import sys
+import time
+import unittest
+
+import gi
+gi.require_version('Gio', '2.0')
+from gi.repository import Gio, GLib  # noqa: E402
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), '..', 'contract'))
+import tap  # noqa: E402
+
+NAME, PATH = 'org.banger.Helper', '/org/banger/Helper'
+BUS = 'unix:path=/run/dbus/system_bus_socket'
+CONTROL = pathlib.Path('/run/banger-faults')
+BUILT = '/usr/src/banger-built-tests'
+# Where inject.c finds what it becomes.
+PROGRAMS = pathlib.Path('/usr/src/banger-faults')
+LEDGER = pathlib.Path('/run/banger-helper')
+JAILS = pathlib.Path('/run/banger-jail')
+DEV = pwd.getpwnam('dev').pw_uid
+VM = 'a' * 32
+OURS = ('banger-helper', 'banger-jail', 'qemu-system-x86', 'inject')
+# As many runs of the normal check see every point once.
+SLICES = 6
+# Nothing hangs: whatever waits for something that was made to fail has a bound below this.
+PATIENCE_MS = 60000
+
+
+def log(text):
+    print('# ' + text, flush=True)
+
+
+def processes():
+    """pid → name of all in this world, without those that have ended."""
+    found = {}
+    for entry in pathlib.Path('/proc').glob('[0-9]*'):
+        with contextlib.suppress(OSError):
+            lines = (entry / 'status').read_text().splitlines()
+            status = dict(line.split(':\t', 1) for line in lines if ':\t' in line)
+            if status['State'][0] not in 'ZX':
+                found[int(entry.name)] = status['Name']
+    return found
+
+
+def wait_gone(pid):
+    """False where it is still there after all patience."""
+    try:
+        fd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    poll = select.poll()
+    poll.register(fd, select.POLLIN)
+    gone = bool(poll.poll(PATIENCE_MS))
+    os.close(fd)
+    return gone
+
+
+def world():
+    """What the helper or a jail could leave behind."""
+    return {'mounts': pathlib.Path('/proc/self/mountinfo').read_text(),
+            'links': sorted(os.listdir('/sys/class/net')),
+            'jails': sorted(path.name for path in JAILS.glob('*') if path.name != 'socket'),
+            'ledger': {path.name: path.read_text() for path in LEDGER.glob('*')},
+            'temporary': sorted(os.listdir('/tmp') + os.listdir('/dev/shm') + os.listdir('/var/tmp')),
+            'cgroups': sorted(os.listdir('/sys/fs/cgroup')),
+            'descriptors': len(os.listdir('/proc/self/fd'))}
+
+
+def connect(uid):
+    # The kernel tells the bus who connects; the process is root again behind it.
+    os.setresuid(uid, uid, 0)
+    try:
+        return Gio.DBusConnection.new_for_address_sync(
+            BUS, Gio.DBusConnectionFlags.AUTHENTICATION_CLIENT | Gio.DBusConnectionFlags.MESSAGE_BUS_CONNECTION,
+            None, None)
+    finally:
+        os.setresuid(0, 0, 0)
+
+
+class Caller:
+    def __init__(self, uid):
+        self.connection = connect(uid)
+        self.fds = []
+
+    def call(self, method, arguments=None, fds=()):
+        """(error name or None, values or message); the descriptors of the answer are kept until close()."""
+        out = Gio.UnixFDList.new()
+        for fd in fds:
+            out.append(fd)
+        try:
+            value, back = self.connection.call_with_unix_fd_list_sync(NAME, PATH, NAME, method, arguments, None, 0,
+                                                                      PATIENCE_MS, out, None)
+        except GLib.Error as error:
+            return Gio.DBusError.get_remote_error(error) or 'timed out', error.message
+        self.fds += back.steal_fds() if back else []
+        return None, value.unpack()
+
+    def launch(self, kernel, initramfs, disk):
+        arguments = GLib.Variant('(sssbutshhah)', (VM, '', 'qemu-microvm', False, 1, 128 << 20, 'quiet', 0, 1, [2]))
+        return self.call('LaunchVmm', arguments, (kernel, initramfs, disk))
+
+    def on_vm(self, method, *more):
+        return self.call(method, GLib.Variant('(ss' + ('u' if more else '') + ')', (VM, '', *more)))
+
+    def close(self):
+        for fd in self.fds:
+            os.close(fd)
+        self.fds = []
+
+
+def memfd(name):
+    fd = os.memfd_create(name, os.MFD_ALLOW_SEALING | os.MFD_CLOEXEC)
+    os.write(fd, b'x')
+    os.fchmod(fd, 0o444)
+    fcntl.fcntl(fd, fcntl.F_ADD_SEALS, 0xf)
+    return fd
+
+
+def take_places():
+    """Our programs where the helper and the VMM are: this world is thrown away."""
+    service = pathlib.Path('/usr/share/dbus-1/system-services', NAME + '.service').read_text()
+    helper = next(line.split('=', 1)[1] for line in service.split('\n') if line.startswith('Exec='))
+    PROGRAMS.mkdir(parents=True, exist_ok=True)
+    shutil.copy2(helper, PROGRAMS / 'banger-helper')
+    for program, place in ('faults/inject', helper), ('kernel/fake-vmm', '/usr/bin/qemu-system-x86_64'):
+        pathlib.Path(place).unlink()
+        shutil.copy2(os.path.join(BUILT, program), place)
+
+
+class Rig:
+    """The callers, their descriptors, and the helper's coming and going."""
+
+    def __init__(self):
+        self.user, self.root = Caller(DEV), Caller(0)
+        self.kernel, self.initramfs = memfd('kernel'), memfd('initramfs')
+        disk = pathlib.Path(pwd.getpwuid(DEV).pw_dir, 'disk')
+        disk.write_bytes(bytes(1 << 20))
+        os.chown(disk, DEV, DEV)
+        self.disk = os.open(disk, os.O_RDWR | os.O_CLOEXEC)
+
+    def launch(self):
+        return self.user.launch(self.kernel, self.initramfs, self.disk)
+
+    def is_served(self):
+        return self.root.connection.call_sync('org.freedesktop.DBus', '/org/freedesktop/DBus', 'org.freedesktop.DBus',
+                                              'NameHasOwner', GLib.Variant('(s)', (NAME,)), None, 0, -1,
+                                              None).unpack()[0]
+
+    def end_services(self):
+        """The next call finds neither helper nor launcher, as after a boot, and the bus knows it."""
+        loop = GLib.MainLoop()
+        watch = self.root.connection.signal_subscribe(
+            'org.freedesktop.DBus', 'org.freedesktop.DBus', 'NameOwnerChanged', '/org/freedesktop/DBus', NAME,
+            Gio.DBusSignalFlags.NONE, lambda *args: loop.quit() if not args[5].unpack()[2] else None)
+        served = self.is_served()
+        for pid, name in processes().items():
+            if name in OURS[:2]:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+        if served:
+            loop.run()
+        self.root.connection.signal_unsubscribe(watch)
+        gone = [wait_gone(pid) for pid, name in processes().items() if name in OURS]
+        assert all(gone), processes()
+
+
+def plan(text):
+    for name in ('hit', 'trace'):
+        with contextlib.suppress(FileNotFoundError):
+            (CONTROL / name).unlink()
+    (CONTROL / 'plan').write_text(text + '\n')
+
+
+class Scenario(unittest.TestCase):
+    """One way through the helper; `steps` yields (method, error, message or values)."""
+
+    @classmethod
+    def setUpClass(cls):
+        CONTROL.mkdir(exist_ok=True)
+        cls.rig = Rig()
+
+    def steps(self):
+        raise NotImplementedError
+
+    def begin(self, text):
+        self.rig.end_services()
+        plan(text)
+
+    def release(self):
+        """What anybody may do who has lost track. The first attempt may be what the fault meets."""
+        for _ in range(2):
+            error, text = self.rig.user.on_vm('ReleaseVM')
+            if error is None:
+                return
+        self.fail(f'ReleaseVM: {error}: {text}')
+
+    def settle(self):
+        """Nothing of it is left, and it would work again."""
+        self.rig.user.close()
+        self.release()
+        for pid, name in processes().items():
+            if name == 'qemu-system-x86':
+                self.assertTrue(wait_gone(pid), name)
+        for caller, method in (self.rig.user, 'ListResources'), (self.rig.root, 'ListAllResources'):
+            self.assertEqual(caller.call(method), (None, ([],)))
+        self.rig.end_services()
+        self.assertEqual([name for name in processes().values() if name in OURS], [])
+
+    def trace(self):
+        self.begin('trace')
+        for method, error, text in self.steps():
+            self.assertIsNone(error, (method, text))
+        self.rig.user.close()
+        self.rig.end_services()
+        return (CONTROL / 'trace').read_text().splitlines()
+
+    def meet(self, verb, point, before):
+        self.begin(f'{verb} {point}')
+        told = [(method, error, text) for method, error, text in self.steps() if error]
+        for method, error, text in told:
+            self.assertTrue(text, (method, error))
+            self.assertNotEqual(error, 'timed out', (method, text))
+        if not (CONTROL / 'hit').exists():
+            # What only its end does, it does now.
+            self.rig.end_services()
+        self.assertTrue((CONTROL / 'hit').exists(), 'was not reached')
+        self.settle()
+        self.assertEqual(world(), before)
+        return told
+
+    def meet_all(self, verb):
+        points = self.trace()
+        self.settle()
+        before = world()
+        step = 1 if os.environ.get('BANGER_LONG') else SLICES
+        first = int(os.environ.get('BANGER_SLICE', time.time() // 86400)) % step
+        failed, met = [], 0
+        for point in points[first::step]:
+            try:
+                told = self.meet(verb, point, before)
+            except AssertionError as error:
+                failed.append(f'{verb} {point}: {error}')
+                log(f'NOT {failed[-1]}')
+                continue
+            met += 1
+            log(f'{verb} {point}: ' + ('; '.join(f'{m}: {t}' for m, _, t in told) or 'nobody noticed'))
+        log(f'{met} of {len(points)} points met by {verb}, slice {first} of {step} (BANGER_SLICE)')
+        self.assertEqual(failed, [])
+
+
+class LaunchToRelease(Scenario):
+    def steps(self):
+        yield 'LaunchVmm', *self.rig.launch()
+        yield 'OpenVmm', *self.rig.user.on_vm('OpenVmm')
+        yield 'SignalVmm', *self.rig.user.on_vm('SignalVmm', signal.SIGTERM)
+        yield 'ReleaseVM', *self.rig.user.on_vm('ReleaseVM')
+
+    def test_launch_open_signal_release_when_any_call_fails_then_nothing_is_left(self):
+        self.meet_all('fail')
+
+    def test_launch_open_signal_release_when_killed_at_any_call_then_nothing_is_left(self):
+        self.meet_all('kill')
+
+
+class Probe(Scenario):
+    def steps(self):
+        with contextlib.suppress(FileNotFoundError):
+            (LEDGER / 'kvm').unlink()
+        yield 'ProbeKvm', *self.rig.user.call('ProbeKvm')
+
+    def settle(self):
+        super().settle()
+        with contextlib.suppress(FileNotFoundError):
+            (LEDGER / 'kvm').unlink()
+
+    def test_probe_when_any_call_fails_then_nothing_is_left(self):
+        self.meet_all('fail')
+
+    def test_probe_when_killed_at_any_call_then_nothing_is_left(self):
+        self.meet_all('kill')
+
+
+class ReleaseUser(Scenario):
+    def steps(self):
+        yield 'LaunchVmm', *self.rig.launch()
+        yield 'ReleaseUser', *self.rig.root.call('ReleaseUser', GLib.Variant('(u)', (DEV,)))
+
+    def test_release_user_when_any_call_fails_then_nothing_is_left(self):
+        self.meet_all('fail')
+
+    def test_release_user_when_killed_at_any_call_then_nothing_is_left(self):
+        self.meet_all('kill')
+
+
+if __name__ == '__main__':
+    take_places()
+    tap.main()
