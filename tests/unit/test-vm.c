@@ -511,6 +511,44 @@ test_bring_up_when_a_launch_cannot_be_withdrawn_then_held(void)
 	check(banger_vm_is_held(rig.vm));
 }
 
+/* An answer that was lost may have been good. */
+static void
+test_bring_up_when_a_launch_has_no_answer_then_withdrawn_and_its_cause_told(void)
+{
+	static const BangerError codes[] = { BANGER_ERROR_ABORTED, BANGER_ERROR_FAILED,
+					     BANGER_ERROR_TIMED_OUT };
+
+	for (size_t i = 0; i < G_N_ELEMENTS(codes); i++) {
+		g_auto(Rig) rig = {};
+		g_auto(Answer) up = {};
+
+		rig_init(&rig);
+		rig_begin(&rig, BANGER_PLAN_START, &up);
+		rig_walk(&rig, "launch");
+		fake_ports_fail(rig.fakes, "launch", codes[i]);
+		check(!up.done);
+		fake_ports_succeed(rig.fakes, "release");
+		check_failed(up, codes[i]);
+		check_str(up.error->message, "launch failed");
+		check(!banger_vm_is_held(rig.vm));
+	}
+}
+
+static void
+test_bring_up_when_a_launch_is_refused_then_nothing_is_withdrawn(void)
+{
+	g_auto(Rig) rig = {};
+	g_auto(Answer) up = {};
+
+	rig_init(&rig);
+	rig_begin(&rig, BANGER_PLAN_START, &up);
+	rig_walk(&rig, "launch");
+	fake_ports_fail(rig.fakes, "launch", BANGER_ERROR_NOT_AUTHORIZED);
+	check_failed(up, BANGER_ERROR_NOT_AUTHORIZED);
+	check(!banger_vm_is_held(rig.vm));
+	check_log(&rig, "probe kernel disks launch");
+}
+
 static void
 test_bring_up_when_the_helper_has_one_already_then_held(void)
 {
@@ -536,6 +574,8 @@ TEST_MAIN(TEST(test_bring_up_when_all_succeed_then_it_runs),
 	  TEST(test_bring_up_when_cancelled_too_late_then_the_step_is_undone),
 	  TEST(test_bring_up_when_cancelled_before_then_nothing_is_called),
 	  TEST(test_bring_up_when_a_launch_cannot_be_withdrawn_then_held),
+	  TEST(test_bring_up_when_a_launch_has_no_answer_then_withdrawn_and_its_cause_told),
+	  TEST(test_bring_up_when_a_launch_is_refused_then_nothing_is_withdrawn),
 	  TEST(test_bring_up_when_the_helper_has_one_already_then_held),
 	  TEST(test_bring_up_when_cancelled_between_two_answers_then_the_disks_are_closed),
 	  TEST(test_process_when_it_ends_while_starting_then_the_start_is_undone_once),

@@ -47,32 +47,42 @@ banger_privileged_dbus_new(GDBusConnection *system_bus, bool may_ask)
 	return BANGER_PRIVILEGED(self);
 }
 
-/* What the bus says when there is nobody to talk to, in the words of a user's situation. */
+/* What the bus says in the helper's place, in the words of a user's situation. */
 static bool
 convert(GError **error)
 {
-	static const GDBusError unreachable[] = {
-		G_DBUS_ERROR_SERVICE_UNKNOWN,
-		G_DBUS_ERROR_NAME_HAS_NO_OWNER,
-		G_DBUS_ERROR_NO_REPLY,
-		G_DBUS_ERROR_SPAWN_EXEC_FAILED,
-		G_DBUS_ERROR_SPAWN_CHILD_EXITED,
-		G_DBUS_ERROR_SPAWN_CHILD_SIGNALED,
-		G_DBUS_ERROR_SPAWN_FAILED,
-		G_DBUS_ERROR_SPAWN_SERVICE_INVALID,
-		G_DBUS_ERROR_SPAWN_PERMISSIONS_INVALID,
-		G_DBUS_ERROR_DISCONNECTED,
+	static const char unreachable[] = "banger-helper does not answer: ";
+	static const struct {
+		GDBusError from;
+		BangerError to;
+		const char *prefix;
+	} errors[] = {
+		{ G_DBUS_ERROR_SERVICE_UNKNOWN, BANGER_ERROR_HELPER_UNAVAILABLE, unreachable },
+		{ G_DBUS_ERROR_NAME_HAS_NO_OWNER, BANGER_ERROR_HELPER_UNAVAILABLE, unreachable },
+		{ G_DBUS_ERROR_SPAWN_EXEC_FAILED, BANGER_ERROR_HELPER_UNAVAILABLE, unreachable },
+		{ G_DBUS_ERROR_SPAWN_CHILD_EXITED, BANGER_ERROR_HELPER_UNAVAILABLE, unreachable },
+		{ G_DBUS_ERROR_SPAWN_CHILD_SIGNALED, BANGER_ERROR_HELPER_UNAVAILABLE, unreachable },
+		{ G_DBUS_ERROR_SPAWN_FAILED, BANGER_ERROR_HELPER_UNAVAILABLE, unreachable },
+		{ G_DBUS_ERROR_SPAWN_SERVICE_INVALID, BANGER_ERROR_HELPER_UNAVAILABLE,
+		  unreachable },
+		{ G_DBUS_ERROR_SPAWN_PERMISSIONS_INVALID, BANGER_ERROR_HELPER_UNAVAILABLE,
+		  unreachable },
+		/* It was there, and may have done what it was asked for. */
+		{ G_DBUS_ERROR_NO_REPLY, BANGER_ERROR_ABORTED, "banger-helper ended meanwhile: " },
+		{ G_DBUS_ERROR_DISCONNECTED, BANGER_ERROR_ABORTED, "the system bus ended: " },
+		{ G_DBUS_ERROR_ACCESS_DENIED, BANGER_ERROR_NOT_AUTHORIZED,
+		  "the system bus's policy: " },
 	};
 
 	if (!error || !*error)
 		return false;
-	for (size_t i = 0; i < G_N_ELEMENTS(unreachable); i++) {
-		if (!g_error_matches(*error, G_DBUS_ERROR, unreachable[i]))
+	for (size_t i = 0; i < G_N_ELEMENTS(errors); i++) {
+		if (!g_error_matches(*error, G_DBUS_ERROR, (int)errors[i].from))
 			continue;
 		(void)g_dbus_error_strip_remote_error(*error);
-		g_prefix_error(error, "banger-helper does not answer: ");
+		g_prefix_error(error, "%s", errors[i].prefix);
 		(*error)->domain = BANGER_ERROR;
-		(*error)->code = BANGER_ERROR_HELPER_UNAVAILABLE;
+		(*error)->code = (int)errors[i].to;
 	}
 	banger_error_convert(*error);
 	return false;

@@ -92,6 +92,22 @@ fill_spec(BangerVm *self, BnVmmSpec *ret, GError **error)
 	return true;
 }
 
+/* A launch that is taken back, and why. */
+typedef struct Withdrawal {
+	GTask *step;
+	GError *why;
+} Withdrawal;
+
+static void
+withdrawal_free(Withdrawal *withdrawal)
+{
+	g_clear_error(&withdrawal->why);
+	g_object_unref(withdrawal->step);
+	g_free(withdrawal);
+}
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Withdrawal, withdrawal_free)
+
 /* What became of the attempt to leave nothing behind. */
 static void
 finish_release(BangerVm *self, GAsyncResult *result)
@@ -113,20 +129,37 @@ finish_release(BangerVm *self, GAsyncResult *result)
 static void
 on_withdrawn(GObject *source, GAsyncResult *result, gpointer data)
 {
-	g_autoptr(GTask) step = data;
+	g_autoptr(Withdrawal) withdrawal = data;
 
-	finish_release(g_task_get_task_data(step), result);
-	g_task_return_new_error(step, BANGER_ERROR, BANGER_ERROR_CANCELLED, "cancelled");
+	finish_release(g_task_get_task_data(withdrawal->step), result);
+	g_task_return_error(withdrawal->step, g_steal_pointer(&withdrawal->why));
 }
 
-/* Giving up the wait does not take the request back, and what it may bring is nobody's. Of one VM the helper does one
- * thing after the other, so this comes behind it. */
-static void
-withdraw_launch(BangerVm *self, GTask *step)
+/* Whether it may have come to something although there is no VMM to show for it: giving up the wait does not take a
+ * request back, and an answer can be lost. A refusal is not one of these. */
+static bool
+may_have_launched(const GError *error)
 {
+	static const BangerError codes[] = { BANGER_ERROR_ABORTED, BANGER_ERROR_FAILED,
+					     BANGER_ERROR_TIMED_OUT };
+
+	for (size_t i = 0; i < G_N_ELEMENTS(codes); i++)
+		if (g_error_matches(error, BANGER_ERROR, codes[i]))
+			return true;
+	return banger_error_is_cancelled(error);
+}
+
+/* Of one VM the helper does one thing after the other, so this comes behind the launch. */
+static void
+withdraw_launch(BangerVm *self, GTask *step, GError *why)
+{
+	Withdrawal *withdrawal = g_new0(Withdrawal, 1);
+
+	withdrawal->step = g_object_ref(step);
+	withdrawal->why = why;
 	BANGER_PRIVILEGED_GET_IFACE(self->ports->privileged)
 		->release(self->ports->privileged, self->spec->id, self->operation, on_withdrawn,
-			  g_object_ref(step));
+			  withdrawal);
 }
 
 static void
@@ -144,8 +177,8 @@ on_launched(GObject *source, GAsyncResult *result, gpointer data)
 		     ->launch_finish(privileged, result, &handles, &error)) {
 		/* Of a VMM that we know nothing of: to be looked for. */
 		self->held = banger_error_is_already_exists(error);
-		if (banger_error_is_cancelled(error))
-			withdraw_launch(self, step);
+		if (may_have_launched(error))
+			withdraw_launch(self, step, g_steal_pointer(&error));
 		else
 			g_task_return_error(step, g_steal_pointer(&error));
 		return;
