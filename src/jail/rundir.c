@@ -64,22 +64,33 @@ connect_control(const Jail *jail)
 }
 
 static int
-remove_stale(const Jail *jail, int dir)
+remove_socket(const Jail *jail, int dir)
 {
 	_cleanup_close_ int alive = connect_control(jail);
-	char name[EXIT_NAME_SIZE];
 
 	/* A full queue has a jail behind it, too. */
 	if (alive >= 0 || alive == -EAGAIN)
 		return -EEXIST;
 	if (alive != -ECONNREFUSED && alive != -ENOENT)
 		return alive;
+	return unlinkat(dir, jail->request.key, 0) < 0 ? bn_errno() : 0;
+}
+
+static int
+remove_stale(const Jail *jail, int dir)
+{
+	char name[EXIT_NAME_SIZE];
+	struct stat st;
+	int r = 0;
+
+	if (fstatat(dir, jail->request.key, &st, AT_SYMLINK_NOFOLLOW) >= 0)
+		r = remove_socket(jail, dir);
+	else if (errno != ENOENT)
+		r = bn_errno();
+	if (r < 0)
+		return r;
 	make_exit_name(jail, name);
-	if (unlinkat(dir, jail->request.key, 0) < 0 && errno != ENOENT)
-		return bn_errno();
-	if (unlinkat(dir, name, 0) < 0 && errno != ENOENT)
-		return bn_errno();
-	return 0;
+	return unlinkat(dir, name, 0) < 0 && errno != ENOENT ? bn_errno() : 0;
 }
 
 static int
