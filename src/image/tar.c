@@ -154,6 +154,21 @@ fail_place(Entry *e, int r)
 	}
 }
 
+/* Where the entry goes. At the root one name is the filesystem's own: e2fsck puts what it finds there, and wants a
+ * directory. */
+static int
+locate(Entry *e, bool is_dir, BnNode **ret_dir, char leaf[static BN_TREE_NAME_MAX + 1])
+{
+	BnTree *tree = e->tar->tree;
+	int r = bn_tree_locate(tree, e->path, &e->mtime, ret_dir, leaf);
+
+	if (r < 0)
+		return fail_place(e, r);
+	if (!is_dir && *ret_dir == tree->root && strcmp(leaf, "lost+found") == 0)
+		return FAIL(e, -EINVAL, BN_FAULT_TYPE, "this name must be a directory in ext4");
+	return 0;
+}
+
 static int
 add_link(Entry *e, const char *target)
 {
@@ -166,9 +181,9 @@ add_link(Entry *e, const char *target)
 	if (r < 0)
 		return FAIL(e, r, BN_FAULT_LINK, "it is a hard link whose target %s",
 			    r == -EPERM ? "contains \"..\"" : "is too long");
-	r = bn_tree_locate(tree, e->path, &e->mtime, &dir, leaf);
+	r = locate(e, /* is_dir= */ false, &dir, leaf);
 	if (r < 0)
-		return fail_place(e, r);
+		return r;
 	node = bn_tree_resolve(tree, path, /* follow= */ false);
 	if (node && bn_node_is_dir(node))
 		return FAIL(e, -EPERM, BN_FAULT_LINK, "it is a hard link to a directory");
@@ -265,16 +280,14 @@ add_node(Entry *e, uint16_t type)
 	char leaf[BN_TREE_NAME_MAX + 1];
 	BnNode *dir, *node = NULL;
 	BnName *old;
-	int r = bn_tree_locate(tree, e->path, &e->mtime, &dir, leaf);
+	int r = locate(e, type == S_IFDIR, &dir, leaf);
 
 	if (r < 0)
-		return fail_place(e, r);
+		return r;
 	old = bn_tree_find(tree, dir, leaf);
 	/* A directory told twice keeps what is in it; everything else is replaced whole. */
 	if (old && bn_node_is_dir(old->node) && type == S_IFDIR)
 		return set_metadata(e, old->node);
-	if (dir == tree->root && strcmp(leaf, "lost+found") == 0)
-		return FAIL(e, -EINVAL, BN_FAULT_TYPE, "this name must be a directory in ext4");
 	node = bn_tree_new_node(tree, type);
 	if (!node)
 		return bn_image_fail_memory(e->error);

@@ -49,6 +49,8 @@ check_image(int fd)
 		assert(ext2fs_get_next_inode(scan, &ino, &inode) == 0);
 	while (ino != 0);
 	ext2fs_close_inode_scan(scan);
+	assert(ext2fs_lookup(fs, EXT2_ROOT_INO, "lost+found", 10, NULL, &ino) == 0);
+	assert(ext2fs_check_directory(fs, ino) == 0);
 	ext2fs_free(fs);
 }
 

@@ -167,10 +167,23 @@ def test_paths_when_hostile_then_refused_by_name(w):
     w.refuse(Archive().add('f', b'x').add('f/below').end(), 'CONFLICT', "'f/below'")
     w.refuse(Archive().symlink('x', b'y').symlink('y', b'x').add('x/z').end(), 'CONFLICT', "'x/z'")
     w.refuse(Archive().add('./', b'', kind=b'2', target=b'x').end(), 'TYPE')
-    w.refuse(Archive().add('lost+found', b'x').end(), 'TYPE', 'lost+found')
     w.refuse(Archive().symlink('empty', b'').end(), 'LINK', "'empty'")
     w.refuse(Archive().add('\x1b[31mred/../\n', b'').end(), 'NAME', '\\x1b[31mred', '\\x0a')
     w.refuse(Archive().add('dev', kind=b'3', device=(4096, 0)).end(), 'TYPE', "'dev'")
+
+
+def test_lost_and_found_when_no_directory_then_refused_however_it_is_named(w):
+    for a in (Archive().add('lost+found', b'x'), Archive().symlink('lost+found', b'f'),
+              Archive().add('f', b'x').link('lost+found', b'f'), Archive().link('./lost+found', b'f').add('f', b'x'),
+              Archive().symlink('r', b'/').add('f', b'x').link('r/lost+found', b'f'),
+              Archive().dir('lost+found').add('lost+found', b'x'), Archive().add('lost+found', kind=b'6')):
+        w.refuse(a.end(), 'TYPE', "lost+found'")
+    w.refuse(Archive().link('f', b'lost+found').end(), 'LINK', "'f'")
+    a = Archive().dir('lost+found', mode=0o711, uid=3).add('lost+found/f', b'x').link('d/lost+found', b'lost+found/f')
+    w.make(a.end())
+    found = w.dump()
+    assert (found[b'lost+found']['mode'], found[b'lost+found']['uid']) == (DIR | 0o711, 3)
+    assert found[b'd/lost+found']['ino'] == found[b'lost+found/f']['ino']
 
 
 def test_parents_when_symbolic_links_then_resolved_inside_the_image(w):
