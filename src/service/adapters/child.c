@@ -12,6 +12,15 @@
 /* A line longer than this is not one of ours. */
 #define LINE_MAX_BYTES 4096
 
+/* One of its pipes, line by line; what goes beyond the bound is read and dropped. */
+typedef struct Lines {
+	GInputStream *stream;
+	char piece[4096]; /* as it came */
+	char line[LINE_MAX_BYTES];
+	size_t size;
+	bool cut;
+} Lines;
+
 struct _BangerChild {
 	GObject parent;
 
@@ -19,14 +28,15 @@ struct _BangerChild {
 	GSubprocessLauncher *launcher;
 	int next_fd;
 	GSubprocess *process;
-	GDataInputStream *report;
-	GDataInputStream *errors;
+	Lines report;
+	Lines errors;
 	BangerError failure;
 	bool reports;
 	BangerChildProgress progress;
 	void *progress_data;
 	char *done;
-	GError *error;    /* from its report */
+	bool broken;      /* its report is not one: what else it says does not count */
+	GError *error;    /* from its report, or about it */
 	char *last_words; /* the last line of its standard error */
 	unsigned pending; /* of: process, report, errors */
 	GCancellable *cancellable;
@@ -43,8 +53,8 @@ banger_child_finalize(GObject *object)
 	g_ptr_array_unref(self->args);
 	g_clear_object(&self->launcher);
 	g_clear_object(&self->process);
-	g_clear_object(&self->report);
-	g_clear_object(&self->errors);
+	g_clear_object(&self->report.stream);
+	g_clear_object(&self->errors.stream);
 	g_clear_object(&self->cancellable);
 	g_clear_error(&self->error);
 	g_free(self->done);
@@ -164,37 +174,91 @@ read_words(BangerChild *self, char *line)
 	self->last_words = line;
 }
 
-static void unpend(GTask *task);
-static void read_line(GTask *task, GDataInputStream *stream);
-
-static void
-on_line(GObject *source, GAsyncResult *result, gpointer data)
+/* Also what our own program says may repeat an archive's words. */
+static char *
+make_safe(const Lines *lines)
 {
-	g_autoptr(GTask) task = data;
-	BangerChild *self = g_task_get_source_object(task);
-	GDataInputStream *stream = G_DATA_INPUT_STREAM(source);
-	gsize size = 0;
-	g_autofree char *line = g_data_input_stream_read_line_finish(stream, result, &size, NULL);
-	g_autofree char *safe = NULL;
+	g_autofree char *safe = bn_str_escape(lines->line, lines->size, LINE_MAX_BYTES);
 
-	if (!line) {
-		unpend(task);
+	if (!lines->cut)
+		return g_steal_pointer(&safe);
+	return g_strdup_printf("%s… (cut: a line of more than %d bytes)", safe, LINE_MAX_BYTES);
+}
+
+/* Whoever says such a thing is not the program that was started any more: it is not waited for. */
+static void
+break_off(BangerChild *self)
+{
+	if (self->broken)
 		return;
-	}
-	/* Also what our own program says may repeat an archive's words. */
-	safe = bn_str_escape(line, size, LINE_MAX_BYTES);
-	if (stream == self->report)
-		read_report_line(self, safe);
-	else if (*safe)
-		read_words(self, g_steal_pointer(&safe));
-	read_line(task, stream);
+	self->broken = true;
+	g_clear_error(&self->error);
+	self->error = g_error_new(BANGER_ERROR, (int)self->failure,
+				  "%s reports a line of more than %d bytes",
+				  (char *)g_ptr_array_index(self->args, 0), LINE_MAX_BYTES);
+	g_subprocess_force_exit(self->process);
 }
 
 static void
-read_line(GTask *task, GDataInputStream *stream)
+end_line(BangerChild *self, Lines *lines)
 {
-	g_data_input_stream_read_line_async(stream, G_PRIORITY_DEFAULT, /* cancellable= */ NULL,
-					    on_line, g_object_ref(task));
+	g_autofree char *safe = make_safe(lines);
+
+	if (lines == &self->errors)
+		read_words(self, g_steal_pointer(&safe));
+	else if (!self->broken)
+		read_report_line(self, safe);
+	lines->size = 0;
+	lines->cut = false;
+}
+
+static void
+take_piece(BangerChild *self, Lines *lines, size_t size)
+{
+	for (size_t i = 0; i < size; i++) {
+		char c = lines->piece[i];
+
+		if (c == '\n' || c == '\r') {
+			if (lines->size > 0)
+				end_line(self, lines);
+		} else if (lines->size < sizeof(lines->line)) {
+			lines->line[lines->size++] = c;
+		} else if (!lines->cut) {
+			lines->cut = true;
+			if (lines == &self->report)
+				break_off(self);
+		}
+	}
+}
+
+static void unpend(GTask *task);
+static void read_lines(GTask *task, Lines *lines);
+
+static void
+on_piece(GObject *source, GAsyncResult *result, gpointer data)
+{
+	g_autoptr(GTask) task = data;
+	BangerChild *self = g_task_get_source_object(task);
+	GInputStream *stream = G_INPUT_STREAM(source);
+	Lines *lines = stream == self->report.stream ? &self->report : &self->errors;
+	gssize n = g_input_stream_read_finish(stream, result, /* error= */ NULL);
+
+	if (n > 0) {
+		take_piece(self, lines, (size_t)n);
+		read_lines(task, lines);
+		return;
+	}
+	if (lines->size > 0)
+		end_line(self, lines);
+	unpend(task);
+}
+
+static void
+read_lines(GTask *task, Lines *lines)
+{
+	g_input_stream_read_async(lines->stream, lines->piece, sizeof(lines->piece),
+				  G_PRIORITY_DEFAULT, /* cancellable= */ NULL, on_piece,
+				  g_object_ref(task));
 }
 
 static void
@@ -246,15 +310,6 @@ on_cancelled(GCancellable *cancellable, GSubprocess *process)
 	g_subprocess_send_signal(process, SIGTERM);
 }
 
-static GDataInputStream *
-line_stream(GInputStream *base)
-{
-	GDataInputStream *stream = g_data_input_stream_new(base);
-
-	g_data_input_stream_set_newline_type(stream, G_DATA_STREAM_NEWLINE_TYPE_ANY);
-	return stream;
-}
-
 /* The report's pipe; the child's end travels with its arguments. */
 static int
 add_report(BangerChild *self, GError **error)
@@ -298,14 +353,11 @@ banger_child_run_async(BangerChild *self, bool reports, BangerError failure,
 	}
 	self->pending = reports ? 3 : 2;
 	if (reports) {
-		g_autoptr(GInputStream) base =
-			g_unix_input_stream_new(report, /* close_fd= */ TRUE);
-
-		self->report = line_stream(base);
-		read_line(task, self->report);
+		self->report.stream = g_unix_input_stream_new(report, /* close_fd= */ TRUE);
+		read_lines(task, &self->report);
 	}
-	self->errors = line_stream(g_subprocess_get_stderr_pipe(self->process));
-	read_line(task, self->errors);
+	self->errors.stream = g_object_ref(g_subprocess_get_stderr_pipe(self->process));
+	read_lines(task, &self->errors);
 	g_subprocess_wait_async(self->process, /* cancellable= */ NULL, on_exit_status,
 				g_object_ref(task));
 	if (cancellable) {

@@ -2,7 +2,8 @@
 /* A program of ours or of the system, run with descriptors and a clean environment, that reports on a pipe.
  *
  * What parses bytes from outside, and what takes long, is such a child: a crash costs its job only. Its
- * report is lines of "progress …", and at the end "done …" or "error KEYWORD text". */
+ * report is lines of "progress …", and at the end "done …" or "error KEYWORD text". What it writes costs bounded
+ * memory: of standard error a longer line is cut, and says so; in the report it ends the child, and is its failure. */
 #pragma once
 
 #include <gio/gio.h>
