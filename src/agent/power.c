@@ -5,16 +5,15 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
-#include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "agent/boot.h"
+#include "agent/grace.h"
 #include "shared/base/cleanup.h"
 #include "shared/base/io-util.h"
 
 /* What programs get to end by themselves where there is no init that has an opinion. */
-#define GRACE_S 5
+#define GRACE_MS 5000
 
 #define STATUS_MAX 8192
 
@@ -41,25 +40,6 @@ ask_systemd(void)
 	       kill(1, SIGRTMIN + 4) == 0;
 }
 
-/* Waits until no command of ours is left, nor what they left behind, or the time is over. SIGCHLD is blocked. */
-static void
-wait_for_all(void)
-{
-	struct timespec limit = { .tv_sec = GRACE_S };
-	sigset_t mask;
-
-	(void)sigemptyset(&mask);
-	(void)sigaddset(&mask, SIGCHLD);
-	for (;;) {
-		pid_t pid = waitpid(-1, NULL, WNOHANG);
-
-		if (pid < 0)
-			return;
-		if (pid == 0 && sigtimedwait(&mask, NULL, &limit) < 0)
-			return;
-	}
-}
-
 void
 agent_power_off(void)
 {
@@ -67,7 +47,7 @@ agent_power_off(void)
 		return;
 	(void)kill(-1, SIGTERM);
 	(void)kill(-1, SIGCONT);
-	wait_for_all();
+	agent_grace_wait(GRACE_MS);
 	(void)kill(-1, SIGKILL);
 	sync();
 	/* Busy or not, the disks are clean when this returns. */
