@@ -400,6 +400,49 @@ test_agent_when_command_closes_its_output_then_both_ends_are_told(void)
 	check_int(waitpid(pid, NULL, 0), pid);
 }
 
+/* What comes out of a pipe of a command's, to its end; the loop turns meanwhile. */
+static char *
+read_to_end(int fd, const Answer *answer)
+{
+	Run reader = { .out = g_string_new(NULL) };
+
+	reader.reading = watch(fd, G_IO_IN | G_IO_HUP, on_output, &reader);
+	while (reader.reading) {
+		check(!answer->result);
+		(void)g_main_context_iteration(NULL, TRUE);
+	}
+	return g_string_free(reader.out, FALSE);
+}
+
+static void
+test_exec_when_command_closes_an_output_then_its_reader_sees_the_end(void)
+{
+	const char *script =
+		"head -c 300000 /dev/zero; exec >&-; echo late >&2; exec 2>&-; read x; exit 7";
+	const char *argv[] = { "sh", "-c", script, NULL }, *none[] = { NULL };
+	BangerExecSpec spec = { .argv = argv, .environment = none };
+	int in[2], pipes[2][2], fds[3];
+	Run run = {};
+	pid_t pid;
+	BangerGuest *guest = real_guest(&pid);
+	g_autofree char *out = NULL, *err = NULL;
+
+	check(g_unix_open_pipe(in, FD_CLOEXEC, NULL));
+	fds[0] = in[0];
+	for (int i = 0; i < 2; i++) {
+		check(g_unix_open_pipe(pipes[i], FD_CLOEXEC, NULL));
+		fds[1 + i] = pipes[i][1];
+	}
+	run.handle = iface(guest)->exec(guest, &spec, fds, NULL, on_answer, &run.answer);
+	/* The command goes on: it waits for its input. */
+	out = read_to_end(pipes[0][0], &run.answer);
+	err = read_to_end(pipes[1][0], &run.answer);
+	check_str(err, "late\n");
+	(void)close(in[1]);
+	check_int(finish(guest, &run), 7);
+	end_guest(guest, pid);
+}
+
 /* A guest that is these bytes, behind a proper hello. */
 static int
 meet(const void *bytes, size_t size, bool greets)
@@ -515,6 +558,33 @@ test_guest_when_it_breaks_a_rule_then_only_it_is_ended(void)
 }
 
 static void
+test_guest_when_it_goes_on_behind_the_end_of_an_output_then_ended(void)
+{
+	static const struct {
+		BnFrameType type;
+		const char *payload;
+		size_t size;
+		int code;
+	} seconds[] = {
+		{ BN_FRAME_EOF, "\1", 1, BANGER_ERROR_GUEST_UNREACHABLE },
+		{ BN_FRAME_DATA, "\1x", 2, BANGER_ERROR_GUEST_UNREACHABLE },
+		/* The other output, and the command's end, have nothing to do with it. */
+		{ BN_FRAME_EOF, "\2", 1, -1 - 7 },
+		{ BN_FRAME_DATA, "\2x", 2, -1 - 7 },
+	};
+	uint8_t bytes[3 * BN_FRAME_MAX];
+
+	for (size_t i = 0; i < G_N_ELEMENTS(seconds); i++) {
+		size_t n = bn_frame_render(bytes, BN_FRAME_EOF, 1, "\1", 1);
+
+		n += bn_frame_render(bytes + n, seconds[i].type, 1, seconds[i].payload,
+				     seconds[i].size);
+		n += bn_frame_render(bytes + n, BN_FRAME_EXITED, 1, "\0\7", 2);
+		check_int(meet(bytes, n, /* greets= */ true), seconds[i].code);
+	}
+}
+
+static void
 test_guest_when_it_sends_beyond_its_credit_then_ended(void)
 {
 	static uint8_t payload[BN_FRAME_PAYLOAD_MAX] = { BN_CHANNEL_OUT };
@@ -549,6 +619,8 @@ TEST_MAIN(TEST(test_exec_when_command_ends_then_status_and_output),
 	  TEST(test_exec_when_twenty_at_once_then_each_its_own),
 	  TEST(test_exec_when_given_up_or_host_gone_then_command_is_hung_up),
 	  TEST(test_agent_when_command_closes_its_output_then_both_ends_are_told),
+	  TEST(test_exec_when_command_closes_an_output_then_its_reader_sees_the_end),
 	  TEST(test_guest_when_it_breaks_a_rule_then_only_it_is_ended),
+	  TEST(test_guest_when_it_goes_on_behind_the_end_of_an_output_then_ended),
 	  TEST(test_guest_when_it_sends_beyond_its_credit_then_ended),
 	  TEST(test_guest_when_its_words_are_hostile_then_escaped_and_bounded))

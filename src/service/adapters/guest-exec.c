@@ -57,6 +57,8 @@ static void
 close_channel(BangerGuestStream *stream, int channel)
 {
 	drop_source(&stream->sources[channel]);
+	if (channel == BN_CHANNEL_OUT)
+		drop_source(&stream->listener);
 	bn_closep(&stream->fds[channel]);
 }
 
@@ -66,7 +68,6 @@ banger_guest_stream_free(BangerGuestStream *stream)
 	if (stream->cancellable)
 		g_signal_handler_disconnect(stream->cancellable, stream->cancel_handler);
 	g_clear_object(&stream->cancellable);
-	drop_source(&stream->listener);
 	for (int i = 0; i < _BN_CHANNEL_MAX; i++) {
 		close_channel(stream, i);
 		banger_byte_queue_done(&stream->pending[i]);
@@ -106,7 +107,6 @@ hang_up(BangerGuestStream *stream)
 	stream->hung_up = true;
 	for (int i = 0; i < _BN_CHANNEL_MAX; i++)
 		close_channel(stream, i);
-	drop_source(&stream->listener);
 	banger_guest_send(stream->agent, BN_FRAME_HANGUP, stream->number, NULL, 0);
 }
 
@@ -183,8 +183,7 @@ return_credit(BangerGuestStream *stream, int channel, size_t size)
 	banger_guest_send(stream->agent, BN_FRAME_CREDIT, stream->number, payload, sizeof(payload));
 }
 
-/* False where the stream is gone. */
-static bool
+static void
 deliver(BangerGuestStream *stream, int channel)
 {
 	ssize_t n = banger_byte_queue_flush(&stream->pending[channel], stream->fds[channel]);
@@ -194,10 +193,12 @@ deliver(BangerGuestStream *stream, int channel)
 			close_channel(stream, channel);
 		else
 			hang_up(stream);
-		return true;
+		return;
 	}
 	return_credit(stream, channel, (size_t)n);
-	return true;
+	/* Its reader may wait for the end while the command goes on. */
+	if (stream->closed[channel] && banger_byte_queue_size(&stream->pending[channel]) == 0)
+		close_channel(stream, channel);
 }
 
 static gboolean
@@ -209,7 +210,7 @@ on_output(int fd, GIOCondition condition, gpointer data)
 	int channel = fd == stream->fds[BN_CHANNEL_OUT] ? BN_CHANNEL_OUT : BN_CHANNEL_ERR;
 	bool more;
 
-	(void)deliver(stream, channel);
+	deliver(stream, channel);
 	more = stream->fds[channel] >= 0 && banger_byte_queue_size(&stream->pending[channel]) > 0;
 	if (!more)
 		drop_source(&stream->sources[channel]);
@@ -241,7 +242,7 @@ take_data(BangerGuestStream *stream, const BnFrame *frame)
 	int channel = frame->length > 1 ? frame->payload[0] : -1;
 	uint32_t size = frame->length - 1;
 
-	if (channel != BN_CHANNEL_OUT && channel != BN_CHANNEL_ERR)
+	if ((channel != BN_CHANNEL_OUT && channel != BN_CHANNEL_ERR) || stream->closed[channel])
 		return false;
 	if (stream->hung_up || stream->fds[channel] < 0)
 		return true;
@@ -252,9 +253,22 @@ take_data(BangerGuestStream *stream, const BnFrame *frame)
 	banger_byte_queue_add(&stream->pending[channel], frame->payload + 1, size);
 	if (stream->sources[channel])
 		return true;
-	(void)deliver(stream, channel);
+	deliver(stream, channel);
 	if (stream->fds[channel] >= 0 && banger_byte_queue_size(&stream->pending[channel]) > 0)
 		watch(stream, channel);
+	return true;
+}
+
+static bool
+take_end(BangerGuestStream *stream, const BnFrame *frame)
+{
+	int channel = frame->length == 1 ? frame->payload[0] : -1;
+
+	if ((channel != BN_CHANNEL_OUT && channel != BN_CHANNEL_ERR) || stream->closed[channel])
+		return false;
+	stream->closed[channel] = true;
+	if (stream->fds[channel] >= 0 && !stream->sources[channel])
+		deliver(stream, channel);
 	return true;
 }
 
@@ -305,8 +319,7 @@ banger_guest_exec_frame(BangerGuestStream *stream, const BnFrame *frame)
 	case BN_FRAME_DATA:
 		return take_data(stream, frame);
 	case BN_FRAME_EOF:
-		return frame->length == 1 &&
-		       (frame->payload[0] == BN_CHANNEL_OUT || frame->payload[0] == BN_CHANNEL_ERR);
+		return take_end(stream, frame);
 	case BN_FRAME_CREDIT:
 		return take_credit(stream, frame);
 	case BN_FRAME_EXITED:

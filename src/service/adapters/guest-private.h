@@ -41,6 +41,7 @@ typedef struct BangerGuestStream {
 	uint32_t credit;                    /* for input */
 	uint32_t unread[_BN_CHANNEL_MAX];   /* received, and not yet delivered */
 	uint32_t returned[_BN_CHANNEL_MAX]; /* delivered, not yet given back as credit */
+	bool closed[_BN_CHANNEL_MAX];       /* by the command: what is pending is the last of it */
 	bool ended;
 	bool hung_up;
 	BangerExecResult result;
