@@ -168,15 +168,21 @@ run_command(AgentSession *s, const BnFrame *frame)
 	AgentExec *exec = find_exec(s, frame->stream);
 	_cleanup_(bn_exec_request_done) BnExecRequest request = {};
 	char text[256];
+	int r;
 
 	/* It was refused already, and the host did not know yet. */
 	if (!exec)
 		return true;
-	if (exec->pid ||
-	    bn_exec_request_parse(exec->description, exec->description_size, &request) < 0)
+	r = exec->pid ? -EBADMSG
+		      : bn_exec_request_parse(exec->description, exec->description_size, &request);
+	if (r == -EBADMSG)
 		return false;
 	bn_freep(&exec->description);
-	if (agent_exec_start(exec, &request, text) < 0) {
+	if (r < 0)
+		(void)snprintf(text, sizeof(text), "the command cannot be read: %s", strerror(-r));
+	else
+		r = agent_exec_start(exec, &request, text);
+	if (r < 0) {
 		send_failed(s, frame->stream, text);
 		drop_exec(s, exec);
 	}

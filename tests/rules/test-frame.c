@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "shared/rules/frame.h"
+#include "shared/rules/limits.h"
 
 static void
 test_frame_when_rendered_then_parsed_the_same(void)
@@ -167,19 +168,84 @@ test_request_when_rendered_then_parsed_the_same(void)
 	check_int(bn_exec_request_parse(bytes, (size_t)n + 1, &got), -EBADMSG);
 }
 
-static void
-test_request_when_too_large_then_refused(void)
+/* One argument and one variable, of so many bytes together with their NULs. */
+static BnExecRequest
+make_request(size_t bytes, size_t variable)
 {
-	static char large[BN_FRAME_EXEC_MAX + 1];
-	char *argv[] = { large, NULL }, *none[] = { NULL };
-	BnExecRequest request = {
-		.user = (char *)"", .workdir = (char *)"", .argv = argv, .environment = none
-	};
+	static char argument[BN_EXEC_BYTES_MAX + 2], environment[BN_EXEC_BYTES_MAX + 2];
+	static char *argv[] = { argument, NULL }, *variables[] = { environment, NULL };
 
-	memset(large, 'a', sizeof(large) - 1);
-	check_int(bn_exec_request_render(&request, NULL, 0), -E2BIG);
-	large[100] = '\0';
-	check(bn_exec_request_render(&request, NULL, 0) > 100);
+	memset(argument, 'a', sizeof(argument));
+	memset(environment, 'e', sizeof(environment));
+	argument[bytes - variable - 1] = '\0';
+	environment[variable - 1] = '\0';
+	return (BnExecRequest){
+		.user = (char *)"", .workdir = (char *)"", .argv = argv, .environment = variables
+	};
+}
+
+/* What bn_exec_request_render() would not. */
+static size_t
+pack_unchecked(const BnExecRequest *request, uint8_t *ret, size_t size)
+{
+	BnPack pack = { .data = ret, .size = size };
+
+	bn_pack_put(&pack, (uint8_t[1 + 2 + 2 + 4 + 4]){}, 1 + 2 + 2 + 4 + 4);
+	bn_pack_put_uint(&pack, 1, 2);
+	bn_pack_put_string(&pack, request->argv[0]);
+	bn_pack_put_uint(&pack, 1, 2);
+	bn_pack_put_string(&pack, request->environment[0]);
+	check(!pack.bad);
+	return pack.at;
+}
+
+static void
+test_request_when_bytes_are_around_the_bound_then_both_sides_agree(void)
+{
+	static uint8_t bytes[BN_FRAME_EXEC_MAX];
+	const size_t max = BN_EXEC_BYTES_MAX, sizes[] = { max - 1, max, max + 1 };
+	const size_t variables[] = { 1, max / 2, max - 2 };
+
+	for (size_t i = 0; i < 9; i++) {
+		int expected = sizes[i / 3] > max ? -E2BIG : 0;
+		BnExecRequest request = make_request(sizes[i / 3], variables[i % 3]), got = {};
+		ssize_t n = bn_exec_request_render(&request, bytes, sizeof(bytes));
+
+		check_int(bn_exec_request_check(&request), expected);
+		check_int(n < 0 ? n : 0, expected);
+		if (n < 0)
+			n = (ssize_t)pack_unchecked(&request, bytes, sizeof(bytes));
+		check_int(bn_exec_request_parse(bytes, (size_t)n, &got), expected);
+		bn_exec_request_done(&got);
+	}
+}
+
+static void
+test_request_when_strings_are_around_the_bound_then_both_sides_agree(void)
+{
+	static uint8_t bytes[BN_FRAME_EXEC_MAX];
+	char *many[BN_EXEC_STRINGS_MAX + 2], *none[] = { NULL };
+
+	for (size_t i = 0; i < 6; i++) {
+		size_t n = BN_EXEC_STRINGS_MAX - 1 + i / 2;
+		int expected = n > BN_EXEC_STRINGS_MAX ? -E2BIG : 0;
+		BnExecRequest request = { .user = (char *)"",
+					  .workdir = (char *)"",
+					  .argv = i % 2 ? many : none,
+					  .environment = i % 2 ? none : many },
+			      got = {};
+		ssize_t size;
+
+		for (size_t j = 0; j < n; j++)
+			many[j] = (char *)"";
+		many[n] = NULL;
+		size = bn_exec_request_render(&request, bytes, sizeof(bytes));
+		check_int(bn_exec_request_check(&request), expected);
+		check_int(size < 0 ? size : 0, expected);
+		if (size > 0)
+			check_int(bn_exec_request_parse(bytes, (size_t)size, &got), 0);
+		bn_exec_request_done(&got);
+	}
 }
 
 TEST_MAIN(TEST(test_frame_when_rendered_then_parsed_the_same),
@@ -191,4 +257,5 @@ TEST_MAIN(TEST(test_frame_when_rendered_then_parsed_the_same),
 	  TEST(test_string_when_hostile_then_bad),
 	  TEST(test_hello_when_rendered_then_parsed_the_same),
 	  TEST(test_request_when_rendered_then_parsed_the_same),
-	  TEST(test_request_when_too_large_then_refused))
+	  TEST(test_request_when_bytes_are_around_the_bound_then_both_sides_agree),
+	  TEST(test_request_when_strings_are_around_the_bound_then_both_sides_agree))

@@ -15,6 +15,7 @@
 #include "service/base/error.h"
 #include "shared/base/io-util.h"
 #include "shared/rules/frame.h"
+#include "shared/rules/limits.h"
 
 #define BOOT_ID "01234567-89ab-cdef-0123-456789abcdef"
 
@@ -350,54 +351,34 @@ test_exec_when_given_up_or_host_gone_then_command_is_hung_up(void)
 }
 
 static void
-say(int fd, BnFrameType type, uint16_t stream, const void *payload, size_t size)
+test_exec_when_its_strings_are_around_the_bound_then_run_or_refused(void)
 {
-	uint8_t bytes[BN_FRAME_MAX];
-
-	check_int(bn_io_write_all(fd, bytes, bn_frame_render(bytes, type, stream, payload, size)),
-		  0);
-}
-
-/* The agent alone. An end of output that it does not read would also wake it for ever. */
-static void
-test_agent_when_command_closes_its_output_then_both_ends_are_told(void)
-{
-	char *argv[] = { (char *)"sh", (char *)"-c", (char *)"exec >&- 2>&-; exec sleep 1000",
-			 NULL };
-	const BnExecRequest request = { .user = (char *)"", .workdir = (char *)"", .argv = argv };
-	uint8_t bytes[2 * BN_FRAME_MAX], reset[4 + BN_FRAME_NONCE] = { 1, 0, 1, 0 };
-	size_t size = 0, used = 0;
-	unsigned ends = 0;
-	int pair[2];
+	static char argument[BN_EXEC_BYTES_MAX], variable[BN_EXEC_BYTES_MAX];
+	const char *argv[] = { "true", argument, NULL }, *environment[] = { variable, NULL };
+	BangerExecSpec spec = { .argv = argv, .environment = environment };
+	const size_t max = BN_EXEC_BYTES_MAX - sizeof("true");
 	pid_t pid;
+	BangerGuest *guest = real_guest(&pid);
 
-	check(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0);
-	pid = fork();
-	if (pid == 0) {
-		(void)close(pair[0]);
-		check(fcntl(pair[1], F_SETFL, O_NONBLOCK) == 0);
-		_exit(agent_session_run(&(AgentConfig){ .fd = pair[1], .ready_fd = -1 }) != 0);
-	}
-	(void)close(pair[1]);
-	say(pair[0], BN_FRAME_RESET, 0, reset, sizeof(reset));
-	say(pair[0], BN_FRAME_EXEC, 1, bytes,
-	    (size_t)bn_exec_request_render(&request, bytes, sizeof(bytes)));
-	say(pair[0], BN_FRAME_RUN, 1, NULL, 0);
-	while (ends < 2) {
-		BnFrame frame;
-		ssize_t n = read(pair[0], bytes + size, sizeof(bytes) - size);
+	/* Each as long as it can be, and both together. */
+	for (size_t i = 0; i < 9; i++) {
+		size_t length = max - 1 + i % 3, first = i < 3   ? 1
+							 : i < 6 ? length / 2
+								 : length - 3;
+		Run run = {};
+		int status;
 
-		check(n > 0);
-		size += (size_t)n;
-		while (bn_frame_parse(bytes, size, &frame, &used) == 1) {
-			check(frame.type == BN_FRAME_HELLO || frame.type == BN_FRAME_EOF);
-			ends += frame.type == BN_FRAME_EOF;
-			size -= used;
-			memmove(bytes, bytes + used, size);
-		}
+		memset(argument, 'a', sizeof(argument));
+		memset(variable, '=', sizeof(variable));
+		memcpy(variable, "A", 1);
+		argument[first - 1] = '\0';
+		variable[length - first - 1] = '\0';
+		begin(guest, &run, &spec, NULL);
+		status = finish(guest, &run);
+		check_int(status, length > max ? -1 - BANGER_ERROR_INVALID_ARGUMENT : 0);
+		(void)g_string_free(run.out, TRUE);
 	}
-	(void)close(pair[0]);
-	check_int(waitpid(pid, NULL, 0), pid);
+	end_guest(guest, pid);
 }
 
 /* What comes out of a pipe of a command's, to its end; the loop turns meanwhile. */
@@ -618,7 +599,7 @@ TEST_MAIN(TEST(test_exec_when_command_ends_then_status_and_output),
 	  TEST(test_exec_when_much_both_ways_then_whole_and_others_are_served),
 	  TEST(test_exec_when_twenty_at_once_then_each_its_own),
 	  TEST(test_exec_when_given_up_or_host_gone_then_command_is_hung_up),
-	  TEST(test_agent_when_command_closes_its_output_then_both_ends_are_told),
+	  TEST(test_exec_when_its_strings_are_around_the_bound_then_run_or_refused),
 	  TEST(test_exec_when_command_closes_an_output_then_its_reader_sees_the_end),
 	  TEST(test_guest_when_it_breaks_a_rule_then_only_it_is_ended),
 	  TEST(test_guest_when_it_goes_on_behind_the_end_of_an_output_then_ended),

@@ -9,10 +9,8 @@
 #include "service/bus/caller.h"
 #include "shared/base/fd-util.h"
 #include "shared/base/log.h"
+#include "shared/rules/frame.h"
 #include "shared/rules/names.h"
-
-#define ARGS_MAX       1024
-#define ARGS_BYTES_MAX (128 * 1024)
 
 /* Everything of one command, from the call to the answer. */
 typedef struct Exec {
@@ -69,23 +67,13 @@ refuse(GError **error, const char *what)
 }
 
 static bool
-check_strings(char **strings, GError **error)
-{
-	size_t n = 0, bytes = 0;
-
-	for (; strings && strings[n]; n++)
-		bytes += strlen(strings[n]) + 1;
-	if (n > ARGS_MAX || bytes > ARGS_BYTES_MAX)
-		return refuse(error,
-			      "arguments and environment: at most 1024 of each, 128 KiB in all");
-	return true;
-}
-
-static bool
 check(Exec *exec, GError **error)
 {
-	if (!check_strings(exec->argv, error) || !check_strings(exec->environment, error))
-		return false;
+	const BnExecRequest strings = { .argv = exec->argv, .environment = exec->environment };
+
+	if (bn_exec_request_check(&strings) < 0)
+		return refuse(error,
+			      "arguments and environment: at most 1024 of each, 128 KiB in all");
 	for (char **e = exec->environment; e && *e; e++)
 		if (**e == '=' || !strchr(*e, '='))
 			return refuse(error, "option 'environment': each must be NAME=VALUE");

@@ -1,13 +1,20 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "shared/rules/frame.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "shared/base/cleanup.h"
+#include "shared/rules/limits.h"
 
-#define STRINGS_MAX 2048
+#define USER_MAX    64
+#define WORKDIR_MAX 4095
+
+static_assert(BN_FRAME_EXEC_MAX >= 1 + 2 + 2 + 4 + USER_MAX + 4 + WORKDIR_MAX +
+					   2 * (2 + 4 * BN_EXEC_STRINGS_MAX) + BN_EXEC_BYTES_MAX,
+	      "a description holds every command that passes the check");
 
 static uint64_t
 load(const uint8_t *p, size_t bytes)
@@ -193,6 +200,26 @@ count(char *const *strings)
 	return n;
 }
 
+static size_t
+count_bytes(char *const *strings)
+{
+	size_t bytes = 0;
+
+	for (size_t i = 0; strings && strings[i]; i++)
+		bytes += strlen(strings[i]) + 1;
+	return bytes;
+}
+
+int
+bn_exec_request_check(const BnExecRequest *request)
+{
+	if (count(request->argv) > BN_EXEC_STRINGS_MAX ||
+	    count(request->environment) > BN_EXEC_STRINGS_MAX ||
+	    count_bytes(request->argv) + count_bytes(request->environment) > BN_EXEC_BYTES_MAX)
+		return -E2BIG;
+	return 0;
+}
+
 static void
 put_strings(BnPack *pack, char *const *strings)
 {
@@ -221,8 +248,7 @@ bn_exec_request_render(const BnExecRequest *request, uint8_t *ret, size_t size)
 	BnPack pack = { .data = ret, .size = size };
 	size_t need = measure(request);
 
-	if (need > BN_FRAME_EXEC_MAX || count(request->argv) > STRINGS_MAX ||
-	    count(request->environment) > STRINGS_MAX)
+	if (bn_exec_request_check(request) < 0 || need > BN_FRAME_EXEC_MAX)
 		return -E2BIG;
 	if (!ret)
 		return (ssize_t)need;
@@ -240,7 +266,7 @@ static char **
 get_strings(BnPack *pack)
 {
 	size_t n = (size_t)bn_pack_get_uint(pack, 2);
-	char **strings = n <= STRINGS_MAX ? calloc(n + 1, sizeof(*strings)) : NULL;
+	char **strings = calloc(n + 1, sizeof(*strings)); /* 65535 at most */
 
 	if (!strings)
 		pack->bad = true;
@@ -254,16 +280,21 @@ bn_exec_request_parse(const uint8_t *data, size_t size, BnExecRequest *ret)
 {
 	_cleanup_(bn_exec_request_done) BnExecRequest request = {};
 	BnPack pack = { .data = (uint8_t *)data, .size = size };
+	int r;
 
 	request.tty = bn_pack_get_uint(&pack, 1) != 0;
 	request.rows = (uint16_t)bn_pack_get_uint(&pack, 2);
 	request.columns = (uint16_t)bn_pack_get_uint(&pack, 2);
-	request.user = bn_pack_get_string(&pack, 64);
-	request.workdir = bn_pack_get_string(&pack, 4095);
+	request.user = bn_pack_get_string(&pack, USER_MAX);
+	request.workdir = bn_pack_get_string(&pack, WORKDIR_MAX);
 	request.argv = get_strings(&pack);
 	request.environment = get_strings(&pack);
 	if (pack.bad || pack.at != size)
 		return -EBADMSG;
+	/* The host has checked it too. The guest's agent does not depend on that. */
+	r = bn_exec_request_check(&request);
+	if (r < 0)
+		return r;
 	*ret = request;
 	request = (BnExecRequest){};
 	return 0;

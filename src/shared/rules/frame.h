@@ -141,7 +141,10 @@ typedef struct BnExecRequest {
 } BnExecRequest;
 
 void bn_exec_request_done(BnExecRequest *request);
-/* The size it takes; -E2BIG beyond BN_FRAME_EXEC_MAX. With ret NULL only measures. */
+/* 0, or -E2BIG where arguments and variables are beyond BN_EXEC_STRINGS_MAX or BN_EXEC_BYTES_MAX. */
+int bn_exec_request_check(const BnExecRequest *request);
+/* The size it takes; -E2BIG where it does not pass the check or is beyond BN_FRAME_EXEC_MAX. With ret NULL only
+ * measures. */
 ssize_t bn_exec_request_render(const BnExecRequest *request, uint8_t *ret, size_t size);
-/* 0, -EBADMSG or -ENOMEM. */
+/* 0, -EBADMSG, -ENOMEM, or -E2BIG where it does not pass the check. */
 int bn_exec_request_parse(const uint8_t *data, size_t size, BnExecRequest *ret);

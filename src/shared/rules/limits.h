@@ -29,6 +29,11 @@
 #define BN_KERNEL_MAX    (256 * BN_MIB)
 #define BN_INITRAMFS_MAX (256 * BN_MIB)
 
+/* A command in a guest: so many arguments and as many variables, and so many bytes of all of them together, each with
+ * its NUL. What is within that, the channel's description and every execve(2) take (MAX_ARG_STRLEN, ARG_MAX). */
+#define BN_EXEC_STRINGS_MAX 1024
+#define BN_EXEC_BYTES_MAX   (128 * BN_KIB)
+
 /* Per uid, unless /etc/banger/helper.conf says otherwise. */
 #define BN_VMS_PER_USER       64
 #define BN_QUESTIONS_PER_USER 16

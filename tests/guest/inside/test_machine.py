@@ -70,6 +70,16 @@ class Exec(unittest.TestCase):
         self.assertEqual(done, 'b c:/usr:nobody\n')
         self.assertEqual(dev.banger('vm', 'exec', '--user', 'nosuch', 'm', '--', 'true').returncode, 125)
 
+    def test_strings_when_around_the_bound_then_run_or_refused(self):
+        """Arguments and variables together, each with its NUL: 128 KiB, wherever they lie."""
+        for over in -1, 0, 1:
+            room = 128 * 1024 + over - len('true') - 1
+            for argument in 1, room // 2, room - len('A=x') - 1:
+                done = dev.banger('vm', 'exec', '--env', 'A=' + 'e' * (room - argument - len('A=') - 1), 'm', '--',
+                                  'true', 'a' * (argument - 1))
+                self.assertEqual(done.returncode, 125 if over > 0 else 0, (over, argument, done.stderr))
+                self.assertEqual('128 KiB in all' in done.stderr, over > 0, done.stderr)
+
     def test_many_when_twenty_at_once_then_each_gets_its_own(self):
         running = [dev.start('banger', 'vm', 'exec', 'm', '--', 'sh', '-c', f'echo {i}; exit {i}') for i in range(20)]
         for i, process in enumerate(running):
