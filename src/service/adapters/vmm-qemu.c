@@ -9,13 +9,24 @@
 #include "service/base/error.h"
 #include "shared/base/cleanup.h"
 #include "shared/base/log.h"
+#include "shared/base/str-util.h"
 
 /* A jail may be taken over by its guest, so QMP is a hostile stream too: nothing of QEMU's that we listen
  * for is longer. */
 #define MESSAGE_MAX 65536
 
 /* What our commands are told apart by in QEMU's answers. */
-enum { ID_CAPABILITIES = 1, ID_STATUS, ID_CONTINUE };
+enum { ID_CAPABILITIES = 1, ID_STATUS, ID_DISKS, ID_CONTINUE };
+
+/* Why the guest's processors stand still, or would if they did. */
+typedef enum Cause {
+	CAUSE_OTHER, /* no disk is known to have anything to do with it */
+	CAUSE_FAILED,
+	CAUSE_NO_SPACE,
+} Cause;
+
+/* Of QEMU's own words for an error: strerror()'s are shorter. */
+#define REASON_MAX 100
 
 struct _BangerVmmQemu {
 	GObject parent;
@@ -24,8 +35,10 @@ struct _BangerVmmQemu {
 	GSource *source;
 	GByteArray *input;
 	const char *end_reason;
-	bool out_of_space; /* the last I/O error was a full host disk */
+	Cause cause;  /* by the last error of a disk since the guest ran */
+	char *reason; /* in words, safe to show; NULL: not told */
 	bool paused;
+	bool asking;         /* the guest stood still when we came: which disk is it? */
 	GPtrArray *resuming; /* GTask */
 };
 
@@ -61,6 +74,7 @@ banger_vmm_qemu_finalize(GObject *object)
 {
 	BangerVmmQemu *self = BANGER_VMM_QEMU(object);
 
+	g_free(self->reason);
 	g_byte_array_unref(self->input);
 	g_ptr_array_unref(self->resuming);
 	G_OBJECT_CLASS(banger_vmm_qemu_parent_class)->finalize(object);
@@ -132,13 +146,34 @@ member_object(JsonObject *object, const char *name)
 }
 
 static void
+set_cause(BangerVmmQemu *self, Cause cause, const char *reason)
+{
+	self->cause = cause;
+	g_free(self->reason);
+	self->reason = *reason ? bn_str_escape(reason, strlen(reason), REASON_MAX) : NULL;
+}
+
+static char *
+make_why(const BangerVmmQemu *self)
+{
+	switch (self->cause) {
+	case CAUSE_NO_SPACE:
+		return g_strdup(
+			"the host's disk is full: free some space, then start the VM again");
+	case CAUSE_FAILED:
+		return g_strdup_printf("a disk of the VM failed on the host%s%s",
+				       self->reason ? ": " : "", self->reason ? self->reason : "");
+	default:
+		return g_strdup("the VMM was told to pause it: start the VM to go on");
+	}
+}
+
+static void
 set_paused(BangerVmmQemu *self)
 {
-	const char *why =
-		self->out_of_space
-			? "the host's disk is full: free some space, then start the VM again"
-			: "a disk of the VM failed on the host";
+	g_autofree char *why = make_why(self);
 
+	self->asking = false;
 	if (self->paused)
 		return;
 	self->paused = true;
@@ -148,11 +183,51 @@ set_paused(BangerVmmQemu *self)
 static void
 set_resumed(BangerVmmQemu *self)
 {
-	self->out_of_space = false;
+	set_cause(self, CAUSE_OTHER, "");
+	self->asking = false;
 	if (!self->paused)
 		return;
 	self->paused = false;
 	g_signal_emit_by_name(self, "resumed");
+}
+
+/* qapi/block-core.json, BLOCK_IO_ERROR: an error that only the guest is told does not stop it. */
+static void
+read_disk_error(BangerVmmQemu *self, JsonObject *data)
+{
+	if (g_str_equal(member_string(data, "action"), "stop"))
+		set_cause(self, member_true(data, "nospace") ? CAUSE_NO_SPACE : CAUSE_FAILED,
+			  member_string(data, "reason"));
+}
+
+/* qapi/block-core.json, BlockInfo: the event was another daemon's, but each disk remembers. */
+static void
+read_disks(BangerVmmQemu *self, JsonNode *disks)
+{
+	JsonArray *array =
+		disks && JSON_NODE_HOLDS_ARRAY(disks) ? json_node_get_array(disks) : NULL;
+
+	set_cause(self, CAUSE_FAILED, "");
+	for (guint i = 0; array && i < json_array_get_length(array); i++) {
+		JsonNode *disk = json_array_get_element(array, i);
+
+		if (JSON_NODE_HOLDS_OBJECT(disk) &&
+		    g_str_equal(member_string(json_node_get_object(disk), "io-status"), "nospace"))
+			set_cause(self, CAUSE_NO_SPACE, "");
+	}
+	set_paused(self);
+}
+
+/* qapi/run-state.json, RunState. After a restart of the daemon the pause may be long past. */
+static void
+read_status(BangerVmmQemu *self, const char *status)
+{
+	if (g_str_equal(status, "io-error")) {
+		self->asking = true;
+		send_command(self, "query-block", ID_DISKS);
+	} else if (g_str_equal(status, "paused")) {
+		set_paused(self);
+	}
 }
 
 /* The reasons of QEMU's SHUTDOWN event: qapi/run-state.json, ShutdownCause. */
@@ -170,7 +245,7 @@ static void
 read_event(BangerVmmQemu *self, const char *event, JsonObject *data)
 {
 	if (g_str_equal(event, "BLOCK_IO_ERROR"))
-		self->out_of_space = member_true(data, "nospace");
+		read_disk_error(self, data);
 	else if (g_str_equal(event, "STOP"))
 		set_paused(self);
 	else if (g_str_equal(event, "RESUME"))
@@ -203,13 +278,15 @@ read_answer(BangerVmmQemu *self, gint64 id, JsonObject *answer)
 
 	switch (id) {
 	case ID_CAPABILITIES:
-		/* After a restart of the daemon the pause may be long past. */
 		send_command(self, "query-status", ID_STATUS);
 		break;
 	case ID_STATUS:
-		self->out_of_space = g_str_equal(member_string(value, "status"), "io-error");
-		if (self->out_of_space || g_str_equal(member_string(value, "status"), "paused"))
-			set_paused(self);
+		read_status(self, member_string(value, "status"));
+		break;
+	case ID_DISKS:
+		/* Unless it has gone on meanwhile. */
+		if (self->asking)
+			read_disks(self, json_object_get_member(answer, "return"));
 		break;
 	case ID_CONTINUE:
 		finish_resume(self, value != NULL);

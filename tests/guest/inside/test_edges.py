@@ -157,6 +157,7 @@ class FullDisk(unittest.TestCase):
         while (state := dev.show('full')['state']) == 'starting':
             time.sleep(0.1)
         self.assertEqual(state, 'paused')
+        self.assertIn('disk is full', dev.show('full')['error'])
         self.assertEqual(dev.banger('vm', 'exec', 'full', '--', 'true').returncode, 125)
         self.make_space()
         dev.must('vm', 'start', 'full')
