@@ -17,8 +17,6 @@
 #define KEPT_MAX    (512 * BN_MIB)
 #define MODULE_MAX  (16 * BN_MIB)
 #define ENTRIES_MAX 200000
-/* The kernel's own bound (struct new_utsname). */
-#define RELEASE_MAX 64
 
 /* What a package may contribute to a VM's start; its other thousands of modules stay where they are. The
  * drivers come before the bus, which then finds them there. */
@@ -128,9 +126,7 @@ take_release(BootKernel *kernel, const char *release, size_t length, char **rete
 {
 	g_autofree char *name = g_strndup(release, length);
 
-	if (strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_+~") !=
-		    length ||
-	    length == 0 || length > RELEASE_MAX || name[0] == '.')
+	if (!bn_names_is_release(name))
 		return fail(reterr, "not a kernel release", name);
 	if (kernel->release && !g_str_equal(kernel->release, name))
 		return fail(reterr, "the archive holds two kernels", name);
@@ -358,7 +354,7 @@ find_release(BootKernel *kernel)
 	at = 0x200 + (size_t)(data[0x20e] | data[0x20f] << 8);
 	if (at >= size)
 		return;
-	version = g_strndup((const char *)data + at, MIN(size - at, RELEASE_MAX + 1));
+	version = g_strndup((const char *)data + at, MIN(size - at, BN_RELEASE_MAX + 1));
 	(void)take_release(kernel, version, strcspn(version, " "), &ignored);
 }
 

@@ -62,6 +62,64 @@ test_object_name_when_it_could_be_a_path_then_refused(void)
 }
 
 static void
+test_release_when_not_a_version_then_refused(void)
+{
+	char longest[BN_RELEASE_MAX + 2];
+
+	memset(longest, '6', sizeof(longest));
+	longest[BN_RELEASE_MAX + 1] = '\0';
+	check(!bn_names_is_release(longest));
+	longest[BN_RELEASE_MAX] = '\0';
+	check(bn_names_is_release(longest));
+	check(bn_names_is_release("6.1.0-31-cloud-amd64"));
+	check(bn_names_is_release("6.9.0-RC1~me_1+"));
+	check(!bn_names_is_release(""));
+	check(!bn_names_is_release(".6"));
+	check(!bn_names_is_release("6/1"));
+	check(!bn_names_is_release("6 1"));
+	check(!bn_names_is_release(NULL));
+}
+
+static void
+check_made(const char *text, const char *expected)
+{
+	char name[BN_OBJECT_NAME_MAX + 1];
+	bool made = bn_names_make_object(text, name);
+
+	check_str(name, expected);
+	check_int(made, *expected != '\0');
+	check_int(made, bn_names_is_object(name));
+}
+
+static void
+test_object_name_when_made_then_within_the_rule(void)
+{
+	char any[2] = "", longest[2 * BN_OBJECT_NAME_MAX], cut[BN_OBJECT_NAME_MAX + 1];
+
+	check_made("6.1.0-31-cloud-amd64", "6.1.0-31-cloud-amd64");
+	check_made("6.9.0-RC1~me_1+", "6.9.0-rc1-me_1");
+	check_made("+6.9..0...x-+", "6.9.0.x");
+	check_made("6.+.9", "6.-.9");
+	check_made("+-~._", "");
+	check_made("", "");
+	for (int c = 1; c < 256; c++) {
+		char name[BN_OBJECT_NAME_MAX + 1];
+
+		any[0] = (char)c;
+		check_int(bn_names_make_object(any, name), bn_names_is_object(name));
+	}
+	/* What is cut may end in what no name ends in. */
+	memset(longest, 'a', sizeof(longest));
+	longest[sizeof(longest) - 1] = '\0';
+	memset(cut, 'a', sizeof(cut));
+	cut[BN_OBJECT_NAME_MAX] = '\0';
+	check_made(longest, cut);
+	longest[BN_OBJECT_NAME_MAX - 1] = '-';
+	cut[BN_OBJECT_NAME_MAX - 1] = '\0';
+	check_made(longest, cut);
+}
+
+static void
 test_key_when_uids_differ_then_keys_differ(void)
 {
 	char key[BN_DERIVE_KEY_SIZE], scope[BN_DERIVE_SCOPE_SIZE];
@@ -75,4 +133,6 @@ test_key_when_uids_differ_then_keys_differ(void)
 TEST_MAIN(TEST(test_id_when_not_32_hex_then_refused),
 	  TEST(test_vm_name_when_not_a_label_then_refused),
 	  TEST(test_object_name_when_it_could_be_a_path_then_refused),
+	  TEST(test_release_when_not_a_version_then_refused),
+	  TEST(test_object_name_when_made_then_within_the_rule),
 	  TEST(test_key_when_uids_differ_then_keys_differ))

@@ -9,6 +9,7 @@
 #include "service/base/remove-tree.h"
 #include "shared/base/cleanup.h"
 #include "shared/base/str-util.h"
+#include "shared/rules/names.h"
 
 #define AGENT_PATH BANGER_LIBEXECDIR "/banger-vsock-agent"
 /* What banger-apt-fetch calls what it fetched. */
@@ -66,15 +67,21 @@ read_done(Make *make, const char *done, GError **error)
 {
 	g_auto(GStrv) words = g_strsplit(done, " ", -1);
 	g_autoptr(BangerKernelRow) row = g_new0(BangerKernelRow, 1);
+	char name[BN_OBJECT_NAME_MAX + 1];
 
-	if (g_strv_length(words) < 2 || strlen(words[1]) != 64) {
+	if (g_strv_length(words) < 2 || !bn_names_is_release(words[0]) || strlen(words[1]) != 64) {
 		g_set_error(error, BANGER_ERROR, BANGER_ERROR_FAILED,
 			    "the kernel importer's report is not understood: %s", done);
 		return NULL;
 	}
+	if (!make->request->name && !bn_names_make_object(words[0], name)) {
+		g_set_error(error, BANGER_ERROR, BANGER_ERROR_KERNEL_INVALID,
+			    "no name can be made of its release '%s': give it one", words[0]);
+		return NULL;
+	}
 	row->id = g_strdup(make->staging->id);
 	row->release = g_strdup(words[0]);
-	row->name = g_strdup(make->request->name ? make->request->name : row->release);
+	row->name = g_strdup(make->request->name ? make->request->name : name);
 	row->digest = g_strconcat("sha256:", words[1], NULL);
 	row->disk_usage = kernel_usage(make->staging->fd);
 	row->source = g_strdup(make->request->fetch ? "fetched from Debian" : "imported");

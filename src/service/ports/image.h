@@ -49,7 +49,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(BangerImageRequest, banger_image_request_free)
 
 /* What a kernel is made from: `package`, or `vmlinuz` with or without `modules`, or `fetch`. */
 typedef struct BangerKernelRequest {
-	char *name; /* NULL: its release */
+	char *name; /* NULL: made of its release */
 	int package;
 	int vmlinuz;
 	int modules;

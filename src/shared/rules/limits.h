@@ -15,6 +15,8 @@
 #define BN_VM_NAME_MAX 63
 /* Names of images and kernels: as VM names, and '.' '_' ':' inside. */
 #define BN_OBJECT_NAME_MAX 127
+/* The release of a kernel: struct new_utsname, without the NUL. */
+#define BN_RELEASE_MAX 64
 
 #define BN_VCPUS_MAX  64
 #define BN_MEMORY_MIN (64 * BN_MIB)

@@ -58,6 +58,41 @@ bn_names_is_object(const char *s)
 }
 
 bool
+bn_names_is_release(const char *s)
+{
+	size_t n =
+		span_all(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._+~");
+
+	return n >= 1 && n <= BN_RELEASE_MAX && s[0] != '.';
+}
+
+static char
+make_object_char(char c)
+{
+	if (c >= 'A' && c <= 'Z')
+		return (char)(c - 'A' + 'a');
+	return is_lower_alnum(c) || (c != '\0' && strchr("-._:", c)) ? c : '-';
+}
+
+bool
+bn_names_make_object(const char *s, char ret[static BN_OBJECT_NAME_MAX + 1])
+{
+	size_t n = 0;
+
+	for (; *s && n < BN_OBJECT_NAME_MAX; s++) {
+		char c = make_object_char(*s);
+
+		if ((n == 0 && !is_lower_alnum(c)) || (c == '.' && ret[n - 1] == '.'))
+			continue;
+		ret[n++] = c;
+	}
+	while (n > 0 && !is_lower_alnum(ret[n - 1]))
+		n--;
+	ret[n] = '\0';
+	return n > 0;
+}
+
+bool
 bn_names_is_user(const char *s)
 {
 	size_t n = span_all(s, "abcdefghijklmnopqrstuvwxyz0123456789_-.");

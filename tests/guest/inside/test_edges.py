@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What goes wrong around machines: clients that die, rules that say no, full disks, images with next to nothing."""
 
+import gzip
 import io
+import json
 import os
 import pathlib
 import signal
+import struct
 import subprocess
 import tarfile
 import time
@@ -183,6 +186,34 @@ def small_root():
         for real, name in paths.items():
             tar.add(real, name.lstrip('/'))
     return archive.getvalue()
+
+
+def small_kernel(release):
+    """What passes for a bzImage, with the least of an ELF file in it."""
+    elf = b'\x7fELF\x02\x01\x01' + bytes(9) + struct.pack('<HHIQQQIHHHHHH', 2, 62, 1, 0, 64, 0, 0, 64, 56, 1, 0, 0, 0)
+    elf += struct.pack('<IIQQQQQQ', 1, 5, 120, 0, 0, 8, 8, 4096) + bytes(8)
+    payload, setup = gzip.compress(elf), bytearray(1024)
+    setup[0x1f1], setup[0x202:0x208], setup[0x20e:0x210] = 1, b'HdrS\x0f\x02', b'\0\1'
+    setup[0x248:0x250] = struct.pack('<II', 0, len(payload))
+    setup[0x300:0x300 + len(release) + 1] = release.encode() + b' '
+    return bytes(setup) + payload
+
+
+class Kernels(unittest.TestCase):
+    def test_release_when_it_is_no_name_then_one_is_made_of_it(self):
+        path = f'{dev.home}/vmlinuz'
+        for release, name in ('6.9.0-RC1~x+', '6.9.0-rc1-x'), ('+', ''):
+            pathlib.Path(path).write_bytes(small_kernel(release))
+            done = dev.banger('kernel', 'import', '--vmlinuz', path)
+            if name:
+                self.assertEqual(done.returncode, 0, done.stderr)
+                shown = json.loads(dev.must('--json', 'kernel', 'show', name))
+                self.assertEqual((shown['name'], shown['release']), (name, release))
+                dev.must('kernel', 'delete', name)
+            else:
+                self.assertEqual(done.returncode, 1)
+                self.assertIn('give it one', done.stderr)
+        os.unlink(path)
 
 
 class Ends(Clean):
