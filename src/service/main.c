@@ -9,6 +9,7 @@
 #include "boot/tsc.h"
 #include "service/adapters/console-log.h"
 #include "service/adapters/guest-agent.h"
+#include "service/adapters/host.h"
 #include "service/adapters/image-store.h"
 #include "service/adapters/privileged-dbus.h"
 #include "service/adapters/storage-overlay.h"
@@ -78,6 +79,8 @@ fill_ports(Daemon *daemon, GDBusConnection *system, GError **error)
 	ports->vmm_new = banger_vmm_qemu_new;
 	ports->guest_new = banger_guest_agent_new;
 	ports->console_new = make_console;
+	ports->can_run = banger_host_can_run;
+	ports->get_space = banger_host_get_space;
 	ports->tsc_khz = boot_tsc_khz();
 	return true;
 }

@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "service/manager/diagnose.h"
 
-#include <sys/statvfs.h>
-#include <unistd.h>
-
 #include "service/base/error.h"
+#include "service/manager/manager-private.h"
 
 /* Below this a VM with the default disk is likely to be paused soon. */
 #define FREE_SPACE_LOW (2 * BN_GIB)
@@ -17,13 +15,13 @@ add(GVariantBuilder *rows, const char *result, const char *check, const char *fi
 }
 
 static void
-check_program(GVariantBuilder *rows, const char *check, const char *path, const char *result,
-	      const char *package)
+check_program(GVariantBuilder *rows, BangerManager *manager, const char *check, const char *path,
+	      const char *result, const char *package)
 {
 	g_autofree char *remedy = g_strdup_printf("install the package '%s'", package);
 	g_autofree char *finding = g_strdup_printf("%s is missing", path);
 
-	if (access(path, X_OK) == 0)
+	if (manager->ports->can_run(path))
 		add(rows, "pass", check, path, "");
 	else
 		add(rows, result, check, finding, remedy);
@@ -50,16 +48,14 @@ check_defaults(GVariantBuilder *rows, BangerManager *manager)
 }
 
 static void
-check_space(GVariantBuilder *rows)
+check_space(GVariantBuilder *rows, BangerManager *manager)
 {
-	const char *directory = g_get_user_data_dir();
-	struct statvfs fs;
+	const char *directory;
 	uint64_t free_bytes;
 	g_autofree char *finding = NULL;
 
-	if (statvfs(directory, &fs) < 0)
+	if (!manager->ports->get_space(&directory, &free_bytes))
 		return;
-	free_bytes = (uint64_t)fs.f_bavail * fs.f_frsize;
 	finding = g_strdup_printf("%s has %" G_GUINT64_FORMAT " MiB free", directory,
 				  free_bytes / BN_MIB);
 	if (free_bytes >= FREE_SPACE_LOW)
@@ -111,11 +107,13 @@ on_decided(GObject *source, GAsyncResult *result, gpointer data)
 		    *banger_kvm_verdict_get(kvm)
 			    ? "VMs run under emulation, about ten times slower"
 			    : "ask an administrator to add you to the group 'banger'");
-	check_program(&rows, "VMM", "/usr/bin/qemu-system-x86_64", "fail", "qemu-system-x86");
-	check_program(&rows, "image build", "/usr/bin/mmdebstrap", "warn", "mmdebstrap");
-	check_program(&rows, "image build as a user", "/usr/bin/newuidmap", "warn", "uidmap");
+	check_program(&rows, manager, "VMM", "/usr/bin/qemu-system-x86_64", "fail",
+		      "qemu-system-x86");
+	check_program(&rows, manager, "image build", "/usr/bin/mmdebstrap", "warn", "mmdebstrap");
+	check_program(&rows, manager, "image build as a user", "/usr/bin/newuidmap", "warn",
+		      "uidmap");
 	check_defaults(&rows, manager);
-	check_space(&rows);
+	check_space(&rows, manager);
 	check_vms(&rows, manager);
 	g_task_return_pointer(task, g_variant_builder_end(&rows), NULL);
 }

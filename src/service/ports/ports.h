@@ -18,6 +18,10 @@ typedef struct BangerPorts {
 	BangerGuest *(*guest_new)(int fd);
 	/* `fresh`: forget what an earlier run left in the log. `fd` may be -1: only the log. */
 	BangerConsole *(*console_new)(const char *vm, int fd, bool fresh);
+	/* For the doctor: whether a program can be run; the user's directory for data (borrowed) and how much is free
+	 * there, in bytes, or false. */
+	bool (*can_run)(const char *path);
+	bool (*get_space)(const char **ret_directory, uint64_t *ret_free);
 	/* The host's time stamp counter in kHz; 0 where it cannot be known. */
 	uint32_t tsc_khz;
 } BangerPorts;

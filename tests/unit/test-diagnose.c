@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What the doctor is told of a host that is all in order, and of one where nothing is. */
+#include "fakes/fake-ports.h"
+#include "service/base/remove-tree.h"
+#include "service/manager/diagnose.h"
+#include "test.h"
+
+#define ID "11111111111111111111111111111111"
+
+static bool host_is_good;
+
+static bool
+can_run(const char *path)
+{
+	return host_is_good;
+}
+
+static bool
+get_space(const char **ret_directory, uint64_t *ret_free)
+{
+	*ret_directory = "/data";
+	*ret_free = host_is_good ? 2 * BN_GIB : 2 * BN_GIB - 1;
+	return true;
+}
+
+static bool
+get_no_space(const char **ret_directory, uint64_t *ret_free)
+{
+	return false;
+}
+
+static void
+on_diagnosed(GObject *source, GAsyncResult *result, gpointer data)
+{
+	g_autoptr(GVariant) rows = g_variant_ref_sink(banger_diagnose_finish(result));
+	GString *text = data;
+	const char *verdict, *check, *finding, *remedy;
+	GVariantIter iter;
+
+	g_variant_iter_init(&iter, rows);
+	while (g_variant_iter_next(&iter, "(&s&s&s&s)", &verdict, &check, &finding, &remedy))
+		g_string_append_printf(text, "%s %s: %s%s%s\n", verdict, check,
+				       g_str_equal(finding, BANGER_VERSION) ? "it" : finding,
+				       *remedy ? " -> " : "", remedy);
+}
+
+static void
+add_defaults(BangerStore *store)
+{
+	const BangerImageRow image = { .id = (char *)ID,
+				       .name = (char *)"base",
+				       .digest = (char *)"sha256:0",
+				       .init = (char *)"",
+				       .source = (char *)"test" };
+	const BangerKernelRow kernel = { .id = (char *)ID,
+					 .name = (char *)"linux",
+					 .release = (char *)"6.1",
+					 .digest = (char *)"sha256:0",
+					 .source = (char *)"test" };
+
+	check(banger_store_add_image(store, &image, NULL));
+	check(banger_store_add_kernel(store, &kernel, NULL));
+	check(banger_store_set_setting(store, "default-image", ID, NULL));
+	check(banger_store_set_setting(store, "default-kernel", ID, NULL));
+}
+
+static char *
+diagnose(BangerError probe, bool (*space)(const char **, uint64_t *))
+{
+	g_autofree char *directory = g_dir_make_tmp("banger-diagnose-XXXXXX", NULL);
+	g_autoptr(BangerStore) store = banger_store_open(directory, NULL);
+	FakePorts *fakes = fake_ports_new();
+	g_autoptr(GString) text = g_string_new(NULL);
+	BangerKvmVerdict *kvm = banger_kvm_verdict_new(fakes->ports.privileged);
+	BangerManager *manager;
+
+	fakes->ports.can_run = can_run;
+	fakes->ports.get_space = space;
+	fakes->kvm_usable = host_is_good;
+	if (host_is_good)
+		add_defaults(store);
+	manager = banger_manager_new(store, &fakes->ports, kvm, NULL);
+	check(manager);
+	banger_diagnose_async(manager, kvm, on_diagnosed, text);
+	if (host_is_good)
+		fake_ports_succeed(fakes, "probe");
+	else
+		fake_ports_fail(fakes, "probe", probe);
+	fake_ports_settle(fakes);
+	g_object_unref(manager);
+	g_object_unref(kvm);
+	fake_ports_free(fakes);
+	check(banger_remove_tree(directory, NULL));
+	return g_string_free(g_steal_pointer(&text), FALSE);
+}
+
+static void
+test_diagnose_when_all_is_there_then_all_passes(void)
+{
+	g_autofree char *text = NULL;
+
+	host_is_good = true;
+	text = diagnose(/* probe= */ 0, get_space);
+	check_str(text, "pass bangerd: it\n"
+			"pass helper: org.banger.Helper answers\n"
+			"pass acceleration: the fake says so\n"
+			"pass VMM: /usr/bin/qemu-system-x86_64\n"
+			"pass image build: /usr/bin/mmdebstrap\n"
+			"pass image build as a user: /usr/bin/newuidmap\n"
+			"pass default image: base\n"
+			"pass default kernel: 6.1\n"
+			"pass disk space: /data has 2048 MiB free\n");
+}
+
+static void
+test_diagnose_when_nothing_is_there_then_each_with_its_remedy(void)
+{
+	g_autofree char *text = NULL, *without_space = NULL, *denied = NULL;
+
+	host_is_good = false;
+	text = diagnose(BANGER_ERROR_HELPER_UNAVAILABLE, get_space);
+	without_space = diagnose(BANGER_ERROR_HELPER_UNAVAILABLE, get_no_space);
+	denied = diagnose(BANGER_ERROR_NOT_AUTHORIZED, get_space);
+	check(strstr(denied, "warn acceleration: probe failed -> ask an administrator"));
+	check(g_str_has_prefix(text, without_space));
+	check(strstr(text, "\nwarn disk space: /data has 2047 MiB free -> delete images"));
+	check_str(
+		without_space,
+		"pass bangerd: it\n"
+		"fail helper: probe failed -> see 'journalctl -u banger-helper'\n"
+		"fail VMM: /usr/bin/qemu-system-x86_64 is missing -> install the package "
+		"'qemu-system-x86'\n"
+		"warn image build: /usr/bin/mmdebstrap is missing -> install the package 'mmdebstrap'\n"
+		"warn image build as a user: /usr/bin/newuidmap is missing -> install the package "
+		"'uidmap'\n"
+		"warn default image: there is none -> banger image build --default\n"
+		"warn default kernel: there is none -> banger kernel import --fetch --default\n");
+}
+
+TEST_MAIN(TEST(test_diagnose_when_all_is_there_then_all_passes),
+	  TEST(test_diagnose_when_nothing_is_there_then_each_with_its_remedy))
