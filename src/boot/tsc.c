@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "boot/tsc.h"
 
-#ifdef __x86_64__
-
 #include <time.h>
 #include <x86intrin.h>
 
@@ -51,13 +49,3 @@ boot_tsc_khz(void)
 		return 0;
 	return (uint32_t)((__uint128_t)(tsc1 - tsc0) * 1000000 / (uint64_t)(ns1 - ns0));
 }
-
-#else
-
-uint32_t
-boot_tsc_khz(void)
-{
-	return 0;
-}
-
-#endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* BangerImageStore in a directory: image/<id>/root.ext4, kernel/<id>/{vmlinux,initramfs,…}. What is being made is in a
+/* BangerImageStore in a directory: image/<id>/root.ext4, kernel/<id>/{vmlinux,initramfs}. What is being made is in a
  * directory ".new-<id>" beside them and appears by a rename. */
 #pragma once
 

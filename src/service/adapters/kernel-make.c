@@ -57,8 +57,7 @@ banger_kernel_check(BangerImageStore *store, const BangerKernelRequest *request,
 static uint64_t
 kernel_usage(int dirfd)
 {
-	return banger_disk_usage(dirfd, "vmlinux") + banger_disk_usage(dirfd, "initramfs") +
-	       banger_disk_usage(dirfd, "modules.tar");
+	return banger_disk_usage(dirfd, "vmlinux") + banger_disk_usage(dirfd, "initramfs");
 }
 
 /* "<release> <digest>" */
