@@ -27,7 +27,7 @@ OWNER = 41001
 PROGRAMS = ('banger-stack', 'bench-init')
 # What each is made by: a change there makes it anew.
 IMAGE_SOURCES = ('src/image',)
-KERNEL_SOURCES = ('src/agent', 'src/boot', 'src/shared')
+KERNEL_SOURCES = ('src/boot', 'src/shared')
 BUILD_IMAGE = ['banger', 'image', 'build', '--default']
 # The default image's packages and some more: over 300 MB.
 BUILD_ARCHIVE = ['/usr/bin/env', 'TMPDIR=/var/tmp', 'mmdebstrap', '--mode=unshare', '--variant=minbase', '--format=tar',

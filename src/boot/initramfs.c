@@ -91,8 +91,7 @@ make_plans(const BootKernel *kernel, GHashTable *depends, GPtrArray *used, char 
 }
 
 static void
-write_entries(struct archive *a, const BootKernel *kernel, GBytes *agent, GPtrArray *plans,
-	      GPtrArray *used)
+write_entries(struct archive *a, const BootKernel *kernel, GPtrArray *plans, GPtrArray *used)
 {
 	static const char *const directories[] = { "banger", "banger/mod", "banger/plan", "base",
 						   "data",   "dev",        "newroot",     "proc",
@@ -102,7 +101,6 @@ write_entries(struct archive *a, const BootKernel *kernel, GBytes *agent, GPtrAr
 		add(a, directories[i], AE_IFDIR, 0755, 0, NULL);
 	/* The kernel opens it for its first process before anything is mounted. */
 	add(a, "dev/console", AE_IFCHR, 0600, 5 << 8 | 1, NULL);
-	add(a, "init", AE_IFREG, 0755, 0, agent);
 	for (guint i = 0; i < plans->len; i++) {
 		g_autofree char *path =
 			g_strdup_printf("banger/plan/%s", boot_module_lists[i].name);
@@ -124,7 +122,7 @@ compare_names(gconstpointer a, gconstpointer b)
 }
 
 GBytes *
-boot_initramfs_make(const BootKernel *kernel, GBytes *agent, char **reterr)
+boot_initramfs_make(const BootKernel *kernel, char **reterr)
 {
 	g_autoptr(GHashTable) depends = read_depends(kernel, reterr);
 	g_autoptr(GPtrArray) used = g_ptr_array_new(), plans = NULL;
@@ -139,7 +137,7 @@ boot_initramfs_make(const BootKernel *kernel, GBytes *agent, char **reterr)
 	archive_write_set_format_cpio_newc(a);
 	archive_write_set_bytes_in_last_block(a, 1);
 	(void)archive_write_open(a, out, NULL, append, NULL);
-	write_entries(a, kernel, agent, plans, used);
+	write_entries(a, kernel, plans, used);
 	if (archive_write_close(a) != ARCHIVE_OK) {
 		*reterr = g_strdup_printf("the initramfs: %s", archive_error_string(a));
 		archive_write_free(a);

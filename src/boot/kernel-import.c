@@ -16,7 +16,7 @@
 #include "shared/rules/limits.h"
 
 typedef struct Options {
-	int package, vmlinuz, modules, agent, kernel, initramfs, status;
+	int package, vmlinuz, modules, kernel, initramfs, status;
 } Options;
 
 static bool
@@ -26,20 +26,6 @@ write_file(int fd, GBytes *content)
 	const void *data = g_bytes_get_data(content, &size);
 
 	return bn_io_write_all(fd, data, size) >= 0 && fsync(fd) == 0;
-}
-
-static GBytes *
-read_agent(int fd)
-{
-	off_t size = lseek(fd, 0, SEEK_END);
-	g_autofree char *data = NULL;
-
-	if (size <= 0 || size > (off_t)BN_INITRAMFS_MAX || lseek(fd, 0, SEEK_SET) < 0)
-		return NULL;
-	data = g_malloc((gsize)size);
-	if (bn_io_read_all(fd, data, (size_t)size) != size)
-		return NULL;
-	return g_bytes_new_take(g_steal_pointer(&data), (gsize)size);
 }
 
 /* Of the kernel and of the modules kept, in the order of their names. */
@@ -76,15 +62,12 @@ static int
 import(const Options *options, BootKernel *kernel)
 {
 	g_autofree char *error = NULL;
-	g_autoptr(GBytes) agent = read_agent(options->agent);
 	g_autoptr(GBytes) elf = NULL, initramfs = NULL;
 	const char *why = NULL;
 	const void *data;
 	gsize size;
 	bool ok;
 
-	if (!agent)
-		return boot_report_error("FAILED", "the agent cannot be read");
 	if (options->package >= 0)
 		ok = boot_kernel_read_package(kernel, options->package, &error);
 	else
@@ -99,7 +82,7 @@ import(const Options *options, BootKernel *kernel)
 	elf = boot_bzimage_extract(data, size, &why);
 	if (!elf)
 		return boot_report_error("INVALID", "%s", why);
-	initramfs = boot_initramfs_make(kernel, agent, &error);
+	initramfs = boot_initramfs_make(kernel, &error);
 	if (!initramfs)
 		return boot_report_error("INVALID", "%s", error);
 	return write_all(options, kernel, elf, initramfs);
@@ -109,8 +92,8 @@ import(const Options *options, BootKernel *kernel)
 static int
 enter_sandbox(const Options *options)
 {
-	const int all[] = { options->package,   options->vmlinuz, options->modules, options->agent,
-			    options->initramfs, options->kernel,  options->status };
+	const int all[] = { options->package, options->vmlinuz,   options->modules,
+			    options->kernel,  options->initramfs, options->status };
 	int fds[G_N_ELEMENTS(all)];
 	size_t n = 0;
 
@@ -127,7 +110,7 @@ enter_sandbox(const Options *options)
 int
 main(int argc, char **argv)
 {
-	Options options = { -1, -1, -1, -1, -1, -1, -1 };
+	Options options = { -1, -1, -1, -1, -1, -1 };
 	const GOptionEntry entries[] = {
 		{ "package", 0, 0, G_OPTION_ARG_INT, &options.package, "A Debian kernel package",
 		  "FD" },
@@ -135,11 +118,10 @@ main(int argc, char **argv)
 		  "FD" },
 		{ "modules", 0, 0, G_OPTION_ARG_INT, &options.modules,
 		  "A tar with lib/modules/RELEASE", "FD" },
-		{ "agent", 0, 0, G_OPTION_ARG_INT, &options.agent, "The agent's program", "FD" },
 		{ "kernel", 0, 0, G_OPTION_ARG_INT, &options.kernel, "Where the ELF kernel goes",
 		  "FD" },
 		{ "initramfs", 0, 0, G_OPTION_ARG_INT, &options.initramfs,
-		  "Where the initramfs goes", "FD" },
+		  "Where its part of the initramfs goes", "FD" },
 		{ "status", 0, 0, G_OPTION_ARG_INT, &options.status, "Where to report", "FD" },
 		{ NULL },
 	};
@@ -149,14 +131,12 @@ main(int argc, char **argv)
 	int status, r;
 
 	g_option_context_add_main_entries(context, entries, /* domain= */ NULL);
-	if (!g_option_context_parse(context, &argc, &argv, &error) || options.agent < 0 ||
-	    options.kernel < 0 || options.initramfs < 0 ||
-	    (options.package < 0) == (options.vmlinuz < 0)) {
+	if (!g_option_context_parse(context, &argc, &argv, &error) || options.kernel < 0 ||
+	    options.initramfs < 0 || (options.package < 0) == (options.vmlinuz < 0)) {
 		(void)fprintf(
 			stderr, "banger-kernel-import: %s\n",
 			error ? error->message
-			      : "one of --package and --vmlinuz, and --agent, --kernel and --initramfs are "
-				"needed");
+			      : "one of --package and --vmlinuz, and --kernel and --initramfs are needed");
 		return 2;
 	}
 	if (options.status >= 0)

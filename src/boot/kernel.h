@@ -35,6 +35,6 @@ typedef struct BootModuleList {
 /* Ends with a NULL name. */
 extern const BootModuleList boot_module_lists[];
 
-/* The initramfs: `agent` as /init, and the modules with their plan. A cpio archive, the same bytes for the same
- * input. */
-GBytes *boot_initramfs_make(const BootKernel *kernel, GBytes *agent, char **reterr);
+/* The kernel's part of its initramfs: the modules with their plan, and no /init, which comes behind it
+ * (boot/init-archive.h). A cpio archive, the same bytes for the same input. */
+GBytes *boot_initramfs_make(const BootKernel *kernel, char **reterr);

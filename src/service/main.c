@@ -70,7 +70,8 @@ fill_ports(Daemon *daemon, GDBusConnection *system, GError **error)
 	    g_mkdir_with_parents(vm_directory, 0700) < 0)
 		return banger_error_set_errno(error, "cannot make %s or %s", temporary,
 					      vm_directory);
-	ports->images = banger_image_directory_new(images, error);
+	ports->images =
+		banger_image_directory_new(images, BANGER_LIBEXECDIR "/banger-vsock-agent", error);
 	if (!ports->images)
 		return false;
 	banger_image_directory_clean(BANGER_IMAGE_DIRECTORY(ports->images));

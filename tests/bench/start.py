@@ -26,7 +26,7 @@ import sys
 import time
 
 LOG = '/run/banger-stack/dev.log'
-INIT = '/usr/src/banger-trial/bench-init'
+AGENT, INIT = '/usr/libexec/banger-vsock-agent', '/usr/src/banger-trial/bench-init'
 MARK = b'bench-init: here'
 TARGETS = {'share': 0.25, 'share_road': 0.12}
 Q35_EVERY = 4
@@ -65,11 +65,16 @@ def cpio_entry(name, mode, data):
     return padded(header + name + b'\0') + padded(data)
 
 
-def bare_initramfs(original):
-    """The kernel unpacks archives one behind the other, and the last /init wins: all the rest costs the same."""
-    with open(INIT, 'rb') as file:
+def with_init(archive, path):
+    """The kernel unpacks archives one behind the other, and the last /init wins."""
+    with open(path, 'rb') as file:
         init = file.read()
-    return padded(original) + cpio_entry(b'init', 0o100755, init) + cpio_entry(b'TRAILER!!!', 0, b'')
+    return padded(archive) + cpio_entry(b'init', 0o100755, init) + cpio_entry(b'TRAILER!!!', 0, b'')
+
+
+def bare_initramfs(kernels):
+    """What the product boots, its agent included, and then ours in the agent's place: all the rest costs the same."""
+    return with_init(with_init(kernels, AGENT), INIT)
 
 
 def memory_file(name, data):

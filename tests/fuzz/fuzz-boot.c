@@ -43,7 +43,7 @@ read_kernel(Reader reader, const uint8_t *data, size_t size)
 {
 	_cleanup_close_ int fd = memory_file(data, size);
 	g_autofree char *error = NULL, *why = NULL;
-	g_autoptr(GBytes) agent = g_bytes_new_static("agent", 5), initramfs = NULL;
+	g_autoptr(GBytes) initramfs = NULL;
 	BootKernel kernel;
 
 	boot_kernel_init(&kernel);
@@ -51,7 +51,7 @@ read_kernel(Reader reader, const uint8_t *data, size_t size)
 		assert(!kernel.release || strlen(kernel.release) <= 64);
 		if (kernel.image)
 			extract(kernel.image);
-		initramfs = boot_initramfs_make(&kernel, agent, &why);
+		initramfs = boot_initramfs_make(&kernel, &why);
 		assert(initramfs ? g_bytes_get_size(initramfs) > 0 : why != NULL);
 	} else {
 		assert(error && *error && !strchr(error, '\n') && !strchr(error, '\033'));

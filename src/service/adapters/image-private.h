@@ -2,15 +2,19 @@
 /* What image-store.c, image-make.c and kernel-make.c share: nobody else includes it. */
 #pragma once
 
+#include <sys/stat.h>
+
 #include "service/adapters/image-store.h"
 
 struct _BangerImageDirectory {
 	GObject parent;
 
 	char *directory;
+	char *agent; /* path of the program that guests get as their /init */
 
-	/* The kernel that was asked for last, in sealed memory. */
+	/* The kernel that was asked for last, in sealed memory, with the agent that was there then. */
 	char *kernel;
+	struct stat agent_stat;
 	int kernel_fd;
 	int initramfs_fd;
 };

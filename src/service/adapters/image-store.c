@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "boot/init-archive.h"
 #include "service/adapters/image-private.h"
 #include "service/base/error.h"
 #include "service/base/random-id.h"
@@ -35,6 +36,7 @@ banger_image_directory_finalize(GObject *object)
 
 	forget_kernel(self);
 	g_free(self->directory);
+	g_free(self->agent);
 	G_OBJECT_CLASS(banger_image_directory_parent_class)->finalize(object);
 }
 
@@ -52,12 +54,13 @@ banger_image_directory_init(BangerImageDirectory *self)
 }
 
 BangerImageStore *
-banger_image_directory_new(const char *directory, GError **error)
+banger_image_directory_new(const char *directory, const char *agent, GError **error)
 {
 	g_autoptr(BangerImageDirectory) self = g_object_new(BANGER_TYPE_IMAGE_DIRECTORY, NULL);
 	static const char *const kinds[] = { "image", "kernel" };
 
 	self->directory = g_strdup(directory);
+	self->agent = g_strdup(agent);
 	for (size_t i = 0; i < G_N_ELEMENTS(kinds); i++) {
 		g_autofree char *path = g_build_filename(directory, kinds[i], NULL);
 
@@ -198,22 +201,75 @@ open_image(BangerImageStore *store, const char *id, GError **error)
 	return open_file(BANGER_IMAGE_DIRECTORY(store), "image", id, "root.ext4", error);
 }
 
+/* Opens it and says which it is. */
+static int
+open_agent(BangerImageDirectory *self, struct stat *ret, GError **error)
+{
+	_cleanup_close_ int fd = open(self->agent, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0 || fstat(fd, ret) < 0) {
+		(void)banger_error_set_errno(error, "%s", self->agent);
+		return -1;
+	}
+	return BN_TAKE_FD(fd);
+}
+
+/* An upgrade puts another file in its place, or at least another time on it. */
+static bool
+is_unchanged(const struct stat *a, const struct stat *b)
+{
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
+	       a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec &&
+	       a->st_ctim.tv_sec == b->st_ctim.tv_sec && a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
+}
+
+static int
+check_copy(int copy, const char *name, GError **error)
+{
+	if (copy >= 0)
+		return copy;
+	errno = -copy;
+	(void)banger_error_set_errno(error, "%s", name);
+	return -1;
+}
+
 /* A sealed copy in memory: what the VMM reads is what was there when the VM was started. */
 static int
-load_file(BangerImageDirectory *self, const char *id, const char *name, GError **error)
+load_vmlinux(BangerImageDirectory *self, const char *id, GError **error)
 {
-	_cleanup_close_ int fd = open_file(self, "kernel", id, name, error);
+	_cleanup_close_ int fd = open_file(self, "kernel", id, "vmlinux", error);
+
+	return fd < 0 ? -1 : check_copy(bn_fd_memfd_copy("vmlinux", fd), "vmlinux", error);
+}
+
+static int
+join_initramfs(int part, size_t part_size, int agent, size_t agent_size)
+{
+	BootInitArchive archive = boot_init_archive_make(part_size, agent_size);
+	const BnFdPart parts[] = {
+		{ .source = part, .size = part_size },
+		{ .data = archive.before, .size = archive.before_size },
+		{ .source = agent, .size = agent_size },
+		{ .data = archive.behind, .size = archive.behind_size },
+	};
+
+	return bn_fd_memfd_join("initramfs", parts, G_N_ELEMENTS(parts));
+}
+
+/* The kernel's part, with the agent behind it. */
+static int
+load_initramfs(BangerImageDirectory *self, const char *id, int agent, size_t agent_size,
+	       GError **error)
+{
+	_cleanup_close_ int fd = open_file(self, "kernel", id, "initramfs", error);
+	struct stat st;
 	int copy;
 
 	if (fd < 0)
 		return -1;
-	copy = bn_fd_memfd_copy(name, fd);
-	if (copy < 0) {
-		errno = -copy;
-		(void)banger_error_set_errno(error, "%s", name);
-		return -1;
-	}
-	return copy;
+	copy = fstat(fd, &st) < 0 ? -errno
+				  : join_initramfs(fd, (size_t)st.st_size, agent, agent_size);
+	return check_copy(copy, "initramfs", error);
 }
 
 static bool
@@ -221,18 +277,23 @@ get_kernel(BangerImageStore *store, const char *id, int *ret_kernel, int *ret_in
 	   GError **error)
 {
 	BangerImageDirectory *self = BANGER_IMAGE_DIRECTORY(store);
+	struct stat st;
+	_cleanup_close_ int agent = open_agent(self, &st, error);
 
-	if (g_strcmp0(self->kernel, id) != 0) {
+	if (agent < 0)
+		return false;
+	if (g_strcmp0(self->kernel, id) != 0 || !is_unchanged(&self->agent_stat, &st)) {
 		forget_kernel(self);
-		self->kernel_fd = load_file(self, id, "vmlinux", error);
-		if (self->kernel_fd < 0)
-			return false;
-		self->initramfs_fd = load_file(self, id, "initramfs", error);
+		self->kernel_fd = load_vmlinux(self, id, error);
+		if (self->kernel_fd >= 0)
+			self->initramfs_fd =
+				load_initramfs(self, id, agent, (size_t)st.st_size, error);
 		if (self->initramfs_fd < 0) {
 			forget_kernel(self);
 			return false;
 		}
 		self->kernel = g_strdup(id);
+		self->agent_stat = st;
 	}
 	*ret_kernel = self->kernel_fd;
 	*ret_initramfs = self->initramfs_fd;

@@ -11,7 +11,6 @@
 #include "shared/base/str-util.h"
 #include "shared/rules/names.h"
 
-#define AGENT_PATH BANGER_LIBEXECDIR "/banger-vsock-agent"
 /* What banger-apt-fetch calls what it fetched. */
 #define PACKAGE_FILE "package.deb"
 #define NEW_FILE     (O_WRONLY | O_CREAT | O_EXCL)
@@ -128,12 +127,11 @@ import(GTask *task, Make *make)
 {
 	const BangerKernelRequest *request = make->request;
 	GError *error = NULL;
-	_cleanup_close_ int agent = open_file(AT_FDCWD, AGENT_PATH, O_RDONLY, &error);
 	_cleanup_close_ int kernel = open_file(make->staging->fd, "vmlinux", NEW_FILE, &error);
 	_cleanup_close_ int initramfs = open_file(make->staging->fd, "initramfs", NEW_FILE, &error);
 	g_autoptr(BangerChild) child = NULL;
 
-	if (agent < 0 || kernel < 0 || initramfs < 0) {
+	if (kernel < 0 || initramfs < 0) {
 		g_task_return_error(task, error);
 		return;
 	}
@@ -144,7 +142,6 @@ import(GTask *task, Make *make)
 		banger_child_add_fd(child, "--vmlinuz", request->vmlinuz);
 	if (request->modules >= 0)
 		banger_child_add_fd(child, "--modules", request->modules);
-	banger_child_add_fd(child, "--agent", agent);
 	banger_child_add_fd(child, "--kernel", kernel);
 	banger_child_add_fd(child, "--initramfs", initramfs);
 	make->progress("importing the kernel", -1, make->progress_data);

@@ -97,42 +97,51 @@ memfd_seal(int fd)
 	return 0;
 }
 
-int
-bn_fd_memfd_copy(const char *name, int source)
+static int
+append_part(int fd, const BnFdPart *part)
 {
-	_cleanup_close_ int fd = -1;
-	struct stat st;
 	off_t offset = 0;
-	int r;
 
-	if (fstat(source, &st) < 0)
-		return bn_errno();
-	fd = memfd_open(name);
-	if (fd < 0)
-		return fd;
-	while (offset < st.st_size) {
-		ssize_t n = sendfile(fd, source, &offset, (size_t)(st.st_size - offset));
+	if (part->data)
+		return bn_io_write_all(fd, part->data, part->size);
+	while ((size_t)offset < part->size) {
+		ssize_t n = sendfile(fd, part->source, &offset, part->size - (size_t)offset);
 		if (n < 0)
 			return bn_errno();
 		if (n == 0) /* it shrank under us */
 			return -EIO;
 	}
-	r = memfd_seal(fd);
+	return 0;
+}
+
+int
+bn_fd_memfd_join(const char *name, const BnFdPart *parts, size_t n)
+{
+	_cleanup_close_ int fd = memfd_open(name);
+	int r = fd < 0 ? fd : 0;
+
+	for (size_t i = 0; r >= 0 && i < n; i++)
+		r = append_part(fd, &parts[i]);
+	if (r >= 0)
+		r = memfd_seal(fd);
 	return r < 0 ? r : BN_TAKE_FD(fd);
+}
+
+int
+bn_fd_memfd_copy(const char *name, int source)
+{
+	struct stat st;
+
+	if (fstat(source, &st) < 0)
+		return bn_errno();
+	return bn_fd_memfd_join(name, &(BnFdPart){ .source = source, .size = (size_t)st.st_size },
+				1);
 }
 
 int
 bn_fd_memfd_new(const char *name, const void *data, size_t size)
 {
-	_cleanup_close_ int fd = memfd_open(name);
-	int r;
-
-	if (fd < 0)
-		return fd;
-	r = bn_io_write_all(fd, data, size);
-	if (r >= 0)
-		r = memfd_seal(fd);
-	return r < 0 ? r : BN_TAKE_FD(fd);
+	return bn_fd_memfd_join(name, &(BnFdPart){ .data = data, .size = size }, 1);
 }
 
 int

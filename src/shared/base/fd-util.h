@@ -22,10 +22,17 @@ void bn_fd_close_many(int *fds, size_t n);
  * which may hold -1 and stand in any order. */
 int bn_fd_close_except(const int *keep, size_t n);
 
-/* A sealed memfd (mode 0444, no writes, no resizing) holding what `source` holds from its start.
- * `name` is for /proc only. Returns a descriptor or negative errno. */
+/* A sealed memfd (mode 0444, no writes, no resizing) holding what `source` holds from its start, or `data`, or parts of
+ * either kind one behind the other. `name` is for /proc only. Returns a descriptor or negative errno. */
+typedef struct BnFdPart {
+	const void *data; /* NULL: the first `size` bytes of `source` */
+	int source;
+	size_t size;
+} BnFdPart;
+
 int bn_fd_memfd_copy(const char *name, int source);
 int bn_fd_memfd_new(const char *name, const void *data, size_t size);
+int bn_fd_memfd_join(const char *name, const BnFdPart *parts, size_t n);
 
 /* Sends one message with up to BN_FD_MESSAGE_MAX descriptors; they stay the caller's.
  * Never raises SIGPIPE. Returns 0, -EAGAIN on a full non-blocking socket, or negative errno. */

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What goes wrong around machines: clients that die, rules that say no, full disks, images with next to nothing."""
 
+import glob
 import gzip
+import hashlib
 import io
 import json
 import os
@@ -17,6 +19,7 @@ import world
 
 RULE = pathlib.Path('/etc/polkit-1/rules.d/10-test.rules')
 DENY = 'polkit.addRule(function(a, s) { if (a.id == "org.banger.helper.launch-vmm") return polkit.Result.NO; });\n'
+AGENT = '/usr/libexec/banger-vsock-agent'
 PROGRAMS = ('/bin/sh', '/usr/bin/cat', '/usr/bin/sleep')
 
 dev, dev2, outsider = world.User('dev'), world.User('dev2'), world.User('outsider')
@@ -199,7 +202,43 @@ def small_kernel(release):
     return bytes(setup) + payload
 
 
+def replace_file(path, data):
+    """As an upgrade does, with owner and mode as they were."""
+    old = os.stat(path)
+    pathlib.Path(f'{path}.new').write_bytes(data)
+    os.chown(f'{path}.new', old.st_uid, old.st_gid)
+    os.chmod(f'{path}.new', old.st_mode)
+    os.replace(f'{path}.new', path)
+
+
+def old_initramfs(part):
+    """As older stores have it: with an agent of its own, which here is none."""
+    out = b''
+    for name, mode, data in (b'init', 0o100755, b'no program'), (b'TRAILER!!!', 0, b''):
+        fields = (0, mode, 0, 0, 1, 0, len(data), 0, 0, 0, 0, len(name) + 1, 0)
+        for piece in b'070701' + b''.join(b'%08X' % field for field in fields) + name + b'\0', data:
+            out += piece + bytes(-len(piece) % 4)
+    return out + part
+
+
 class Kernels(unittest.TestCase):
+    def test_agent_when_upgraded_then_the_next_start_has_it_without_an_import(self):
+        old = pathlib.Path(AGENT).read_bytes()
+        self.addCleanup(replace_file, AGENT, old)
+        for agent in old, old + b'upgraded':
+            replace_file(AGENT, agent)
+            shown = dev.must('vm', 'run', '--rm', '--', 'sh', '-c', 'sha256sum < /proc/$PPID/exe')
+            self.assertEqual(shown.split()[0], hashlib.sha256(agent).hexdigest())
+
+    def test_kernel_when_of_an_older_store_then_boots_with_the_installed_agent(self):
+        path, = glob.glob(f'{dev.home}/.local/share/banger/kernel/*/initramfs')
+        part = pathlib.Path(path).read_bytes()
+        self.addCleanup(replace_file, path, part)
+        replace_file(path, old_initramfs(part))
+        # What it has in memory is of before.
+        world.kill(dev.pid_of('bangerd'))
+        dev.must('vm', 'run', '--rm', '--', 'true')
+
     def test_release_when_it_is_no_name_then_one_is_made_of_it(self):
         path = f'{dev.home}/vmlinuz'
         for release, name in ('6.9.0-RC1~x+', '6.9.0-rc1-x'), ('+', ''):
