@@ -3,7 +3,7 @@
  * ordinary user. A child of bangerd.
  *
  * apt gets a root of its own in the output directory: its lists, its cache, its empty status. The host's apt is
- * neither read nor changed, but for the keys Debian signs with. */
+ * neither read nor changed, but for the keys Debian signs with and the way to the network (boot/apt-conf.h). */
 #include <errno.h>
 #include <fcntl.h>
 #include <glib.h>
@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "boot/apt-conf.h"
 #include "boot/mmdebstrap.h"
 #include "boot/report.h"
 #include "shared/base/cleanup.h"
@@ -28,7 +29,8 @@ typedef struct Fetch {
 	char *suite;
 	char *package;
 	char *mirror;
-	GPtrArray *options; /* of every apt command */
+	GPtrArray *options;  /* of every apt command */
+	char *configuration; /* likewise: "APT_CONFIG=…", NULL as long as it is the host's */
 } Fetch;
 
 static void
@@ -42,8 +44,7 @@ static bool
 make_root(Fetch *fetch)
 {
 	static const char *const directories[] = { "state/lists/partial", "cache/archives/partial",
-						   "etc/apt.conf.d", "etc/preferences.d",
-						   "etc/trusted.gpg.d" };
+						   "etc/preferences.d", "etc/trusted.gpg.d" };
 	g_autofree char *sources = g_build_filename(fetch->directory, "apt/etc/sources.list", NULL);
 	g_autofree char *status = g_build_filename(fetch->directory, "apt/state/status", NULL);
 	g_autofree char *text = g_strdup_printf("deb [signed-by=%s] %s %s main\n", KEYRING,
@@ -79,8 +80,11 @@ make_options(Fetch *fetch)
 	}
 	add_option(fetch, "APT::Architecture", "amd64");
 	add_option(fetch, "Acquire::Languages", "none");
-	add_option(fetch, "APT::Get::AllowUnauthenticated", "false");
 	add_option(fetch, "APT::Sandbox::User", "");
+	for (const char *const *pin = boot_apt_pins; *pin; pin++) {
+		g_ptr_array_add(fetch->options, g_strdup("-o"));
+		g_ptr_array_add(fetch->options, g_strdup(*pin));
+	}
 }
 
 /* Runs one command of apt. Its output, or NULL after the failure has been reported. */
@@ -91,7 +95,7 @@ run(Fetch *fetch, const char *program, const char *const *words)
 	g_autofree char *out = NULL, *err = NULL;
 	g_autoptr(GError) error = NULL;
 	const char *environment[] = { "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8",
-				      NULL };
+				      fetch->configuration, NULL };
 	int status = 0;
 
 	g_ptr_array_add(args, (gpointer)program);
@@ -115,6 +119,28 @@ run(Fetch *fetch, const char *program, const char *const *words)
 		return NULL;
 	}
 	return g_steal_pointer(&out);
+}
+
+/* With what the host says of the network; from here on nothing of its configuration is read. */
+static bool
+configure(Fetch *fetch)
+{
+	const char *const words[] = { "dump", NULL };
+	g_autofree char *dump = run(fetch, "/usr/bin/apt-config", words);
+	g_autofree char *path = NULL, *text = NULL;
+	g_autoptr(GError) error = NULL;
+
+	if (!dump)
+		return false;
+	path = g_build_filename(fetch->directory, "apt/apt.conf", NULL);
+	text = boot_apt_conf_make(dump);
+	if (!g_file_set_contents(path, text, -1, &error)) {
+		(void)boot_report_error("FAILED", "%s", error->message);
+		return false;
+	}
+	fetch->configuration = g_strconcat("APT_CONFIG=", path, NULL);
+	make_options(fetch);
+	return true;
 }
 
 /* A meta-package depends on the real one: "Depends: linux-image-6.1.0-31-cloud-amd64 (= …)". */
@@ -155,13 +181,15 @@ take_result(Fetch *fetch)
 static int
 fetch_package(Fetch *fetch)
 {
-	const char *const update[] = { "-q", "update", NULL };
+	/* A list that could not be fetched is only warned of else, and then some package is not found. */
+	const char *const update[] = { "-q", "-o", "APT::Update::Error-Mode=any", "update", NULL };
 	g_autofree char *updated = NULL, *real = NULL, *downloaded = NULL;
 
 	if (!make_root(fetch))
 		return boot_report_error(errno == ENOSPC ? "NO_SPACE" : "FAILED", "%s",
 					 g_strerror(errno));
-	make_options(fetch);
+	if (!configure(fetch))
+		return 1;
 	boot_report_progress("reading the package lists of %s", fetch->suite);
 	updated = run(fetch, "/usr/bin/apt-get", update);
 	real = updated ? resolve(fetch) : NULL;

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "boot/apt-conf.h"
 #include "shared/base/cleanup.h"
 
 #define DEFAULT_MIRROR "http://deb.debian.org/debian"
@@ -81,6 +82,11 @@ boot_mmdebstrap_make(const BootMmdebstrap *spec, BootArgv *ret)
 		"--variant=minbase",
 		"--format=tar",
 		"--skip=check/empty",
+		/* apt works with the new root for its own (mmdebstrap(1), "APT_CONFIG"), so nothing of the host's
+		 * configuration reaches it, nor weakens what it checks: but for the keys that the administrator trusts,
+		 * and, from here, the way to the network, in a file that is not left in the image. */
+		"--setup-hook=apt-config dump | sed -nE '/" BOOT_APT_KEPT
+		"/Ip' >> \"$MMDEBSTRAP_APT_CONFIG\"",
 		"--aptopt=Acquire::Languages \"none\"",
 		"--dpkgopt=path-exclude=/usr/share/man/*",
 		"--dpkgopt=path-exclude=/usr/share/doc/*",
