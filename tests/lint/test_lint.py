@@ -5,6 +5,7 @@
 An example is a small tree laid over tests/lint/good, which passes: bad/RULE/CASE/path/of/file.
 """
 
+import os
 import pathlib
 import shutil
 import subprocess
@@ -111,14 +112,20 @@ def test_good_messages():
     return '; '.join(f'{m!r}: {list(lint.check_message(m))}' for m in GOOD_MESSAGES if list(lint.check_message(m)))
 
 
+def environment():
+    """Without what git tells its hooks, and what a rebase executes: of a repository that is not ours to write."""
+    return {name: value for name, value in os.environ.items() if not name.startswith('GIT_')}
+
+
 def git(directory, *arguments):
     names = ['-c', 'user.name=Tester', '-c', 'user.email=tester@localhost', '-c', 'commit.gpgsign=false']
-    subprocess.run(['git', '-C', directory, *names, *arguments], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(['git', '-C', directory, *names, *arguments], check=True, stdout=subprocess.DEVNULL,
+                   env=environment())
 
 
 def run(directory, *arguments):
     command = [sys.executable, str(LINT), '--root', directory, *arguments]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    result = subprocess.run(command, capture_output=True, text=True, check=False, env=environment())
     return result.returncode, result.stdout.splitlines()
 
 
@@ -131,6 +138,15 @@ def test_commits_of_a_range():
         git(directory, 'reset', '-q', '--soft', 'HEAD~1')
         return '' if status == 1 and len(lines) == 2 and run(directory, '--commits', 'HEAD~1..HEAD') == (0, []) \
             else f'status {status}, {lines}'
+
+
+def test_repository_of_a_caller():
+    with tempfile.TemporaryDirectory() as directory:
+        os.environ['GIT_DIR'] = os.path.join(directory, 'git')
+        try:
+            return test_commits_of_a_range() or ' '.join(os.listdir(directory))
+        finally:
+            del os.environ['GIT_DIR']
 
 
 def test_command_line():
@@ -157,6 +173,7 @@ def tests():
     yield 'functions are found', test_functions
     yield 'good messages pass', test_good_messages
     yield 'commits of a range', test_commits_of_a_range
+    yield 'repository of a caller is left alone', test_repository_of_a_caller
     yield 'command line', test_command_line
     for case in sorted((HERE / 'bad').glob('*/*')):
         rule = case.parent.name
