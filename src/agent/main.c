@@ -4,12 +4,12 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "agent/boot.h"
 #include "agent/session.h"
 #include "shared/base/cleanup.h"
+#include "shared/base/clock.h"
 #include "shared/base/errno-util.h"
 #include "shared/rules/vmm-argv.h"
 
@@ -17,15 +17,6 @@ typedef struct Agent {
 	AgentConfig config;
 	AgentBoot boot;
 } Agent;
-
-static uint64_t
-now_us(void)
-{
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
-}
 
 static void
 on_power_off(void *data)
@@ -85,7 +76,7 @@ main(int argc, char **argv)
 {
 	Agent agent = { .config = { .fd = -1,
 				    .is_port = true,
-				    .first_us = now_us(),
+				    .first_us = bn_clock_us(),
 				    .ready = on_ready,
 				    .settled = on_settled,
 				    .power_off = on_power_off,

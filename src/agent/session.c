@@ -10,12 +10,12 @@
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "agent/exec.h"
 #include "agent/requests.h"
 #include "shared/base/cleanup.h"
+#include "shared/base/clock.h"
 #include "shared/base/errno-util.h"
 #include "shared/base/fd-util.h"
 #include "shared/base/io-util.h"
@@ -42,15 +42,6 @@ struct AgentSession {
 	AgentExec *execs[BN_FRAME_STREAMS];
 	size_t n_execs;
 };
-
-static uint64_t
-now_us(void)
-{
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
-}
 
 /* What does not fit is a host that stopped reading while it went on asking: its session is over. */
 static void
@@ -117,7 +108,7 @@ handle_reset(AgentSession *s, const BnFrame *frame)
 	uint8_t payload[BN_HELLO_SIZE];
 	BnHello hello = { .version = BN_MIN(newest, BN_FRAME_VERSION),
 			  .first_us = s->config->first_us,
-			  .hello_us = now_us() };
+			  .hello_us = bn_clock_us() };
 
 	/* The host speaks nothing we know: silence is the only answer it could not misread. */
 	if (pack.bad || oldest > BN_FRAME_VERSION || newest < BN_FRAME_VERSION_MIN)

@@ -3,18 +3,9 @@
 
 #include <inttypes.h>
 #include <string.h>
-#include <time.h>
 
+#include "shared/base/clock.h"
 #include "shared/base/log.h"
-
-uint64_t
-audit_now(void)
-{
-	struct timespec ts = {};
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
-}
 
 void
 audit_call(const OpCall *call, const AuditStamps *stamps)
@@ -28,6 +19,6 @@ audit_call(const OpCall *call, const AuditStamps *stamps)
 		    " authorized_us=%" PRIu64 " claimed_us=%" PRIu64 " ran_us=%" PRIu64,
 		    call->operation[0] ? call->operation : "-", op_names[call->id].method,
 		    call->caller.uid, call->vm ? call->vm : "-", dot ? dot + 1 : "ok",
-		    audit_now() - stamps->received, stamps->received, stamps->authorized,
+		    bn_clock_us() - stamps->received, stamps->received, stamps->authorized,
 		    stamps->claimed, stamps->ran);
 }

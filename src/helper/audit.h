@@ -6,15 +6,13 @@
 
 #include "helper/op.h"
 
-/* CLOCK_MONOTONIC, microseconds; 0 for a stage that was not reached. */
+/* bn_clock_us(); 0 for a stage that was not reached. */
 typedef struct AuditStamps {
 	uint64_t received;
 	uint64_t authorized;
 	uint64_t claimed;
 	uint64_t ran;
 } AuditStamps;
-
-uint64_t audit_now(void);
 
 /* op=… method=… uid=… vm=… result=… us=… received_us=… authorized_us=… claimed_us=… ran_us=… */
 void audit_call(const OpCall *call, const AuditStamps *stamps);

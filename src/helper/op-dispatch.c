@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "helper/audit.h"
+#include "shared/base/clock.h"
 
 /* Calls of one uid that may be under way in all, waiting and running. */
 #define CALLS_PER_USER 128
@@ -132,7 +133,7 @@ on_ran(WorkerJob *job)
 {
 	Pending *p = (Pending *)((char *)job - offsetof(Pending, job));
 
-	p->stamps.ran = audit_now();
+	p->stamps.ran = bn_clock_us();
 	if (p->result < 0 && p->call.failure.error == OP_ERROR_NONE)
 		(void)op_fail_errno(&p->call, p->result, op_names[p->call.id].method);
 	if (p->impl->settle)
@@ -154,7 +155,7 @@ start(Pending *p)
 	Dispatch *d = p->dispatch;
 	int r = p->impl->claim(&d->setup.env, &p->call);
 
-	p->stamps.claimed = audit_now();
+	p->stamps.claimed = bn_clock_us();
 	p->stage = STAGE_RUNNING;
 	if (r != 0) {
 		finish(p);
@@ -241,7 +242,7 @@ on_authority(void *data, AuthorityAnswer what)
 
 	p->ticket = NULL;
 	p->stage = STAGE_TURN;
-	p->stamps.authorized = audit_now();
+	p->stamps.authorized = bn_clock_us();
 	if (what == AUTHORITY_YES) {
 		advance(p->dispatch);
 		return;
@@ -352,7 +353,7 @@ dispatch_submit(Dispatch *d, OpId id, const OpArgs *args, const Caller *caller, 
 	p->impl = &op_table[id];
 	p->dispatch = d;
 	p->message = message;
-	p->stamps.received = audit_now();
+	p->stamps.received = bn_clock_us();
 	p->call.id = id;
 	p->call.args = *args;
 	p->call.caller = *caller;

@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "helper/audit.h"
 #include "shared/base/cleanup.h"
+#include "shared/base/clock.h"
 
 #define POLKIT_NAME      "org.freedesktop.PolicyKit1"
 #define POLKIT_PATH      "/org/freedesktop/PolicyKit1/Authority"
@@ -96,7 +96,7 @@ read_result(sd_bus_message *m, bool *ret_authorized, bool *ret_challenge)
 static bool
 try_again(Ticket *ticket)
 {
-	if (ticket->retried || (!ticket->with_person && audit_now() >= ticket->limit_at))
+	if (ticket->retried || (!ticket->with_person && bn_clock_us() >= ticket->limit_at))
 		return false;
 	ticket->retried = true;
 	return attempt(ticket) >= 0;
@@ -215,7 +215,7 @@ static int
 attempt(Ticket *ticket)
 {
 	_cleanup_(message_unrefp) sd_bus_message *m = NULL;
-	uint64_t now = audit_now(), limit = UINT64_MAX;
+	uint64_t now = bn_clock_us(), limit = UINT64_MAX;
 	int r;
 
 	if (ticket->with_person)
@@ -248,7 +248,7 @@ ask(void *ctx, const AuthorityQuestion *question, AuthorityDone *done, void *dat
 	ticket->may_ask = question->may_ask;
 	ticket->done = done;
 	ticket->data = data;
-	ticket->limit_at = audit_now() + MACHINE_LIMIT_US;
+	ticket->limit_at = bn_clock_us() + MACHINE_LIMIT_US;
 	ticket->action = strdup(question->action);
 	ticket->sender = strdup(question->sender);
 	ticket->vm = strdup(question->vm);

@@ -6,8 +6,9 @@
 #include <string.h>
 #include <systemd/sd-bus.h>
 
-#include "helper/audit.h"
 #include "shared/base/cleanup.h"
+#include "shared/base/clock.h"
+#include "shared/base/macro.h"
 
 #define SCOPE_LIMIT_US (10 * 1000000ULL)
 /* Threads of a VMM: one per vcpu, its I/O threads, and room; a fork bomb in a jail ends here. */
@@ -130,14 +131,14 @@ make_call(sd_bus *bus, const char *scope, pid_t pid, uint64_t memory_bytes, sd_b
 static int
 wait_for_job(sd_bus *bus, Wait *wait, const char *job)
 {
-	uint64_t end = audit_now() + SCOPE_LIMIT_US;
+	uint64_t end = bn_clock_us() + SCOPE_LIMIT_US;
 
 	wait->job = job;
 	for (unsigned i = 0; i < BN_MIN(wait->n_seen, 8U); i++)
 		if (strcmp(wait->seen[i], job) == 0)
 			wait->result = result_of(wait->results[i]);
 	while (wait->result > 0) {
-		uint64_t now = audit_now();
+		uint64_t now = bn_clock_us();
 		int r = sd_bus_process(bus, NULL);
 
 		if (r < 0)

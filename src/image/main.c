@@ -9,14 +9,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "image/image.h"
-#include "shared/base/sandbox.h"
+#include "shared/base/clock.h"
 #include "shared/base/errno-util.h"
 #include "shared/base/io-util.h"
 #include "shared/base/macro.h"
+#include "shared/base/sandbox.h"
 #include "shared/base/str-util.h"
 
 static const char usage[] =
@@ -47,7 +47,7 @@ static const char usage[] =
 	"NO_MEMORY CANCELLED INVALID INTERNAL. The image is synced when \"done\" is written, a blank one is not.\n"
 	"Exit status: 0 done, 1 error, 2 wrong usage.\n";
 
-#define PROGRESS_NS INT64_C(100000000)
+#define PROGRESS_NS UINT64_C(100000000)
 
 typedef struct Options {
 	int input, output, status;
@@ -58,7 +58,7 @@ typedef struct Options {
 
 typedef struct Progress {
 	int status;
-	int64_t last_ns;
+	uint64_t last_ns;
 } Progress;
 
 /* One write per line, so that a reader sees whole ones. */
@@ -80,11 +80,8 @@ static int
 report_progress(void *userdata, uint64_t bytes, uint64_t entries)
 {
 	Progress *progress = userdata;
-	struct timespec t;
-	int64_t now;
+	uint64_t now = bn_clock_ns();
 
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	now = (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 	if (now - progress->last_ns < PROGRESS_NS)
 		return 0;
 	progress->last_ns = now;

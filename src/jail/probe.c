@@ -9,11 +9,11 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/time.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "jail/filter.h"
 #include "shared/base/cleanup.h"
+#include "shared/base/clock.h"
 #include "shared/base/errno-util.h"
 #include "shared/base/macro.h"
 
@@ -42,15 +42,6 @@ typedef struct Probe {
 static void
 on_alarm(int signo)
 {
-}
-
-static double
-now_ns(void)
-{
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
 }
 
 static int
@@ -143,14 +134,14 @@ static int
 run_rounds(Probe *p, uint64_t rounds, double *ret_ns, double *ret_each)
 {
 	struct kvm_regs regs = { .rip = CODE, .rcx = rounds, .rflags = 2 };
-	double start = now_ns();
+	uint64_t start = bn_clock_ns();
 	int r;
 
 	p->step = "KVM_RUN";
 	if (ioctl(p->vcpu, KVM_SET_REGS, &regs) < 0)
 		return bn_errno();
 	r = bn_ret_errno(ioctl(p->vcpu, KVM_RUN, 0));
-	*ret_ns = now_ns() - start;
+	*ret_ns = (double)(bn_clock_ns() - start);
 	if (r == -EINTR && ioctl(p->vcpu, KVM_GET_REGS, &regs) >= 0)
 		*ret_each = *ret_ns / (double)(2 * (rounds - regs.rcx) + 1);
 	if (r < 0)
