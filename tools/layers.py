@@ -19,7 +19,7 @@ LIBRARIES = {
 IO_HEADERS = re.compile(r'(fcntl|unistd|dirent|poll|time|signal|pthread|sched|termios|ftw|glob|mntent|spawn)\.h'
                         r'|(sys/(?!types\.h|param\.h|cdefs\.h)|net/|netinet/|linux/).*')
 IO_BASE = ('shared/base/clock.h', 'shared/base/fd-util.h', 'shared/base/io-util.h', 'shared/base/log.h',
-           'shared/base/sandbox.h')
+           'shared/base/sandbox.h', 'shared/base/signal-util.h')
 
 # Made in the build directory; each belongs to the layer that may see it.
 GENERATED = {

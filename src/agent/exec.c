@@ -16,6 +16,7 @@
 #include "shared/base/errno-util.h"
 #include "shared/base/fd-util.h"
 #include "shared/base/macro.h"
+#include "shared/base/signal-util.h"
 
 AgentExec *
 agent_exec_new(uint16_t stream)
@@ -173,17 +174,6 @@ child_become(const AgentUser *user)
 		child_fail(126, user->name, errno);
 }
 
-static void
-child_reset_signals(void)
-{
-	sigset_t none;
-
-	for (int i = 1; i < NSIG; i++)
-		(void)signal(i, SIG_DFL);
-	(void)sigemptyset(&none);
-	(void)sigprocmask(SIG_SETMASK, &none, NULL);
-}
-
 /* Runs between fork and exec, in a program with one thread. */
 static _noreturn_ void
 child_run(const BnExecRequest *request, const AgentUser *user, const Ends *ends, char *const *env)
@@ -200,7 +190,7 @@ child_run(const BnExecRequest *request, const AgentUser *user, const Ends *ends,
 	for (int i = 0; i < 3; i++)
 		if (dup2(ends->child[i], i) < 0)
 			_exit(126);
-	child_reset_signals();
+	(void)bn_signal_reset();
 	(void)umask(0022);
 	child_become(user);
 	if (*request->workdir ? chdir(request->workdir) < 0

@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/close_range.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -17,6 +16,7 @@
 #include "shared/base/errno-util.h"
 #include "shared/base/io-util.h"
 #include "shared/base/macro.h"
+#include "shared/base/signal-util.h"
 #include "shared/rules/vmm-argv.h"
 
 /* Above every number that the VMM is started with. */
@@ -113,18 +113,6 @@ limit_files(const Jail *jail)
 	return bn_ret_errno(setrlimit(RLIMIT_FSIZE, &limit));
 }
 
-/* An ignored or blocked signal stays so over exec. */
-static int
-reset_signals(void)
-{
-	sigset_t none;
-
-	for (int i = 1; i < NSIG; i++)
-		(void)signal(i, SIG_DFL);
-	(void)sigemptyset(&none);
-	return bn_ret_errno(sigprocmask(SIG_SETMASK, &none, NULL));
-}
-
 /* In the child: comes back only with a failure. */
 static int
 execute(const Vmm *vmm, const Jail *jail, int output, const char **reterr_step)
@@ -148,7 +136,7 @@ execute(const Vmm *vmm, const Jail *jail, int output, const char **reterr_step)
 	if (r < 0)
 		return r;
 	*reterr_step = "reset signals";
-	r = reset_signals();
+	r = bn_signal_reset();
 	if (r < 0)
 		return r;
 	*reterr_step = "install filter";
