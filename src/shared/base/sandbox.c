@@ -7,7 +7,6 @@
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <stdbool.h>
-#include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -115,35 +114,14 @@ filter_syscalls(void)
 }
 
 static int
-compare_ints(const void *a, const void *b)
-{
-	return *(const int *)a - *(const int *)b;
-}
-
-static int
 close_others(const int *fds, size_t n)
 {
-	unsigned next = STDERR_FILENO + 1;
-	int sorted[8];
+	int r = bn_fd_close_except(fds, n);
 
-	if (n > BN_ELEMENTSOF(sorted))
-		return -EINVAL;
-	for (size_t i = 0; i < n; i++)
-		sorted[i] = fds[i];
-	qsort(sorted, n, sizeof(sorted[0]), compare_ints);
-	for (size_t i = 0; i <= n; i++) {
-		unsigned last = i < n ? (unsigned)sorted[i] : ~0u;
-
-		if (i < n && sorted[i] < (int)next)
-			continue; /* a standard stream, or named twice */
-		if (i == n ? close_range(next, last, 0) < 0
-			   : last > next && close_range(next, last - 1, 0) < 0)
-			return bn_errno();
-		if (i < n && bn_fd_set_cloexec(sorted[i], true) < 0)
-			return bn_errno();
-		next = last + 1;
-	}
-	return 0;
+	for (size_t i = 0; i < n && r >= 0; i++)
+		if (fds[i] > STDERR_FILENO)
+			r = bn_fd_set_cloexec(fds[i], true);
+	return r;
 }
 
 static int
