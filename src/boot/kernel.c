@@ -13,8 +13,7 @@
 #include "shared/rules/limits.h"
 #include "shared/rules/names.h"
 
-/* Everything that is kept of one archive, and one file of it. */
-#define KEPT_MAX    (512 * BN_MIB)
+/* One file of an archive; which are kept is a list of names. */
 #define MODULE_MAX  (16 * BN_MIB)
 #define ENTRIES_MAX 200000
 

@@ -73,9 +73,9 @@ test_escape_when_hostile_then_safe_for_a_terminal(void)
 	check_escape("a\0b", 3, 100, "a\\x00b");
 	check_escape("abcdef", 6, 3, "abc…");
 	check_escape("", 0, 3, "");
-	check(bn_str_is_utf8("\xf0\x9f\x98\x80", 4));
-	check(!bn_str_is_utf8("\xf8\x88\x80\x80\x80", 5));
-	check(!bn_str_is_utf8("\xe0\x9f\xbf", 3));
+	check_escape("\xf0\x9f\x98\x80", 4, 100, "\xf0\x9f\x98\x80");
+	check_escape("\xf8\x88\x80\x80\x80", 5, 100, "\\xf8\\x88\\x80\\x80\\x80");
+	check_escape("\xe0\x9f\xbf", 3, 100, "\\xe0\\x9f\\xbf"); /* overlong */
 }
 
 static void

@@ -20,7 +20,5 @@
 	})
 
 #define _printf_(a, b) __attribute__((format(printf, a, b)))
-#define _sentinel_     __attribute__((sentinel))
 #define _unused_       __attribute__((unused))
 #define _noreturn_     __attribute__((noreturn))
-#define _must_check_   __attribute__((warn_unused_result))

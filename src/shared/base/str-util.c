@@ -94,21 +94,6 @@ utf8_sequence(const unsigned char *s, size_t size, uint32_t *ret_char)
 	return n;
 }
 
-bool
-bn_str_is_utf8(const char *s, size_t size)
-{
-	uint32_t c;
-
-	for (size_t i = 0; i < size;) {
-		size_t n = utf8_sequence((const unsigned char *)s + i, size - i, &c);
-
-		if (n == 0)
-			return false;
-		i += n;
-	}
-	return true;
-}
-
 char *
 bn_str_escape(const char *s, size_t size, size_t max)
 {

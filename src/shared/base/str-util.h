@@ -20,12 +20,9 @@ int bn_str_parse_u64(const char *s, uint64_t max, uint64_t *ret);
 /* "512M", "4G", "4GiB", "65536": binary multiples, an optional "i" and "B". 0, -EINVAL or -ERANGE. */
 int bn_str_parse_size(const char *s, uint64_t *ret_bytes);
 
-/* Valid UTF-8 in the sense of RFC 3629 (no surrogates, no overlong forms, no NUL) over `size` bytes. */
-bool bn_str_is_utf8(const char *s, size_t size);
-
-/* Makes text safe for a terminal and for a GVariant: what is not valid UTF-8 and every control character
- * (C0, DEL, C1) become \xNN; what was made safe before stays as it is. At most `max` bytes come out, then
- * "…". The result is the caller's to free, NULL where memory ran out. */
+/* Makes text safe for a terminal and for a GVariant: what is not valid UTF-8 (RFC 3629: no surrogates, no
+ * overlong forms) and every control character (C0, DEL, C1) become \xNN; what was made safe before stays as it
+ * is. At most `max` bytes come out, then "…". The result is the caller's to free, NULL where memory ran out. */
 char *bn_str_escape(const char *s, size_t size, size_t max);
 
 /* A bounded copy. 0, or -ENAMETOOLONG with nothing written where `s` and its NUL do not fit. */
