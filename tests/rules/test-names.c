@@ -126,8 +126,8 @@ test_key_when_uids_differ_then_keys_differ(void)
 
 	bn_derive_key(4294967295U, ID, key);
 	check_str(key, "4294967295-" ID);
-	bn_derive_scope(1000, ID, scope);
-	check_str(scope, "banger-vm-1000-" ID ".scope");
+	bn_derive_scope(key, scope);
+	check_str(scope, "banger-vm-4294967295-" ID ".scope");
 }
 
 TEST_MAIN(TEST(test_id_when_not_32_hex_then_refused),

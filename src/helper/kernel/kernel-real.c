@@ -46,7 +46,7 @@ scope_start(void *ctx, const KernelLaunch *launch, const KernelJail *jail)
 		return -ESRCH;
 	/* The number stays this process's: it is the launcher's child, and waits for us to say
 	 * GO. */
-	(void)snprintf(scope, sizeof(scope), "banger-vm-%s.scope", launch->key);
+	bn_derive_scope(launch->key, scope);
 	return setup->scope_start(
 		scope, pid,
 		launch->spec->memory_bytes +

@@ -10,7 +10,7 @@ bn_derive_key(uid_t uid, const char *vm, char ret[static BN_DERIVE_KEY_SIZE])
 }
 
 void
-bn_derive_scope(uid_t uid, const char *vm, char ret[static BN_DERIVE_SCOPE_SIZE])
+bn_derive_scope(const char *key, char ret[static BN_DERIVE_SCOPE_SIZE])
 {
-	(void)snprintf(ret, BN_DERIVE_SCOPE_SIZE, "banger-vm-%u-%.*s.scope", uid, BN_ID_LENGTH, vm);
+	(void)snprintf(ret, BN_DERIVE_SCOPE_SIZE, "banger-vm-%s.scope", key);
 }

@@ -11,6 +11,6 @@
 /* `vm` must be an id (bn_names_is_id()). */
 void bn_derive_key(uid_t uid, const char *vm, char ret[static BN_DERIVE_KEY_SIZE]);
 
-/* "banger-vm-<key>.scope" */
+/* "banger-vm-<key>.scope"; `key` is what bn_derive_key() made. */
 #define BN_DERIVE_SCOPE_SIZE (sizeof("banger-vm-.scope") + BN_DERIVE_KEY_SIZE)
-void bn_derive_scope(uid_t uid, const char *vm, char ret[static BN_DERIVE_SCOPE_SIZE]);
+void bn_derive_scope(const char *key, char ret[static BN_DERIVE_SCOPE_SIZE]);
