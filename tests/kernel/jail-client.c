@@ -64,7 +64,8 @@ world_enter(const char *vmm)
 pid_t
 launcher_start(const char *program, const char *const *options)
 {
-	struct sockaddr_un address = { .sun_family = AF_UNIX, .sun_path = BN_JAIL_SOCKET };
+	struct sockaddr_un address = { .sun_family = AF_UNIX,
+				       .sun_path = BN_JAIL_RUN_DIR "/" BN_JAIL_SOCKET };
 	int fd = socket(AF_UNIX, SOCK_SEQPACKET, 0);
 	const char *argv[8] = { program };
 	char text[32];
@@ -72,11 +73,11 @@ launcher_start(const char *program, const char *const *options)
 
 	for (size_t i = 0; options && options[i]; i++)
 		argv[i + 1] = options[i];
-	(void)unlink(BN_JAIL_SOCKET);
+	(void)unlink(BN_JAIL_RUN_DIR "/" BN_JAIL_SOCKET);
 	check(fd >= 0);
 	check_int(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
 	/* Its permissions let anybody in, so that what refuses others is what we test. */
-	check_int(chmod(BN_JAIL_SOCKET, 0666), 0);
+	check_int(chmod(BN_JAIL_RUN_DIR "/" BN_JAIL_SOCKET, 0666), 0);
 	check_int(listen(fd, 16), 0);
 	pid = fork();
 	check(pid >= 0);
@@ -168,7 +169,7 @@ connect_to(const char *path)
 int
 request_connect(void)
 {
-	int fd = connect_to(BN_JAIL_SOCKET);
+	int fd = connect_to(BN_JAIL_RUN_DIR "/" BN_JAIL_SOCKET);
 
 	check(fd >= 0);
 	return fd;

@@ -160,7 +160,8 @@ test_descriptor_when_of_another_kind_then_refused(void)
 static void
 test_peer_when_not_root_then_gets_nothing(void)
 {
-	struct sockaddr_un address = { .sun_family = AF_UNIX, .sun_path = BN_JAIL_SOCKET };
+	struct sockaddr_un address = { .sun_family = AF_UNIX,
+				       .sun_path = BN_JAIL_RUN_DIR "/" BN_JAIL_SOCKET };
 	int status, fds[BN_FD_MESSAGE_MAX], fd;
 	BnJailRequest r = request_make(0, fds);
 	BnJailReply reply;

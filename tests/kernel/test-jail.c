@@ -496,12 +496,13 @@ test_launcher_when_socket_activated_then_exits_idle_and_jail_stays(void)
 	int fds[BN_FD_MESSAGE_MAX], connection, status;
 	BnJailRequest request;
 
-	(void)unlink(BN_JAIL_SOCKET);
+	(void)unlink(BN_JAIL_RUN_DIR "/" BN_JAIL_SOCKET);
 	r.launcher = fork();
 	check(r.launcher >= 0);
 	if (r.launcher == 0) {
 		(void)execlp("systemd-socket-activate", "systemd-socket-activate", "--seqpacket",
-			     "-l", BN_JAIL_SOCKET, launcher_program, "--idle-exit=0", NULL);
+			     "-l", BN_JAIL_RUN_DIR "/" BN_JAIL_SOCKET, launcher_program,
+			     "--idle-exit=0", NULL);
 		_exit(127);
 	}
 	/* One connection only: it is what activates, and nobody else is there to be served. */

@@ -20,14 +20,6 @@
 #define LAUNCHER_LIMIT_S 20
 #define LISTEN_FD        3
 
-static bool
-is_systemd_init(void)
-{
-	struct stat st;
-
-	return lstat("/run/systemd/system", &st) >= 0 && S_ISDIR(st.st_mode);
-}
-
 /* "LISTEN_PID=<pid>": after fork() only the plainest code may run. */
 static void
 print_pid(char *text, pid_t pid)
@@ -163,9 +155,9 @@ launcher_connect(const KernelRealSetup *setup, int *ret_sock)
 	char path[PATH_MAX];
 	int sock = -1, r;
 
-	(void)snprintf(path, sizeof(path), "%s/socket", setup->jail_dir);
+	(void)snprintf(path, sizeof(path), "%s/" BN_JAIL_SOCKET, setup->jail_dir);
 	r = jail_connect(path, &sock);
-	if (r == -ENOENT && !is_systemd_init())
+	if (r == -ENOENT && !setup->scope_start)
 		r = start_launcher(setup, path, &sock);
 	if (r >= 0)
 		r = jail_prepare_socket(sock, LAUNCHER_LIMIT_S);

@@ -4,7 +4,7 @@
  * Everything travels over SOCK_SEQPACKET unix sockets between processes that check each other's uid;
  * one message is one struct, in the host's byte order, with descriptors beside it. Two sockets:
  *
- * 1. The launcher, BN_JAIL_SOCKET (root only). The helper connects and sends one BnJailRequest:
+ * 1. The launcher, BN_JAIL_RUN_DIR "/" BN_JAIL_SOCKET (root only). The helper connects and sends one BnJailRequest:
  *
  *    BN_JAIL_LAUNCH  with descriptors [kernel, initramfs, disk…]. The launcher makes the jail and
  *                    answers BnJailReply with descriptors [pidfd of the first process, control

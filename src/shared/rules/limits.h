@@ -52,5 +52,5 @@
 #define BN_HELPER_INTERFACE "org.banger.Helper"
 #define BN_HELPER_RUN_DIR   "/run/banger-helper"
 #define BN_JAIL_RUN_DIR     "/run/banger-jail"
-/* Where banger-jail listens: made by its socket unit, or by the helper where systemd is not the init. */
-#define BN_JAIL_SOCKET BN_JAIL_RUN_DIR "/socket"
+/* Where banger-jail listens, in there: made by its socket unit, or by the helper where systemd is not the init. */
+#define BN_JAIL_SOCKET "socket"
