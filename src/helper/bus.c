@@ -47,12 +47,6 @@ struct Bus {
 	sd_bus_slot *name_slot;
 };
 
-static void
-message_unrefp(sd_bus_message **m)
-{
-	*m = sd_bus_message_unref(*m);
-}
-
 static Arrival *
 arrival_free(Arrival *arrival)
 {
@@ -103,7 +97,7 @@ send_failure(sd_bus_message *m, const OpFailure *failure)
 static void
 send_reply(sd_bus_message *m, OpId id, const OpReply *reply)
 {
-	_cleanup_(message_unrefp) sd_bus_message *answer = NULL;
+	_cleanup_(sd_bus_message_unrefp) sd_bus_message *answer = NULL;
 	OpFailure failure = { .error = OP_ERROR_FAILED };
 	int r = sd_bus_message_new_method_return(m, &answer);
 
@@ -121,7 +115,7 @@ send_reply(sd_bus_message *m, OpId id, const OpReply *reply)
 static void
 answer(void *ctx, void *message, OpId id, const OpReply *reply, const OpFailure *failure)
 {
-	_cleanup_(message_unrefp) sd_bus_message *m = message;
+	_cleanup_(sd_bus_message_unrefp) sd_bus_message *m = message;
 
 	if (sd_bus_message_get_expect_reply(m) <= 0)
 		return;
@@ -177,7 +171,7 @@ on_uid(sd_bus_message *m, void *userdata, sd_bus_error *error)
 static int
 ask_uid(Arrival *arrival)
 {
-	_cleanup_(message_unrefp) sd_bus_message *m = NULL;
+	_cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
 	int r;
 
 	r = sd_bus_message_new_method_call(arrival->bus->bus, &m, "org.freedesktop.DBus",

@@ -60,12 +60,6 @@ ticket_freep(Ticket **ticket)
 }
 
 static void
-message_unrefp(sd_bus_message **m)
-{
-	*m = sd_bus_message_unref(*m);
-}
-
-static void
 finish(Ticket *ticket, AuthorityAnswer answer)
 {
 	AuthorityDone *done = ticket->done;
@@ -190,7 +184,7 @@ append_details(sd_bus_message *m, const Ticket *ticket)
 static int
 make_call(Ticket *ticket, sd_bus_message **ret)
 {
-	_cleanup_(message_unrefp) sd_bus_message *m = NULL;
+	_cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
 	uint32_t flags = ticket->with_person;
 	int r;
 
@@ -214,7 +208,7 @@ make_call(Ticket *ticket, sd_bus_message **ret)
 static int
 attempt(Ticket *ticket)
 {
-	_cleanup_(message_unrefp) sd_bus_message *m = NULL;
+	_cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
 	uint64_t now = bn_clock_us(), limit = UINT64_MAX;
 	int r;
 
@@ -266,7 +260,7 @@ ask(void *ctx, const AuthorityQuestion *question, AuthorityDone *done, void *dat
 static void
 withdraw(const Ticket *ticket)
 {
-	_cleanup_(message_unrefp) sd_bus_message *m = NULL;
+	_cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
 
 	if (ticket->cancellation[0] == '\0')
 		return;
