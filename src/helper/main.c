@@ -94,7 +94,8 @@ main(int argc, char **argv)
 {
 	static KernelRealSetup real = { .run_dir = BN_HELPER_RUN_DIR,
 					.jail_dir = BN_JAIL_RUN_DIR,
-					.jail_program = BANGER_LIBEXECDIR "/banger-jail" };
+					.jail_program = BANGER_LIBEXECDIR "/banger-jail",
+					.bus_address = BUS_ADDRESS };
 	Kernel kernel;
 	HelperSetup setup = { .bus_address = BUS_ADDRESS,
 			      .run_dir = BN_HELPER_RUN_DIR,

@@ -8,7 +8,6 @@
 
 #include "shared/base/cleanup.h"
 #include "shared/base/clock.h"
-#include "shared/base/macro.h"
 
 #define SCOPE_LIMIT_US (10 * 1000000ULL)
 /* Threads of a VMM: one per vcpu, its I/O threads, and room; a fork bomb in a jail ends here. */
@@ -16,30 +15,9 @@
 
 /* One job, waited for. */
 typedef struct Wait {
-	const char *job;   /* object path, once known */
-	char seen[8][256]; /* jobs that ended before we knew ours */
-	char results[8][32];
-	unsigned n_seen;
-	int result; /* 1: not yet */
+	const char *job; /* object path */
+	int result;      /* 1: not yet */
 } Wait;
-
-static void
-bus_closep(sd_bus **bus)
-{
-	*bus = sd_bus_flush_close_unref(*bus);
-}
-
-static void
-message_unrefp(sd_bus_message **m)
-{
-	*m = sd_bus_message_unref(*m);
-}
-
-static int
-result_of(const char *result)
-{
-	return strcmp(result, "done") == 0 ? 0 : -EIO;
-}
 
 static int
 on_job_removed(sd_bus_message *m, void *userdata, sd_bus_error *error)
@@ -53,14 +31,8 @@ on_job_removed(sd_bus_message *m, void *userdata, sd_bus_error *error)
 	    sd_bus_message_read_basic(m, 's', &unit) <= 0 ||
 	    sd_bus_message_read_basic(m, 's', &result) <= 0)
 		return 0;
-	if (wait->job && strcmp(wait->job, path) == 0) {
-		wait->result = result_of(result);
-	} else if (!wait->job) {
-		unsigned i = wait->n_seen++ % 8;
-
-		(void)strncpy(wait->seen[i], path, sizeof(wait->seen[i]) - 1);
-		(void)strncpy(wait->results[i], result, sizeof(wait->results[i]) - 1);
-	}
+	if (strcmp(wait->job, path) == 0)
+		wait->result = strcmp(result, "done") == 0 ? 0 : -EIO;
 	return 0;
 }
 
@@ -108,7 +80,7 @@ append_properties(sd_bus_message *m, pid_t pid, uint64_t memory_bytes)
 static int
 make_call(sd_bus *bus, const char *scope, pid_t pid, uint64_t memory_bytes, sd_bus_message **ret)
 {
-	_cleanup_(message_unrefp) sd_bus_message *m = NULL;
+	_cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
 	int r = sd_bus_message_new_method_call(
 		bus, &m, "org.freedesktop.systemd1", "/org/freedesktop/systemd1",
 		"org.freedesktop.systemd1.Manager", "StartTransientUnit");
@@ -129,14 +101,10 @@ make_call(sd_bus *bus, const char *scope, pid_t pid, uint64_t memory_bytes, sd_b
 }
 
 static int
-wait_for_job(sd_bus *bus, Wait *wait, const char *job)
+wait_for_job(sd_bus *bus, const Wait *wait)
 {
 	uint64_t end = bn_clock_us() + SCOPE_LIMIT_US;
 
-	wait->job = job;
-	for (unsigned i = 0; i < BN_MIN(wait->n_seen, 8U); i++)
-		if (strcmp(wait->seen[i], job) == 0)
-			wait->result = result_of(wait->results[i]);
 	while (wait->result > 0) {
 		uint64_t now = bn_clock_us();
 		int r = sd_bus_process(bus, NULL);
@@ -154,25 +122,42 @@ wait_for_job(sd_bus *bus, Wait *wait, const char *job)
 	return wait->result;
 }
 
-int
-scope_start(const char *scope, pid_t pid, uint64_t memory_bytes)
+static int
+connect_bus(const char *address, sd_bus **ret)
 {
-	_cleanup_(message_unrefp) sd_bus_message *m = NULL, *reply = NULL;
-	_cleanup_(bus_closep) sd_bus *bus = NULL;
+	_cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
+	int r = sd_bus_new(&bus);
+
+	if (r >= 0)
+		r = sd_bus_set_address(bus, address);
+	if (r >= 0)
+		r = sd_bus_set_bus_client(bus, true);
+	if (r >= 0)
+		r = sd_bus_start(bus);
+	if (r >= 0)
+		*ret = BN_TAKE_PTR(bus);
+	return r;
+}
+
+int
+scope_start(const char *bus_address, const char *scope, pid_t pid, uint64_t memory_bytes)
+{
+	_cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL, *reply = NULL;
+	_cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
 	Wait wait = { .result = 1 };
-	const char *job = NULL;
 	int r;
 
-	r = sd_bus_open_system(&bus);
+	r = connect_bus(bus_address, &bus);
 	if (r >= 0)
 		r = sd_bus_match_signal(
 			bus, NULL, "org.freedesktop.systemd1", "/org/freedesktop/systemd1",
 			"org.freedesktop.systemd1.Manager", "JobRemoved", on_job_removed, &wait);
 	if (r >= 0)
 		r = make_call(bus, scope, pid, memory_bytes, &m);
+	/* What comes before the reply waits in the connection's queue: no job's end is missed. */
 	if (r >= 0)
 		r = sd_bus_call(bus, m, SCOPE_LIMIT_US, NULL, &reply);
 	if (r >= 0)
-		r = sd_bus_message_read_basic(reply, 'o', &job);
-	return r < 0 ? r : wait_for_job(bus, &wait, job);
+		r = sd_bus_message_read_basic(reply, 'o', &wait.job);
+	return r < 0 ? r : wait_for_job(bus, &wait);
 }

@@ -8,4 +8,4 @@
 /* Returns once systemd has put the process into the scope; blocks for a bounded time, on a bus
  * connection of its own, so any thread may call it. A scope that could not be made leaves
  * nothing. */
-int scope_start(const char *scope, pid_t pid, uint64_t memory_bytes);
+int scope_start(const char *bus_address, const char *scope, pid_t pid, uint64_t memory_bytes);

@@ -48,7 +48,7 @@ scope_start(void *ctx, const KernelLaunch *launch, const KernelJail *jail)
 	 * GO. */
 	bn_derive_scope(launch->key, scope);
 	return setup->scope_start(
-		scope, pid,
+		setup->bus_address, scope, pid,
 		launch->spec->memory_bytes +
 			(launch->spec->kvm ? OVERHEAD_BYTES : OVERHEAD_EMULATION_BYTES));
 }

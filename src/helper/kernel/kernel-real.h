@@ -10,7 +10,9 @@ typedef struct KernelRealSetup {
 	const char *jail_program; /* absolute; spawned where nobody listens and no systemd is */
 	/* Has systemd put the process into a scope and returns when it is there; NULL: there is no
 	 * systemd. */
-	int (*scope_start)(const char *scope, pid_t pid, uint64_t memory_bytes);
+	int (*scope_start)(const char *bus_address, const char *scope, pid_t pid,
+			   uint64_t memory_bytes);
+	const char *bus_address; /* where systemd is */
 } KernelRealSetup;
 
 /* `setup` is borrowed for as long as the kernel is used. */
