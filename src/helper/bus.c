@@ -15,11 +15,16 @@
 #define BUS_LIMIT_US (5 * 1000000ULL)
 
 /* The way out that loses no call: a message sent before the name was given back reaches us before
- * the bus's answer to that; one sent later starts the next helper. */
+ * the bus's answer to that; one sent later starts the next helper. systemd sees the name go on the
+ * connection on which it is then asked for that start, and so puts the start behind our end.
+ *
+ * Where a call did come, the name is taken again: it may wait for a person, and nobody else shall
+ * wait for that. systemd has begun to stop us then, and says so with SIGTERM. */
 typedef enum State {
 	STATE_SERVING,
-	STATE_LEAVING, /* asked to give the name back */
-	STATE_LEFT,    /* the name is gone: ends once nothing is under way */
+	STATE_LEAVING,   /* asked to give the name back */
+	STATE_LEFT,      /* the name is gone: ends once nothing is under way */
+	STATE_RETURNING, /* asked for the name again: it may come with calls */
 } State;
 
 /* A call whose sender's uid the bus has not told yet. */
@@ -41,9 +46,11 @@ struct Bus {
 	Dispatch *dispatch;
 	Arrival *arrivals; /* in the order they came, which the dispatcher keeps */
 	State state;
+	bool has_left; /* the name was given back once, and perhaps taken again */
+	bool is_last;  /* whoever supervises us waits for our end */
 	bool is_terminating;
-	unsigned idle_ms;
-	sd_event_source *idle_timer, *last_look;
+	unsigned idle_ms, last_ms;
+	sd_event_source *idle_timer, *last_timer, *last_look;
 	sd_bus_slot *name_slot;
 };
 
@@ -81,7 +88,8 @@ update_idle(Bus *bus)
 	if (bus->state != STATE_SERVING || !bus->idle_timer)
 		return;
 	if (idle)
-		(void)sd_event_source_set_time_relative(bus->idle_timer, bus->idle_ms * 1000ULL);
+		(void)sd_event_source_set_time_relative(bus->idle_timer,
+							bus->is_last ? 0 : bus->idle_ms * 1000ULL);
 	(void)sd_event_source_set_enabled(bus->idle_timer, idle ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
 }
 
@@ -250,39 +258,6 @@ on_name_owner_changed(sd_bus_message *m, void *userdata, sd_bus_error *error)
 }
 
 static int
-on_name_again(sd_bus_message *m, void *userdata, sd_bus_error *error)
-{
-	uint32_t result = 0;
-	Bus *bus = userdata;
-
-	/* 1: primary owner. Where a successor has it, it waits for us to end (see helper.c). */
-	if (!sd_bus_message_is_method_error(m, NULL) &&
-	    sd_bus_message_read_basic(m, 'u', &result) > 0 && result == 1) {
-		bus->state = STATE_SERVING;
-		bus->name_slot = sd_bus_slot_unref(bus->name_slot);
-	}
-	update_idle(bus);
-	return 0;
-}
-
-/* Runs when everything that had arrived was read. */
-static int
-on_last_look(sd_event_source *source, void *userdata)
-{
-	Bus *bus = userdata;
-
-	if (is_idle(bus))
-		return sd_event_exit(bus->event, 0);
-	/* A call came while we left, and may wait for a person: serve on. */
-	if (!bus->is_terminating) {
-		bus->name_slot = sd_bus_slot_unref(bus->name_slot);
-		return sd_bus_request_name_async(bus->bus, &bus->name_slot, BN_HELPER_BUS_NAME, 0,
-						 on_name_again, bus);
-	}
-	return 0;
-}
-
-static int
 on_released(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
 	Bus *bus = userdata;
@@ -297,9 +272,45 @@ leave(Bus *bus)
 	if (bus->state != STATE_SERVING)
 		return 0;
 	bus->state = STATE_LEAVING;
+	bus->has_left = true;
 	bus->name_slot = sd_bus_slot_unref(bus->name_slot);
 	return sd_bus_release_name_async(bus->bus, &bus->name_slot, BN_HELPER_BUS_NAME, on_released,
 					 bus);
+}
+
+static int
+on_name_again(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+	uint32_t result = 0;
+	Bus *bus = userdata;
+	int r = 0;
+
+	/* 1: primary owner. Where a successor has it, it waits for us to end (see helper.c). */
+	if (!sd_bus_message_is_method_error(m, NULL) &&
+	    sd_bus_message_read_basic(m, 'u', &result) > 0 && result == 1)
+		bus->state = STATE_SERVING;
+	else
+		bus->state = STATE_LEFT;
+	if (bus->is_terminating)
+		r = leave(bus);
+	update_idle(bus);
+	return r;
+}
+
+/* Runs when everything that had arrived was read. */
+static int
+on_last_look(sd_event_source *source, void *userdata)
+{
+	Bus *bus = userdata;
+
+	if (is_idle(bus))
+		return sd_event_exit(bus->event, 0);
+	if (bus->is_terminating)
+		return 0;
+	bus->state = STATE_RETURNING;
+	bus->name_slot = sd_bus_slot_unref(bus->name_slot);
+	return sd_bus_request_name_async(bus->bus, &bus->name_slot, BN_HELPER_BUS_NAME, 0,
+					 on_name_again, bus);
 }
 
 static int
@@ -308,13 +319,34 @@ on_idle(sd_event_source *source, uint64_t usec, void *userdata)
 	return leave(userdata);
 }
 
-void
-bus_terminate(Bus *bus)
+static void
+terminate_now(Bus *bus)
 {
 	bus->is_terminating = true;
 	dispatch_shut_down(bus->dispatch);
 	if (leave(bus) < 0)
 		(void)sd_event_exit(bus->event, 1);
+	update_idle(bus);
+}
+
+static int
+on_last_timer(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	terminate_now(userdata);
+	return 0;
+}
+
+void
+bus_terminate(Bus *bus)
+{
+	if (!bus->has_left || bus->is_last || bus->is_terminating) {
+		terminate_now(bus);
+		return;
+	}
+	/* Not somebody who wants us to end, but the answer to our wanting to. */
+	bus->is_last = true;
+	(void)sd_event_source_set_time_relative(bus->last_timer, bus->last_ms * 1000ULL);
+	(void)sd_event_source_set_enabled(bus->last_timer, SD_EVENT_ONESHOT);
 	update_idle(bus);
 }
 
@@ -347,6 +379,11 @@ make_sources(Bus *bus)
 	r = sd_event_add_time_relative(bus->event, &bus->idle_timer, CLOCK_MONOTONIC,
 				       bus->idle_ms * 1000ULL, 1, on_idle, bus);
 	if (r >= 0)
+		r = sd_event_add_time(bus->event, &bus->last_timer, CLOCK_MONOTONIC, 0, 1,
+				      on_last_timer, bus);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(bus->last_timer, SD_EVENT_OFF);
+	if (r >= 0)
 		r = sd_event_add_defer(bus->event, &bus->last_look, on_last_look, bus);
 	if (r >= 0)
 		r = sd_event_source_set_priority(bus->last_look, SD_EVENT_PRIORITY_IDLE);
@@ -356,7 +393,7 @@ make_sources(Bus *bus)
 }
 
 int
-bus_new(sd_event *event, const char *address, unsigned idle_ms, Bus **ret)
+bus_new(sd_event *event, const char *address, unsigned idle_ms, unsigned last_ms, Bus **ret)
 {
 	Bus *bus = calloc(1, sizeof(*bus));
 	int r;
@@ -365,6 +402,7 @@ bus_new(sd_event *event, const char *address, unsigned idle_ms, Bus **ret)
 		return -ENOMEM;
 	bus->event = sd_event_ref(event);
 	bus->idle_ms = idle_ms;
+	bus->last_ms = last_ms;
 	r = connect_bus(bus, address);
 	if (r < 0) {
 		bus_free(bus);
@@ -387,6 +425,7 @@ bus_free(Bus *bus)
 	}
 	sd_bus_slot_unref(bus->name_slot);
 	sd_event_source_unref(bus->idle_timer);
+	sd_event_source_unref(bus->last_timer);
 	sd_event_source_unref(bus->last_look);
 	sd_bus_flush_close_unref(bus->bus);
 	sd_event_unref(bus->event);

@@ -10,8 +10,8 @@
 
 typedef struct Bus Bus;
 
-/* Connects; `idle_ms` without a call and the helper ends. */
-int bus_new(sd_event *event, const char *address, unsigned idle_ms, Bus **ret);
+/* Connects; `idle_ms` without a call and the helper ends. `last_ms`: see bus_terminate(). */
+int bus_new(sd_event *event, const char *address, unsigned idle_ms, unsigned last_ms, Bus **ret);
 Bus *bus_free(Bus *bus);
 
 sd_bus *bus_get_connection(Bus *bus);
@@ -19,5 +19,7 @@ Transport bus_get_transport(Bus *bus);
 
 /* Serves: from here on calls arrive. */
 int bus_start(Bus *bus, Dispatch *dispatch);
-/* Aborts what waits, finishes what runs, then ends the event loop. */
+/* For SIGTERM. Aborts what waits, finishes what runs, then ends the event loop. After the helper has
+ * given its name back by itself, the first SIGTERM is systemd's answer to that (Type=dbus): a call
+ * that came meanwhile is served, together with all others until there is none, for `last_ms`. */
 void bus_terminate(Bus *bus);

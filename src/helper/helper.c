@@ -9,7 +9,6 @@
 #include <sys/epoll.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <systemd/sd-daemon.h>
 
 #include "helper/bus.h"
 #include "helper/helper-conf.h"
@@ -103,7 +102,6 @@ on_worker(sd_event_source *source, int fd, uint32_t events, void *userdata)
 static int
 on_signal(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
 {
-	(void)sd_notify(false, "STOPPING=1");
 	bus_terminate(userdata);
 	return 0;
 }
@@ -134,7 +132,7 @@ join_bus(Helper *h, const HelperSetup *setup)
 	DispatchSetup dispatch = { .env = h->env, .workers = h->workers };
 	int r;
 
-	r = bus_new(h->event, setup->bus_address, setup->idle_ms, &h->bus);
+	r = bus_new(h->event, setup->bus_address, setup->idle_ms, setup->last_ms, &h->bus);
 	if (r >= 0)
 		r = polkit_new(bus_get_connection(h->bus), &h->polkit, &dispatch.authority);
 	if (r < 0)
@@ -169,7 +167,6 @@ helper_run(const HelperSetup *setup)
 	r = join_bus(&h, setup);
 	if (r < 0)
 		return fail(r, "cannot serve on the bus");
-	(void)sd_notify(false, "READY=1");
 	r = sd_event_loop(h.event);
 	return r < 0 ? fail(r, "the event loop ended") : r > 0 ? -EIO : 0;
 }

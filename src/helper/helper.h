@@ -9,7 +9,8 @@ typedef struct HelperSetup {
 	const char *run_dir; /* made, mode 0700, where it is missing */
 	const char *conf_path;
 	const Kernel *kernel;
-	unsigned idle_ms;
+	unsigned idle_ms; /* see bus.h */
+	unsigned last_ms;
 } HelperSetup;
 
 /* Runs until idle, SIGTERM or the end of the bus. 0, or negative errno after saying what failed. */

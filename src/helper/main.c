@@ -19,6 +19,8 @@
 #include "shared/base/log.h"
 
 #define IDLE_MS 30000
+/* Half of TimeoutStopSec: the other half is for what runs. */
+#define LAST_MS 60000
 /* Fixed: an address from the environment would let whoever starts us choose who may call. */
 #define BUS_ADDRESS "unix:path=/run/dbus/system_bus_socket"
 
@@ -101,7 +103,8 @@ main(int argc, char **argv)
 			      .run_dir = BN_HELPER_RUN_DIR,
 			      .conf_path = BANGER_SYSCONFDIR "/banger/helper.conf",
 			      .kernel = &kernel,
-			      .idle_ms = IDLE_MS };
+			      .idle_ms = IDLE_MS,
+			      .last_ms = LAST_MS };
 	int r = parse_options(argc, argv);
 
 	if (r <= 0)

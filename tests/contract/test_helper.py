@@ -82,7 +82,8 @@ class Stack(unittest.TestCase):
         self.write('polkit/mode', 'yes')
         self.write('bus.conf', BUS_CONFIG.format(directory=self.directory))
         self.write('helper.conf', '[limits]\nvms-per-user=3\n')
-        self.add_service(NAME, f'{HELPER} {self.address} {self.path("run")} {self.path("helper.conf")} {self.idle_ms}')
+        paths = f'{self.address} {self.path("run")} {self.path("helper.conf")}'
+        self.add_service(NAME, f'{HELPER} {paths} {self.idle_ms} 0')
         if self.has_polkit:
             self.add_service('org.freedesktop.PolicyKit1',
                              f'{sys.executable} {SOURCE}/tests/fakes/polkitd.py {self.address} {self.path("polkit")}')

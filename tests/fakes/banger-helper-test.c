@@ -21,8 +21,8 @@ main(int argc, char **argv)
 		fprintf(stderr, "banger-helper-test: must not be root\n");
 		return 77;
 	}
-	if (argc != 5) {
-		fprintf(stderr, "usage: banger-helper-test BUS RUN-DIR CONF IDLE-MS\n");
+	if (argc != 6) {
+		fprintf(stderr, "usage: banger-helper-test BUS RUN-DIR CONF IDLE-MS LAST-MS\n");
 		return 2;
 	}
 	(void)umask(077);
@@ -31,5 +31,6 @@ main(int argc, char **argv)
 	setup.run_dir = argv[2];
 	setup.conf_path = argv[3];
 	setup.idle_ms = (unsigned)atoi(argv[4]);
+	setup.last_ms = (unsigned)atoi(argv[5]);
 	return helper_run(&setup) < 0 ? 1 : 0;
 }

@@ -1,0 +1,202 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""How the helper gives its name back, against a bus that lets calls and signals in at the worst moment.
+
+Environment: BANGER_HELPER_TEST (the test build), BANGER_SOURCE (the tree). Root: the helper runs as nobody.
+"""
+
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import unittest
+
+import gi
+gi.require_version('Gio', '2.0')
+from gi.repository import Gio  # noqa: E402
+
+sys.path.insert(0, os.environ['BANGER_SOURCE'] + '/tests/fakes')
+from scripted_bus import ScriptedBus  # noqa: E402
+import tap  # noqa: E402
+
+NAME = 'org.banger.Helper'
+HELPER = (NAME, '/org/banger/Helper', NAME)
+NOBODY = pwd.getpwnam('nobody').pw_uid
+ALICE, POLKIT = ':1.7', ':1.8'
+FOREVER = 3600000
+
+
+class Stack(unittest.TestCase):
+    last_ms = FOREVER
+
+    def setUp(self):
+        if os.geteuid() != 0:
+            self.skipTest('needs root, to be another user')
+        self.directory = tempfile.mkdtemp(prefix='banger-contract-')
+        self.bus = ScriptedBus(self.directory + '/bus')
+        with open(self.directory + '/helper.conf', 'w', encoding='utf-8') as file:
+            file.write('[limits]\n')
+        os.chown(self.directory, NOBODY, NOBODY)
+        os.chmod(self.directory, 0o755)
+        # Idle at once: the name is hardly taken when it is given back.
+        argv = [os.environ['BANGER_HELPER_TEST'], self.bus.address, self.directory + '/run',
+                self.directory + '/helper.conf', '0', str(self.last_ms)]
+        self.helper = subprocess.Popen(argv, user=NOBODY, group=NOBODY, extra_groups=[], stderr=subprocess.DEVNULL)
+        self.bus.accept()
+        self.bus.answer(self.bus.expect('AddMatch'))
+        self.bus.answer(self.bus.expect('RequestName'), '(u)', 1)
+        self.release = self.bus.expect('ReleaseName')
+
+    def tearDown(self):
+        self.bus.close()
+        self.helper.wait()
+        shutil.rmtree(self.directory)
+
+    def call(self, method='ListResources', args=None, ask=True):
+        message = Gio.DBusMessage.new_method_call(*HELPER, method)
+        if ask:
+            message.set_flags(Gio.DBusMessageFlags.ALLOW_INTERACTIVE_AUTHORIZATION)
+        if args:
+            message.set_body(args)
+        return self.bus.send(message, ALICE)
+
+    def released(self):
+        self.bus.answer(self.release, '(u)', 1)
+
+    def tell_uid(self):
+        self.bus.answer(self.bus.expect('GetConnectionUnixUser'), '(u)', 1000)
+
+    def call_while_leaving(self):
+        """A call that the bus had passed on before the name was given back: its number, and the wish for the name."""
+        call = self.call()
+        self.released()
+        who = self.bus.expect('GetConnectionUnixUser')
+        again = self.bus.expect('RequestName')
+        self.bus.answer(who, '(u)', 1000)
+        return call, again
+
+    def decide(self, question, authorized, challenge=False):
+        self.bus.answer(question, '((bba{ss}))', (authorized, challenge, {}), sender=POLKIT)
+
+    def ask_person(self):
+        """Until the question is on somebody's screen."""
+        self.decide(self.bus.expect('CheckAuthorization'), False, challenge=True)
+        return self.bus.expect('CheckAuthorization')
+
+    def catch_up(self):
+        """Until the helper has seen everything that had happened before: what came first is dispatched first."""
+        for _ in range(3):
+            self.assertEqual(self.bus.expect_answer(
+                self.bus.call(ALICE, (NAME, '/', 'org.freedesktop.DBus.Peer'), 'Ping')), '')
+
+    def terminate(self):
+        os.kill(self.helper.pid, signal.SIGTERM)
+        self.catch_up()
+
+    def expect_end(self):
+        """It gives the name back, for the last time."""
+        self.release = self.bus.expect('ReleaseName')
+        self.released()
+        self.assertEqual(self.helper.wait(), 0)
+
+    def expect_abortion(self, call, question):
+        cancelled = self.bus.expect('CancelCheckAuthorization')
+        self.assertEqual(cancelled.get_body().unpack()[0], question.get_body().unpack()[-1])
+        self.assertEqual(self.bus.expect_answer(call), 'org.banger.Error.Aborted')
+        self.expect_end()
+
+
+class Leaving(Stack):
+    def test_nobody_when_leaving_then_ends(self):
+        self.released()
+        self.assertEqual(self.helper.wait(), 0)
+
+    def test_term_when_leaving_and_nobody_called_then_ends_all_the_same(self):
+        self.terminate()
+        self.released()
+        self.assertEqual(self.helper.wait(), 0)
+
+    def test_call_when_it_came_while_leaving_then_name_is_taken_again_and_call_served(self):
+        call, again = self.call_while_leaving()
+        question = self.ask_person()
+        # The bus brings what had waited for a successor first.
+        other = self.call()
+        self.bus.answer(again, '(u)', 1)
+        self.tell_uid()
+        self.decide(self.bus.expect('CheckAuthorization'), True)
+        self.assertEqual(self.bus.expect_answer(other), '')
+        self.decide(question, True)
+        self.assertEqual(self.bus.expect_answer(call), '')
+        self.expect_end()
+
+    def test_call_when_done_before_the_name_is_back_then_the_name_is_waited_for(self):
+        call, again = self.call_while_leaving()
+        self.decide(self.bus.expect('CheckAuthorization'), True)
+        self.assertEqual(self.bus.expect_answer(call), '')
+        self.catch_up()
+        other = self.call()
+        self.bus.answer(again, '(u)', 1)
+        self.tell_uid()
+        self.decide(self.bus.expect('CheckAuthorization'), True)
+        self.assertEqual(self.bus.expect_answer(other), '')
+        self.expect_end()
+
+    def test_name_when_it_is_somebody_elses_by_then_then_call_is_served_and_helper_ends(self):
+        call, again = self.call_while_leaving()
+        question = self.ask_person()
+        self.bus.answer(again, '(u)', 3)
+        self.catch_up()
+        self.decide(question, True)
+        self.assertEqual(self.bus.expect_answer(call), '')
+        self.assertEqual(self.helper.wait(), 0)
+
+    def test_term_when_a_call_came_while_leaving_then_its_person_is_waited_for(self):
+        call, again = self.call_while_leaving()
+        question = self.ask_person()
+        # systemd has seen the name go.
+        self.terminate()
+        self.bus.answer(again, '(u)', 1)
+        other = self.call(ask=False)
+        self.tell_uid()
+        self.decide(self.bus.expect('CheckAuthorization'), True)
+        self.assertEqual(self.bus.expect_answer(other), '')
+        self.decide(question, True)
+        self.assertEqual(self.bus.expect_answer(call), '')
+        self.expect_end()
+
+    def test_term_when_it_is_late_then_taken_for_the_same(self):
+        call, again = self.call_while_leaving()
+        question = self.ask_person()
+        self.bus.answer(again, '(u)', 1)
+        self.catch_up()
+        self.terminate()
+        self.decide(question, True)
+        self.assertEqual(self.bus.expect_answer(call), '')
+        self.expect_end()
+
+    def test_term_when_it_comes_twice_then_aborts(self):
+        call, again = self.call_while_leaving()
+        question = self.ask_person()
+        self.bus.answer(again, '(u)', 1)
+        self.terminate()
+        os.kill(self.helper.pid, signal.SIGTERM)
+        self.expect_abortion(call, question)
+
+
+class TooLong(Stack):
+    last_ms = 0
+
+    def test_term_when_a_persons_time_is_over_then_aborts(self):
+        call, again = self.call_while_leaving()
+        question = self.ask_person()
+        self.bus.answer(again, '(u)', 1)
+        self.catch_up()
+        os.kill(self.helper.pid, signal.SIGTERM)
+        self.expect_abortion(call, question)
+
+
+if __name__ == '__main__':
+    tap.main()
