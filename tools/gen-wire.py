@@ -119,6 +119,14 @@ HEAD = '''/* SPDX-License-Identifier: LGPL-2.1-or-later */
 '''
 
 
+def switch(cases, default):
+    """`cases`: method and statements."""
+    lines = ['\tswitch (id) {']
+    for m, body in cases:
+        lines += [f'\tcase {m.id}:'] + [f'\t\t{line}' for line in body]
+    return lines + ['\tdefault:', f'\t\t{default}', '\t}']
+
+
 # The helper's side: types.
 
 def element_struct(method, arg, part, types):
@@ -158,9 +166,10 @@ def wire_header(interface):
              '#include <stdint.h>', '', 'typedef enum OpId {']
     lines += [f'\t{m.id},' for m in methods]
     lines += ['\t_OP_MAX,', '\t_OP_INVALID = -EINVAL,', '} OpId;', '',
-              '/* Arguments: strings and descriptors are borrowed from the message they were read from,',
-              ' * which whoever holds the arguments must hold too; a descriptor kept longer is duplicated.',
-              ' * Replies: every string, array and descriptor is owned; op_wire_reply_done() frees them. */', '']
+              '/* Arguments and replies own every string, array and descriptor in them: of the message that arguments',
+              ' * were read from nothing is needed any more. */', '',
+              '/* The most descriptors that one call brings. */',
+              f'#define OP_WIRE_FDS_MAX {max(fds_of(m) for m in methods)}', '']
     for m in methods:
         lines += structs(m)
     for part, which in (('Args', 'ins'), ('Reply', 'outs')):
@@ -170,43 +179,60 @@ def wire_header(interface):
     lines += ['typedef struct OpName {', '\tconst char *method;', '\tconst char *action;', '} OpName;',
               'extern const OpName op_names[_OP_MAX];', '',
               '/* Every descriptor -1, everything else empty. */',
+              'void op_wire_args_init(OpId id, OpArgs *ret);',
               'void op_wire_reply_init(OpId id, OpReply *ret);',
-              '/* Frees what the reply owns and leaves it as after op_wire_reply_init(). */',
+              '/* Frees what is owned and leaves it as after …_init(). */',
+              'void op_wire_args_done(OpId id, OpArgs *args);',
               'void op_wire_reply_done(OpId id, OpReply *reply);']
     return lines
 
 
-def reply_arrays(method):
-    """(argument, statements that free one element) of the replies' arrays."""
-    for arg in method.outs:
+def kinds(arg, at):
+    """(where, type) of each value in an argument, or in one element of it."""
+    return [(f'{at}.f{i}', t) for i, t in enumerate(arg.fields)] if arg.fields else [(at, arg.basic)]
+
+
+def fds_of(method):
+    """How many descriptors its arguments are at most."""
+    return sum(a.contents.count('h') * (a.max if a.array else 1) for a in method.ins)
+
+
+def frees(arg, at):
+    # What was read is not to be changed, and so constant.
+    return [f'free((void *) {where});' if t == 's' else f'close_fd({where});'
+            for where, t in kinds(arg, at) if t in 'sh']
+
+
+def done_function(method, args, part, on_heap):
+    """Frees what the arguments or the reply own; arrays of a reply are on the heap themselves."""
+    name, union = part.lower(), f'{part.lower()}->{method.snake}'
+    lines = ['static void', f'done_{method.snake}_{name}(Op{part} *{name})', '{']
+    for arg in args:
+        at = f'{union}.{arg.name}'
         if not arg.array:
+            lines += [f'\t{line}' for line in frees(arg, at)]
             continue
-        at = f'reply->{method.snake}.{arg.name}[i]'
-        kinds = [(f'{at}.f{i}', t) for i, t in enumerate(arg.fields)] if arg.fields else [(at, arg.basic)]
-        frees = [f'free({a});' for a, t in kinds if t == 's']
-        frees += [f'close_fd({a});' for a, t in kinds if t == 'h']
-        yield arg, frees
-
-
-def done_function(method):
-    lines = ['static void', f'done_{method.snake}(OpReply *reply)', '{']
-    for arg, frees in reply_arrays(method):
-        at = f'reply->{method.snake}'
-        if frees:
-            lines += [f'\tfor (size_t i = 0; i < {at}.n_{arg.name}; i++) {{']
-            lines += [f'\t\t{f}' for f in frees] + ['\t}']
-        lines += [f'\tfree({at}.{arg.name});']
-    for arg in method.outs:
-        at = f'reply->{method.snake}.{arg.name}'
-        if arg.basic == 's' and not arg.array:
+        if frees(arg, at):
+            lines += [f'\tfor (size_t i = 0; i < {union}.n_{arg.name}; i++) {{']
+            lines += [f'\t\t{line}' for line in frees(arg, f'{at}[i]')] + ['\t}']
+        if on_heap:
             lines += [f'\tfree({at});']
-        if arg.basic == 'h' and not arg.array:
-            lines += [f'\tclose_fd({at});']
     return lines + ['}', '']
 
 
-def owns(method):
-    return any(a.array or a.basic in 'sh' for a in method.outs)
+def life_functions(methods, part, which, on_heap):
+    """op_wire_…_init() and op_wire_…_done() of the arguments or the replies."""
+    name, lines = part.lower(), []
+    owning = [m for m in methods if any(frees(a, '') or (a.array and on_heap) for a in getattr(m, which))]
+    for m in owning:
+        lines += done_function(m, getattr(m, which), part, on_heap)
+    handles = [(m, [f'ret->{m.snake}.{a.name} = -1;' for a in getattr(m, which) if a.basic == 'h' and not a.array])
+               for m in methods]
+    lines += ['void', f'op_wire_{name}_init(OpId id, Op{part} *ret)', '{', '\tmemset(ret, 0, sizeof(*ret));']
+    lines += switch([(m, body + ['break;']) for m, body in handles if body], 'break;')
+    lines += ['}', '', 'void', f'op_wire_{name}_done(OpId id, Op{part} *{name})', '{']
+    lines += switch([(m, [f'done_{m.snake}_{name}({name});', 'break;']) for m in owning], 'break;')
+    return lines + [f'\top_wire_{name}_init(id, {name});', '}', '']
 
 
 def wire_source(interface):
@@ -215,23 +241,10 @@ def wire_source(interface):
              'const OpName op_names[_OP_MAX] = {']
     lines += [f'\t[{m.id}] = {{ "{m.name}", "{interface.prefix}.{m.kebab}" }},' for m in methods]
     lines += ['};', '']
-    if any(a.basic == 'h' or (a.fields and 'h' in a.fields) for m in methods for a in m.outs):
+    if any('h' in a.contents for m in methods for a in m.ins + m.outs):
         lines += ['static void', 'close_fd(int fd)', '{', '\tif (fd >= 0)', '\t\t(void) close(fd);', '}', '']
-    for m in methods:
-        if owns(m):
-            lines += done_function(m)
-    lines += ['void', 'op_wire_reply_init(OpId id, OpReply *ret)', '{', '\tmemset(ret, 0, sizeof(*ret));',
-              '\tswitch (id) {']
-    for m in methods:
-        handles = [a for a in m.outs if a.basic == 'h' and not a.array]
-        if handles:
-            lines += [f'\tcase {m.id}:'] + [f'\t\tret->{m.snake}.{a.name} = -1;' for a in handles] + ['\t\tbreak;']
-    lines += ['\tdefault:', '\t\tbreak;', '\t}', '}', '',
-              'void', 'op_wire_reply_done(OpId id, OpReply *reply)', '{', '\tswitch (id) {']
-    for m in methods:
-        if owns(m):
-            lines += [f'\tcase {m.id}:', f'\t\tdone_{m.snake}(reply);', '\t\tbreak;']
-    return lines + ['\tdefault:', '\t\tbreak;', '\t}', '\top_wire_reply_init(id, reply);', '}']
+    lines += life_functions(methods, 'Args', 'ins', on_heap=False)
+    return lines + life_functions(methods, 'Reply', 'outs', on_heap=True)[:-1]
 
 
 # The helper's side: sd-bus.
@@ -242,8 +255,8 @@ BUS_HEADER = '''#pragma once
 
 #include "op-wire.h"
 
-/* Reads the arguments of a call. 0, or negative errno and the name of the argument that was at fault
- * in *reterr_argument. What it returns is borrowed from `m` (see op-wire.h). */
+/* Reads the arguments of a call, as copies. 0, or negative errno and the name of the argument that was at
+ * fault in *reterr_argument; *ret is empty then. */
 int op_wire_read(OpId id, sd_bus_message *m, OpArgs *ret, const char **reterr_argument);
 
 /* Appends the reply's values; descriptors are duplicated into the message. 0 or negative errno:
@@ -257,6 +270,7 @@ int op_wire_on_call(OpId id, sd_bus_message *m, void *userdata);
 
 BUS_PRELUDE = '''#include "op-wire-bus.h"
 
+#include <fcntl.h>
 #include <string.h>
 '''
 
@@ -269,7 +283,7 @@ read_basic(sd_bus_message *m, char type, void *ret)
 }
 '''
 
-# One reader and one writer per basic type; only those that the interface needs come out.
+# For the types that need more than a call of sd-bus; only those that the interface has come out.
 READERS = {
     's': '''static int
 read_s(sd_bus_message *m, size_t max, const char **ret)
@@ -281,8 +295,8 @@ read_s(sd_bus_message *m, size_t max, const char **ret)
 		return r;
 	if (strlen(s) > max)
 		return -E2BIG;
-	*ret = s;
-	return 0;
+	*ret = strdup(s);
+	return *ret ? 0 : -ENOMEM;
 }
 ''',
     'b': '''static int
@@ -295,12 +309,17 @@ read_b(sd_bus_message *m, bool *ret)
 	return r;
 }
 ''',
-    **{t: f'''static int
-read_{t}(sd_bus_message *m, {c}*ret)
-{{
-	return read_basic(m, '{t}', ret);
-}}
-''' for t, c in (('u', 'uint32_t '), ('t', 'uint64_t '), ('h', 'int '))},
+    'h': '''static int
+read_h(sd_bus_message *m, int *ret)
+{
+	int fd = -1, r = read_basic(m, 'h', &fd);
+
+	if (r < 0)
+		return r;
+	*ret = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	return *ret < 0 ? -errno : 0;
+}
+''',
 }
 
 WRITERS = {
@@ -318,12 +337,6 @@ append_b(sd_bus_message *m, bool value)
 	return sd_bus_message_append_basic(m, 'b', &b);
 }
 ''',
-    **{t: f'''static int
-append_{t}(sd_bus_message *m, {c}value)
-{{
-	return sd_bus_message_append_basic(m, '{t}', &value);
-}}
-''' for t, c in (('u', 'uint32_t '), ('t', 'uint64_t '), ('h', 'int '))},
 }
 
 
@@ -333,8 +346,8 @@ def prelude(methods):
 
     ins = types(a for m in methods for a in m.ins)
     outs = types(a for m in methods for a in m.outs)
-    parts = [BUS_PRELUDE] + ([READ_BASIC] if ins else []) + [READERS[t] for t in ins] + [WRITERS[t] for t in outs]
-    return '\n'.join(parts).splitlines()
+    parts = [READERS[t] for t in ins if t in READERS] + [WRITERS[t] for t in outs if t in WRITERS]
+    return '\n'.join([BUS_PRELUDE, *([READ_BASIC] if ins else []), *parts]).splitlines()
 
 
 def try_call(call, indent='\t'):
@@ -342,17 +355,24 @@ def try_call(call, indent='\t'):
 
 
 def read_call(kind, target, limit):
+    if kind in 'ut':
+        return f"read_basic(m, '{kind}', &{target})"
     return f'read_s(m, {limit}, &{target})' if kind == 's' else f'read_{kind}(m, &{target})'
 
 
+def append_call(kind, source):
+    return f'append_{kind}(m, {source})' if kind in 'sb' else f"sd_bus_message_append_basic(m, '{kind}', &{source})"
+
+
 def array_function(method, arg):
-    """Reads one array argument, element by element, never more than fit."""
+    """Reads one array argument, element by element, never more than fit; what was read counts at once."""
     lines = ['static int', f'read_{method.snake}_{arg.name}(sd_bus_message *m, {method.type}Args *ret)', '{',
              '\tint r;', '', f"\tr = sd_bus_message_enter_container(m, 'a', \"{arg.contents}\");",
              '\tif (r <= 0)', '\t\treturn r < 0 ? r : -EBADMSG;',
-             f'\tfor (ret->n_{arg.name} = 0; (r = sd_bus_message_at_end(m, false)) == 0; ret->n_{arg.name}++) {{',
-             f'\t\tif (ret->n_{arg.name} == {arg.max})', '\t\t\treturn -E2BIG;']
-    at = f'ret->{arg.name}[ret->n_{arg.name}]'
+             '\twhile ((r = sd_bus_message_at_end(m, false)) == 0) {',
+             f'\t\tif (ret->n_{arg.name} == {arg.max})', '\t\t\treturn -E2BIG;', f'\t\tret->n_{arg.name}++;']
+    at = f'ret->{arg.name}[ret->n_{arg.name} - 1]'
+    lines += [f'\t\t{where} = -1;' for where, kind in kinds(arg, at) if kind == 'h']
     if arg.fields:
         lines += try_call(f"sd_bus_message_enter_container(m, 'r', \"{arg.fields}\")", '\t\t')
         for i, kind in enumerate(arg.fields):
@@ -381,7 +401,7 @@ def reply_function(method):
     for arg in method.outs:
         at = f'reply->{arg.name}'
         if not arg.array:
-            lines += try_call(f'append_{arg.basic}(m, {at})')
+            lines += try_call(append_call(arg.basic, at))
             continue
         lines += [f'\tif (reply->n_{arg.name} > {arg.max})', '\t\treturn -E2BIG;']
         lines += try_call(f"sd_bus_message_open_container(m, 'a', \"{arg.contents}\")")
@@ -389,10 +409,10 @@ def reply_function(method):
         if arg.fields:
             lines += try_call(f"sd_bus_message_open_container(m, 'r', \"{arg.fields}\")", '\t\t')
             for i, kind in enumerate(arg.fields):
-                lines += try_call(f'append_{kind}(m, {at}[i].f{i})', '\t\t')
+                lines += try_call(append_call(kind, f'{at}[i].f{i}'), '\t\t')
             lines += try_call('sd_bus_message_close_container(m)', '\t\t')
         else:
-            lines += try_call(f'append_{arg.basic}(m, {at}[i])', '\t\t')
+            lines += try_call(append_call(arg.basic, f'{at}[i]'), '\t\t')
         lines += ['\t}']
         lines += try_call('sd_bus_message_close_container(m)')
     return lines + ['\treturn 0;', '}', '']
@@ -425,20 +445,20 @@ def bus_source(interface):
             lines += read_function(m)
         if m.outs:
             lines += reply_function(m)
-    lines += ['int', 'op_wire_read(OpId id, sd_bus_message *m, OpArgs *ret, const char **reterr_argument)', '{',
-              '\tmemset(ret, 0, sizeof(*ret));', '\t*reterr_argument = "signature";', '\tswitch (id) {']
-    for m in methods:
-        signature = ''.join(a.type for a in m.ins)
-        lines += [f'\tcase {m.id}:', f'\t\tif (!sd_bus_message_has_signature(m, "{signature}"))',
-                  '\t\t\treturn -EBADMSG;',
-                  f'\t\treturn read_{m.snake}(m, &ret->{m.snake}, reterr_argument);' if m.ins else '\t\treturn 0;']
-    lines += ['\tdefault:', '\t\treturn -EINVAL;', '\t}', '}', '',
-              'int', 'op_wire_reply(OpId id, sd_bus_message *m, const OpReply *reply)', '{', '\tswitch (id) {']
-    for m in methods:
-        lines += [f'\tcase {m.id}:',
-                  f'\t\treturn reply_{m.snake}(m, &reply->{m.snake});' if m.outs else '\t\treturn 0;']
-    lines += ['\tdefault:', '\t\treturn -EINVAL;', '\t}', '}', '']
-    return lines + vtable(methods)
+    lines += ['static int', 'read_args(OpId id, sd_bus_message *m, OpArgs *ret, const char **reterr_argument)', '{',
+              '\t*reterr_argument = "signature";']
+    lines += switch([(m, [f'if (!sd_bus_message_has_signature(m, "{"".join(a.type for a in m.ins)}"))',
+                          '\treturn -EBADMSG;',
+                          f'return read_{m.snake}(m, &ret->{m.snake}, reterr_argument);' if m.ins else 'return 0;'])
+                     for m in methods], 'return -EINVAL;')
+    lines += ['}', '',
+              'int', 'op_wire_read(OpId id, sd_bus_message *m, OpArgs *ret, const char **reterr_argument)', '{',
+              '\tint r;', '', '\top_wire_args_init(id, ret);', '\tr = read_args(id, m, ret, reterr_argument);',
+              '\tif (r < 0)', '\t\top_wire_args_done(id, ret);', '\treturn r;', '}', '',
+              'int', 'op_wire_reply(OpId id, sd_bus_message *m, const OpReply *reply)', '{']
+    lines += switch([(m, [f'return reply_{m.snake}(m, &reply->{m.snake});' if m.outs else 'return 0;'])
+                     for m in methods], 'return -EINVAL;')
+    return lines + ['}', ''] + vtable(methods)
 
 
 # The caller's side: GLib.

@@ -31,7 +31,7 @@ typedef enum State {
 typedef struct Arrival {
 	struct Arrival *next;
 	Bus *bus;
-	sd_bus_message *message;
+	sd_bus_message *receipt;
 	sd_bus_slot *slot;
 	OpId id;
 	OpArgs args;
@@ -60,7 +60,8 @@ arrival_free(Arrival *arrival)
 	if (!arrival)
 		return NULL;
 	sd_bus_slot_unref(arrival->slot);
-	sd_bus_message_unref(arrival->message);
+	sd_bus_message_unref(arrival->receipt);
+	op_wire_args_done(arrival->id, &arrival->args);
 	free(arrival);
 	return NULL;
 }
@@ -153,10 +154,10 @@ submit_known(Bus *bus)
 		if (arrival->is_gone)
 			continue;
 		if (bus->is_terminating)
-			answer(bus, BN_TAKE_PTR(arrival->message), arrival->id, NULL, &ending);
+			answer(bus, BN_TAKE_PTR(arrival->receipt), arrival->id, NULL, &ending);
 		else
 			dispatch_submit(bus->dispatch, arrival->id, &arrival->args,
-					&arrival->caller, BN_TAKE_PTR(arrival->message));
+					&arrival->caller, BN_TAKE_PTR(arrival->receipt));
 	}
 	update_idle(bus);
 }
@@ -193,22 +194,49 @@ ask_uid(Arrival *arrival)
 				 BUS_LIMIT_US);
 }
 
+/* What an answer needs of a call: which one it was, and whose. The call itself goes when it has been
+ * read, with whatever it brought that nobody had asked for: a descriptor more than the method takes
+ * is seen by nobody, and must not be held while a person thinks. */
+static int
+make_receipt(sd_bus_message *call, sd_bus_message **ret)
+{
+	_cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+	uint64_t cookie = 0;
+	int r;
+
+	r = sd_bus_message_new_method_call(
+		sd_bus_message_get_bus(call), &m, NULL, sd_bus_message_get_path(call),
+		sd_bus_message_get_interface(call), sd_bus_message_get_member(call));
+	if (r >= 0)
+		r = sd_bus_message_set_sender(m, sd_bus_message_get_sender(call));
+	if (r >= 0)
+		r = sd_bus_message_set_expect_reply(m, sd_bus_message_get_expect_reply(call) > 0);
+	if (r >= 0)
+		r = sd_bus_message_get_cookie(call, &cookie);
+	if (r >= 0)
+		r = sd_bus_message_seal(m, cookie, /* timeout_usec= */ 0);
+	if (r >= 0)
+		*ret = BN_TAKE_PTR(m);
+	return r;
+}
+
 /* 1 where it has been refused, and is over. */
 static int
 fill_arrival(Arrival *arrival, OpId id, sd_bus_message *m)
 {
-	const char *sender = sd_bus_message_get_sender(m), *argument = NULL;
+	const char *argument = NULL;
 	int r;
 
-	if (!sender ||
-	    bn_str_copy(arrival->caller.sender, sizeof(arrival->caller.sender), sender) < 0)
+	if (bn_str_copy(arrival->caller.sender, sizeof(arrival->caller.sender),
+			sd_bus_message_get_sender(m)) < 0)
 		return -EBADMSG;
 	arrival->caller.may_ask = sd_bus_message_get_allow_interactive_authorization(m) > 0;
 	arrival->id = id;
-	arrival->message = sd_bus_message_ref(m);
 	r = op_wire_read(id, m, &arrival->args, &argument);
+	if (r == -ENOMEM || r == -EMFILE || r == -ENFILE)
+		return r;
 	if (r >= 0)
-		return 0;
+		return make_receipt(m, &arrival->receipt);
 	/* SECURITY: what cannot be read must not be run, also for who wants no answer and gets none. */
 	(void)sd_bus_reply_method_errorf(m, op_error_name(OP_ERROR_INVALID_ARGUMENT), "%s: %s",
 					 argument, r == -E2BIG ? "too long" : "cannot be read");
@@ -218,11 +246,15 @@ fill_arrival(Arrival *arrival, OpId id, sd_bus_message *m)
 int
 op_wire_on_call(OpId id, sd_bus_message *m, void *userdata)
 {
-	_cleanup_(arrival_freep) Arrival *arrival = calloc(1, sizeof(*arrival));
-	Arrival **last;
+	_cleanup_(arrival_freep) Arrival *arrival = NULL;
+	const char *sender = sd_bus_message_get_sender(m);
 	Bus *bus = userdata;
+	Arrival **last;
 	int r;
 
+	if (!sender)
+		return -EBADMSG;
+	arrival = calloc(1, sizeof(*arrival));
 	if (!arrival)
 		return -ENOMEM;
 	arrival->bus = bus;

@@ -50,6 +50,7 @@ pending_free(Pending *p)
 		return NULL;
 	if (p->impl->done)
 		p->impl->done(&p->call);
+	op_wire_args_done(p->call.id, &p->call.args);
 	op_wire_reply_done(p->call.id, &p->call.reply);
 	free(p);
 	return NULL;
@@ -74,7 +75,6 @@ answer(Pending *p)
 	bool vanished = p->early == EARLY_VANISHED, failed = p->call.failure.error != OP_ERROR_NONE;
 
 	unlink_pending(d, p);
-	/* Before the message goes, which the call's strings are borrowed from. */
 	audit_call(&p->call, &p->stamps);
 	transport->answer(transport->ctx, p->message, p->call.id,
 			  vanished || failed ? NULL : &p->call.reply,
@@ -340,7 +340,7 @@ begin(Pending *p)
 }
 
 void
-dispatch_submit(Dispatch *d, OpId id, const OpArgs *args, const Caller *caller, void *message)
+dispatch_submit(Dispatch *d, OpId id, OpArgs *args, const Caller *caller, void *message)
 {
 	Pending *p = calloc(1, sizeof(*p)), **last = &d->pending;
 
@@ -356,6 +356,7 @@ dispatch_submit(Dispatch *d, OpId id, const OpArgs *args, const Caller *caller, 
 	p->stamps.received = bn_clock_us();
 	p->call.id = id;
 	p->call.args = *args;
+	op_wire_args_init(id, args);
 	p->call.caller = *caller;
 	p->call.target = caller->uid;
 	p->call.operation = "";

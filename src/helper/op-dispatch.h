@@ -60,9 +60,9 @@ int dispatch_new(const DispatchSetup *setup, Dispatch **ret);
 /* Nothing may run in a worker. */
 Dispatch *dispatch_free(Dispatch *d);
 
-/* Takes over `message`, from which `args` are borrowed; it is answered through the transport
- * exactly once, perhaps before this returns. */
-void dispatch_submit(Dispatch *d, OpId id, const OpArgs *args, const Caller *caller, void *message);
+/* Takes over `message`, which is answered through the transport exactly once, perhaps before this
+ * returns; and what `args` own, which are empty then. */
+void dispatch_submit(Dispatch *d, OpId id, OpArgs *args, const Caller *caller, void *message);
 /* The connection is gone: what it asked and did not begin is dropped, what runs is finished. */
 void dispatch_sender_gone(Dispatch *d, const char *sender);
 /* Aborts what has not begun; what runs is finished. */

@@ -84,7 +84,7 @@ typedef union OpWork {
  * copy. */
 typedef struct OpCall {
 	OpId id;
-	OpArgs args; /* borrowed from the message; see op-wire.h */
+	OpArgs args;
 	Caller caller;
 	uid_t target;          /* whose resources it is about: the caller's, but for ReleaseUser */
 	const char *vm;        /* of args, or NULL */

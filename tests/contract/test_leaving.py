@@ -2,72 +2,26 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """How the helper gives its name back, against a bus that lets calls and signals in at the worst moment.
 
-Environment: BANGER_HELPER_TEST (the test build), BANGER_SOURCE (the tree). Root: the helper runs as nobody.
+Environment: see scripted_helper.py.
 """
 
 import os
-import pwd
-import shutil
 import signal
-import subprocess
-import sys
-import tempfile
-import unittest
 
-import gi
-gi.require_version('Gio', '2.0')
-from gi.repository import Gio  # noqa: E402
-
-sys.path.insert(0, os.environ['BANGER_SOURCE'] + '/tests/fakes')
-from scripted_bus import ScriptedBus  # noqa: E402
-import tap  # noqa: E402
-
-NAME = 'org.banger.Helper'
-HELPER = (NAME, '/org/banger/Helper', NAME)
-NOBODY = pwd.getpwnam('nobody').pw_uid
-ALICE, POLKIT = ':1.7', ':1.8'
-FOREVER = 3600000
+import scripted_helper
+import tap
 
 
-class Stack(unittest.TestCase):
-    last_ms = FOREVER
+class Stack(scripted_helper.Stack):
+    # Idle at once: the name is hardly taken when it is given back.
+    idle_ms = 0
 
     def setUp(self):
-        if os.geteuid() != 0:
-            self.skipTest('needs root, to be another user')
-        self.directory = tempfile.mkdtemp(prefix='banger-contract-')
-        self.bus = ScriptedBus(self.directory + '/bus')
-        with open(self.directory + '/helper.conf', 'w', encoding='utf-8') as file:
-            file.write('[limits]\n')
-        os.chown(self.directory, NOBODY, NOBODY)
-        os.chmod(self.directory, 0o755)
-        # Idle at once: the name is hardly taken when it is given back.
-        argv = [os.environ['BANGER_HELPER_TEST'], self.bus.address, self.directory + '/run',
-                self.directory + '/helper.conf', '0', str(self.last_ms)]
-        self.helper = subprocess.Popen(argv, user=NOBODY, group=NOBODY, extra_groups=[], stderr=subprocess.DEVNULL)
-        self.bus.accept()
-        self.bus.answer(self.bus.expect('AddMatch'))
-        self.bus.answer(self.bus.expect('RequestName'), '(u)', 1)
+        super().setUp()
         self.release = self.bus.expect('ReleaseName')
-
-    def tearDown(self):
-        self.bus.close()
-        self.helper.wait()
-        shutil.rmtree(self.directory)
-
-    def call(self, method='ListResources', args=None, ask=True):
-        message = Gio.DBusMessage.new_method_call(*HELPER, method)
-        if ask:
-            message.set_flags(Gio.DBusMessageFlags.ALLOW_INTERACTIVE_AUTHORIZATION)
-        if args:
-            message.set_body(args)
-        return self.bus.send(message, ALICE)
 
     def released(self):
         self.bus.answer(self.release, '(u)', 1)
-
-    def tell_uid(self):
-        self.bus.answer(self.bus.expect('GetConnectionUnixUser'), '(u)', 1000)
 
     def call_while_leaving(self):
         """A call that the bus had passed on before the name was given back: its number, and the wish for the name."""
@@ -77,20 +31,6 @@ class Stack(unittest.TestCase):
         again = self.bus.expect('RequestName')
         self.bus.answer(who, '(u)', 1000)
         return call, again
-
-    def decide(self, question, authorized, challenge=False):
-        self.bus.answer(question, '((bba{ss}))', (authorized, challenge, {}), sender=POLKIT)
-
-    def ask_person(self):
-        """Until the question is on somebody's screen."""
-        self.decide(self.bus.expect('CheckAuthorization'), False, challenge=True)
-        return self.bus.expect('CheckAuthorization')
-
-    def catch_up(self):
-        """Until the helper has seen everything that had happened before: what came first is dispatched first."""
-        for _ in range(3):
-            self.assertEqual(self.bus.expect_answer(
-                self.bus.call(ALICE, (NAME, '/', 'org.freedesktop.DBus.Peer'), 'Ping')), '')
 
     def terminate(self):
         os.kill(self.helper.pid, signal.SIGTERM)

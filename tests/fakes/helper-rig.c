@@ -15,18 +15,12 @@ on_ask(void *ctx, const AuthorityQuestion *question, AuthorityDone *done, void *
        void **ret_ticket)
 {
 	Rig *rig = ctx;
-	RigCall *call = NULL;
+	RigCall *call = rig->asked_next;
+	int i = -1;
 
 	/* The rig names each connection after its call. */
-	for (int i = 0; i < rig->n_calls; i++) {
-		char name[32];
-
-		(void)snprintf(name, sizeof(name), ":%d", i);
-		if (strcmp(name, question->sender) == 0)
-			call = &rig->calls[i];
-	}
-	if (!call)
-		call = rig->asked_next;
+	if (sscanf(question->sender, ":%d", &i) == 1 && i >= 0 && i < rig->n_calls)
+		call = &rig->calls[i];
 	check(call);
 	call->is_asked = true;
 	call->done = done;
@@ -55,8 +49,6 @@ on_answer(void *ctx, void *message, OpId id, const OpReply *reply, const OpFailu
 
 	check(!call->is_answered);
 	check_int(call->id, id);
-	free(call->borrowed);
-	call->borrowed = NULL;
 	call->is_answered = true;
 	call->order = ++call->rig->n_answers;
 	call->error = failure ? failure->error : OP_ERROR_NONE;
@@ -155,11 +147,55 @@ rig_done(Rig *rig)
 	check_int(rmdir(rig->directory), 0);
 }
 
+static OpArgs
+dup_launch(const OpLaunchVmmArgs *args)
+{
+	OpArgs copy = { .launch_vmm = *args };
+	OpLaunchVmmArgs *c = &copy.launch_vmm;
+
+	c->vm = strdup(args->vm);
+	c->operation = strdup(args->operation);
+	c->vmm = strdup(args->vmm);
+	c->cmdline = strdup(args->cmdline);
+	c->kernel = bn_fd_dup(args->kernel);
+	c->initramfs = bn_fd_dup(args->initramfs);
+	for (size_t i = 0; i < args->n_disks; i++)
+		c->disks[i] = bn_fd_dup(args->disks[i]);
+	return copy;
+}
+
+/* As reading a message makes them. */
+static OpArgs
+dup_args(OpId id, const OpArgs *args)
+{
+	OpArgs copy = *args;
+
+	switch (id) {
+	case OP_LAUNCH_VMM:
+		return dup_launch(&args->launch_vmm);
+	case OP_OPEN_VMM:
+		copy.open_vmm.vm = strdup(args->open_vmm.vm);
+		copy.open_vmm.operation = strdup(args->open_vmm.operation);
+		return copy;
+	case OP_SIGNAL_VMM:
+		copy.signal_vmm.vm = strdup(args->signal_vmm.vm);
+		copy.signal_vmm.operation = strdup(args->signal_vmm.operation);
+		return copy;
+	case OP_RELEASE_VM:
+		copy.release_vm.vm = strdup(args->release_vm.vm);
+		copy.release_vm.operation = strdup(args->release_vm.operation);
+		return copy;
+	default:
+		return copy;
+	}
+}
+
 RigCall *
 rig_submit(Rig *rig, OpId id, const OpArgs *args, uid_t uid, const char *sender)
 {
 	RigCall *call = &rig->calls[rig->n_calls];
 	Caller caller = { .uid = uid, .may_ask = true };
+	OpArgs copy = dup_args(id, args);
 
 	check(rig->n_calls < RIG_CALLS_MAX);
 	call->id = id;
@@ -170,26 +206,24 @@ rig_submit(Rig *rig, OpId id, const OpArgs *args, uid_t uid, const char *sender)
 		(void)snprintf(caller.sender, sizeof(caller.sender), ":%d", rig->n_calls);
 	rig->n_calls++;
 	rig->asked_next = call;
-	dispatch_submit(rig->dispatch, id, args, &caller, call);
+	dispatch_submit(rig->dispatch, id, &copy, &caller, call);
 	return call;
 }
 
-/* Of the next call, and freed with it: what the arguments borrow ends with the message. */
+/* Good until the next one is made. */
 static const char *
-vm_id(Rig *rig, char c)
+vm_id(char c)
 {
-	char *id = calloc(1, BN_ID_LENGTH + 1);
+	static char id[BN_ID_LENGTH + 1];
 
-	check(id && rig->n_calls < RIG_CALLS_MAX);
 	memset(id, c, BN_ID_LENGTH);
-	rig->calls[rig->n_calls].borrowed = id;
 	return id;
 }
 
 RigCall *
 rig_launch(Rig *rig, uid_t uid, char vm)
 {
-	OpArgs args = { .launch_vmm = { .vm = vm_id(rig, vm),
+	OpArgs args = { .launch_vmm = { .vm = vm_id(vm),
 					.operation = "",
 					.vmm = "qemu-q35",
 					.vcpus = 1,
@@ -209,12 +243,12 @@ rig_call(Rig *rig, OpId id, uid_t uid, char vm)
 	OpArgs args = {};
 
 	if (id == OP_OPEN_VMM)
-		args.open_vmm = (OpOpenVmmArgs){ .vm = vm_id(rig, vm), .operation = "" };
+		args.open_vmm = (OpOpenVmmArgs){ .vm = vm_id(vm), .operation = "" };
 	else if (id == OP_SIGNAL_VMM)
 		args.signal_vmm =
-			(OpSignalVmmArgs){ .vm = vm_id(rig, vm), .operation = "", .signal = 15 };
+			(OpSignalVmmArgs){ .vm = vm_id(vm), .operation = "", .signal = 15 };
 	else if (id == OP_RELEASE_VM)
-		args.release_vm = (OpReleaseVmArgs){ .vm = vm_id(rig, vm), .operation = "" };
+		args.release_vm = (OpReleaseVmArgs){ .vm = vm_id(vm), .operation = "" };
 	return rig_submit(rig, id, &args, uid, NULL);
 }
 

@@ -7,7 +7,8 @@
 #include "helper/ledger.h"
 #include "helper/op-dispatch.h"
 
-#define RIG_CALLS_MAX 256
+/* More than the helper takes at once. */
+#define RIG_CALLS_MAX 2304
 
 typedef struct RigCall {
 	OpId id;
@@ -22,7 +23,6 @@ typedef struct RigCall {
 	void *data;
 	char action[64], vm[64], object[64];
 	struct Rig *rig;
-	char *borrowed; /* the VM's id: lives as long as a message would */
 } RigCall;
 
 typedef struct Rig {
@@ -49,6 +49,7 @@ void rig_restart(Rig *rig);
  * hex, repeated. */
 RigCall *rig_launch(Rig *rig, uid_t uid, char vm);
 RigCall *rig_call(Rig *rig, OpId id, uid_t uid, char vm);
+/* `args` and what they point to stay the caller's. */
 RigCall *rig_submit(Rig *rig, OpId id, const OpArgs *args, uid_t uid, const char *sender);
 
 /* Until nothing is in a worker, and polkit has answered what it was asked. */
