@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "helper/budget.h"
 #include "op-wire-bus.h"
 #include "shared/base/cleanup.h"
 #include "shared/base/log.h"
@@ -49,7 +50,7 @@ struct Bus {
 	bool has_left; /* the name was given back once, and perhaps taken again */
 	bool is_last;  /* whoever supervises us waits for our end */
 	bool is_terminating;
-	unsigned idle_ms, last_ms;
+	BusSetup setup;
 	sd_event_source *idle_timer, *last_timer, *last_look;
 	sd_bus_slot *name_slot;
 };
@@ -89,8 +90,8 @@ update_idle(Bus *bus)
 	if (bus->state != STATE_SERVING || !bus->idle_timer)
 		return;
 	if (idle)
-		(void)sd_event_source_set_time_relative(bus->idle_timer,
-							bus->is_last ? 0 : bus->idle_ms * 1000ULL);
+		(void)sd_event_source_set_time_relative(
+			bus->idle_timer, bus->is_last ? 0 : bus->setup.idle_ms * 1000ULL);
 	(void)sd_event_source_set_enabled(bus->idle_timer, idle ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
 }
 
@@ -243,6 +244,21 @@ fill_arrival(Arrival *arrival, OpId id, sd_bus_message *m)
 	return 1;
 }
 
+/* Half of the room is for connections that have none waiting: a flood over few leaves others theirs. */
+static bool
+has_room(const Bus *bus, const char *sender)
+{
+	unsigned own = 0, all = 0;
+
+	for (const Arrival *arrival = bus->arrivals; arrival; arrival = arrival->next) {
+		own += strcmp(arrival->caller.sender, sender) == 0;
+		all++;
+	}
+	if (own == 0)
+		return all < bus->setup.arrivals_max;
+	return own < BUDGET_ARRIVALS_PER_SENDER && all < bus->setup.arrivals_max / 2;
+}
+
 int
 op_wire_on_call(OpId id, sd_bus_message *m, void *userdata)
 {
@@ -254,6 +270,9 @@ op_wire_on_call(OpId id, sd_bus_message *m, void *userdata)
 
 	if (!sender)
 		return -EBADMSG;
+	if (!has_room(bus, sender))
+		return sd_bus_reply_method_errorf(m, op_error_name(OP_ERROR_BUSY),
+						  "too many calls are waiting already");
 	arrival = calloc(1, sizeof(*arrival));
 	if (!arrival)
 		return -ENOMEM;
@@ -377,7 +396,7 @@ bus_terminate(Bus *bus)
 	}
 	/* Not somebody who wants us to end, but the answer to our wanting to. */
 	bus->is_last = true;
-	(void)sd_event_source_set_time_relative(bus->last_timer, bus->last_ms * 1000ULL);
+	(void)sd_event_source_set_time_relative(bus->last_timer, bus->setup.last_ms * 1000ULL);
 	(void)sd_event_source_set_enabled(bus->last_timer, SD_EVENT_ONESHOT);
 	update_idle(bus);
 }
@@ -409,7 +428,7 @@ make_sources(Bus *bus)
 
 	/* Accuracy 1: 0 would mean 250 ms. */
 	r = sd_event_add_time_relative(bus->event, &bus->idle_timer, CLOCK_MONOTONIC,
-				       bus->idle_ms * 1000ULL, 1, on_idle, bus);
+				       bus->setup.idle_ms * 1000ULL, 1, on_idle, bus);
 	if (r >= 0)
 		r = sd_event_add_time(bus->event, &bus->last_timer, CLOCK_MONOTONIC, 0, 1,
 				      on_last_timer, bus);
@@ -425,7 +444,7 @@ make_sources(Bus *bus)
 }
 
 int
-bus_new(sd_event *event, const char *address, unsigned idle_ms, unsigned last_ms, Bus **ret)
+bus_new(sd_event *event, const BusSetup *setup, Bus **ret)
 {
 	Bus *bus = calloc(1, sizeof(*bus));
 	int r;
@@ -433,9 +452,8 @@ bus_new(sd_event *event, const char *address, unsigned idle_ms, unsigned last_ms
 	if (!bus)
 		return -ENOMEM;
 	bus->event = sd_event_ref(event);
-	bus->idle_ms = idle_ms;
-	bus->last_ms = last_ms;
-	r = connect_bus(bus, address);
+	bus->setup = *setup;
+	r = connect_bus(bus, setup->address);
 	if (r < 0) {
 		bus_free(bus);
 		return r;

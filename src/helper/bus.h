@@ -10,8 +10,15 @@
 
 typedef struct Bus Bus;
 
-/* Connects; `idle_ms` without a call and the helper ends. `last_ms`: see bus_terminate(). */
-int bus_new(sd_event *event, const char *address, unsigned idle_ms, unsigned last_ms, Bus **ret);
+typedef struct BusSetup {
+	const char *address;
+	unsigned idle_ms;      /* this long without a call, and the helper ends */
+	unsigned last_ms;      /* see bus_terminate() */
+	unsigned arrivals_max; /* calls whose user is not known yet */
+} BusSetup;
+
+/* Connects. `setup` is copied, but for the address, which is not needed any more. */
+int bus_new(sd_event *event, const BusSetup *setup, Bus **ret);
 Bus *bus_free(Bus *bus);
 
 sd_bus *bus_get_connection(Bus *bus);

@@ -8,8 +8,10 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
+#include "helper/budget.h"
 #include "helper/bus.h"
 #include "helper/helper-conf.h"
 #include "helper/ledger.h"
@@ -130,9 +132,19 @@ static int
 join_bus(Helper *h, const HelperSetup *setup)
 {
 	DispatchSetup dispatch = { .env = h->env, .workers = h->workers };
+	BusSetup bus = { .address = setup->bus_address,
+			 .idle_ms = setup->idle_ms,
+			 .last_ms = setup->last_ms };
+	struct rlimit descriptors = {};
+	Budget budget;
 	int r;
 
-	r = bus_new(h->event, setup->bus_address, setup->idle_ms, setup->last_ms, &h->bus);
+	if (getrlimit(RLIMIT_NOFILE, &descriptors) < 0)
+		return bn_errno();
+	budget = budget_make(descriptors.rlim_cur);
+	bus.arrivals_max = budget.arrivals;
+	dispatch.calls_max = budget.calls;
+	r = bus_new(h->event, &bus, &h->bus);
 	if (r >= 0)
 		r = polkit_new(bus_get_connection(h->bus), &h->polkit, &dispatch.authority);
 	if (r < 0)

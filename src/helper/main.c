@@ -8,15 +8,18 @@
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
+#include "helper/budget.h"
 #include "helper/helper.h"
 #include "helper/kernel/kernel-real.h"
 #include "helper/op.h"
 #include "helper/scope.h"
 #include "shared/base/log.h"
+#include "shared/base/macro.h"
 
 #define IDLE_MS 30000
 /* Half of TimeoutStopSec: the other half is for what runs. */
@@ -72,6 +75,22 @@ parse_options(int argc, char **argv)
 	}
 }
 
+/* Where systemd is, the unit has said so. What cannot be had bounds what callers get (budget.h). */
+static void
+raise_descriptors(void)
+{
+	struct rlimit limit = {}, wanted;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= BUDGET_DESCRIPTORS)
+		return;
+	wanted = (struct rlimit){ BUDGET_DESCRIPTORS,
+				  BN_MAX(limit.rlim_max, (rlim_t)BUDGET_DESCRIPTORS) };
+	if (setrlimit(RLIMIT_NOFILE, &wanted) >= 0)
+		return;
+	limit.rlim_cur = BN_MIN(limit.rlim_max, (rlim_t)BUDGET_DESCRIPTORS);
+	(void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 /* What the code below relies on; whoever starts us may have left any of it otherwise. */
 static int
 secure_process(void)
@@ -86,6 +105,7 @@ secure_process(void)
 	/* Inherited descriptors would live in every jail's launcher too. */
 	if (close_range(3, ~0U, 0) < 0 || prctl(PR_SET_DUMPABLE, 0) < 0)
 		return -errno;
+	raise_descriptors();
 	if (sd_booted() > 0 && prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 0)
 		bn_log_warning("runs without the sandbox of banger-helper.service");
 	return 0;

@@ -6,10 +6,8 @@
 #include <string.h>
 
 #include "helper/audit.h"
+#include "helper/budget.h"
 #include "shared/base/clock.h"
-
-/* Calls of one uid that may be under way in all, waiting and running. */
-#define CALLS_PER_USER 128
 
 typedef enum Stage {
 	STAGE_NEW,
@@ -302,18 +300,23 @@ check_in_worker(WorkerJob *job)
 static int
 check_room(Pending *p)
 {
-	unsigned waiting = 0, all = 0;
+	unsigned waiting = 0, own = 0, all = 0;
 
-	for (const Pending *other = p->dispatch->pending; other; other = other->next) {
-		if (other == p || other->call.caller.uid != p->call.caller.uid)
-			continue;
+	for (const Pending *other = p->dispatch->pending; other != p; other = other->next) {
 		all++;
+		if (other->call.caller.uid != p->call.caller.uid)
+			continue;
+		own++;
 		waiting += other->stage != STAGE_RUNNING;
 	}
-	if (waiting < BN_QUESTIONS_PER_USER && all < CALLS_PER_USER)
-		return 0;
-	return op_fail(&p->call, OP_ERROR_BUSY, "%u calls of this user are waiting already",
-		       waiting);
+	if (waiting >= BN_QUESTIONS_PER_USER || own >= BUDGET_CALLS_PER_USER)
+		return op_fail(&p->call, OP_ERROR_BUSY,
+			       "%u calls of this user wait already, and %u run", waiting,
+			       own - waiting);
+	if (all >= p->dispatch->setup.calls_max)
+		return op_fail(&p->call, OP_ERROR_BUSY,
+			       "%u calls of all users are under way; try again", all);
+	return 0;
 }
 
 static void

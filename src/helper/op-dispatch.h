@@ -51,7 +51,8 @@ typedef struct DispatchSetup {
 	OpEnv env;
 	Authority authority;
 	Transport transport;
-	Workers *workers; /* outlives the dispatcher */
+	Workers *workers;   /* outlives the dispatcher */
+	unsigned calls_max; /* under way, of all users */
 } DispatchSetup;
 
 typedef struct Dispatch Dispatch;

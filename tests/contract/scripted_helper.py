@@ -33,6 +33,7 @@ def seal(memfd):
 
 
 class Stack(unittest.TestCase):
+    wrapper = []
     idle_ms = FOREVER
     last_ms = FOREVER
 
@@ -45,7 +46,7 @@ class Stack(unittest.TestCase):
             file.write('[limits]\n')
         os.chown(self.directory, NOBODY, NOBODY)
         os.chmod(self.directory, 0o755)
-        argv = [os.environ['BANGER_HELPER_TEST'], self.bus.address, self.directory + '/run',
+        argv = [*self.wrapper, os.environ['BANGER_HELPER_TEST'], self.bus.address, self.directory + '/run',
                 self.directory + '/helper.conf', str(self.idle_ms), str(self.last_ms)]
         self.helper = subprocess.Popen(argv, user=NOBODY, group=NOBODY, extra_groups=[], stderr=subprocess.DEVNULL)
         self.bus.accept()

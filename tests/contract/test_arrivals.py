@@ -10,8 +10,53 @@ import os
 import scripted_helper
 import tap
 
+# src/helper/budget.h: a quarter of the descriptors is for what has arrived, six for each.
+PER_SENDER = 16
+ALL = 512
+DESCRIPTORS = ALL * 6 * 4
+BUSY = 'org.banger.Error.Busy'
 # What one message may carry on a system bus.
 FDS_MAX = 16
+
+
+class Arrivals(scripted_helper.Stack):
+    wrapper = ['prlimit', f'--nofile={DESCRIPTORS}:{DESCRIPTORS}']
+
+    def fill(self, senders, each):
+        """As many calls as the bus could pass on before it has to say whose they are: its questions."""
+        for sender in senders:
+            for _ in range(each):
+                self.call(sender=sender)
+        return [self.bus.expect('GetConnectionUnixUser') for _ in range(len(senders) * each)]
+
+    def assert_busy(self, sender):
+        self.assertEqual(self.bus.expect_answer(self.call(sender=sender)), BUSY)
+
+    def test_calls_when_a_connection_has_all_it_may_have_then_its_next_is_busy(self):
+        questions = self.fill([':2.1'], PER_SENDER - 1)
+        questions += self.fill([':2.1'], 1)
+        self.assert_busy(':2.1')
+        self.fill([':2.2'], 1)
+        # One place is free again, and is taken by a call that waits for polkit's word on it.
+        self.bus.answer(questions[0], '(u)', 1000)
+        self.bus.expect('CheckAuthorization')
+        self.fill([':2.1'], 1)
+        self.assert_busy(':2.1')
+
+    def test_calls_when_many_connections_flood_then_others_have_room_for_one(self):
+        senders = [f':2.{i}' for i in range(ALL // 2 // PER_SENDER)]
+        self.fill(senders[:-1], PER_SENDER)
+        self.fill(senders[-1:], PER_SENDER - 1)
+        # The last place of the half that is for all.
+        self.fill([':3.0'], 1)
+        self.assert_busy(senders[-1])
+        self.assert_busy(':3.0')
+        others = [f':4.{i}' for i in range(ALL // 2)]
+        self.fill(others[:-1], 1)
+        self.assert_busy(':4.0')
+        self.fill(others[-1:], 1)
+        self.assert_busy(':5.0')
+        self.catch_up()
 
 
 class Descriptors(scripted_helper.Stack):

@@ -94,6 +94,7 @@ start(Rig *rig)
 			     .kernel = &rig->kernel.kernel,
 			     .limits.vms_per_user = 4 };
 	setup.workers = rig->workers;
+	setup.calls_max = RIG_CALLS_AT_ONCE;
 	check_int(dispatch_new(&setup, &rig->dispatch), 0);
 }
 

@@ -7,8 +7,9 @@
 #include "helper/ledger.h"
 #include "helper/op-dispatch.h"
 
-/* More than the helper takes at once. */
-#define RIG_CALLS_MAX 2304
+#define RIG_CALLS_MAX 640
+/* Of all users; the helper has this from its descriptors. */
+#define RIG_CALLS_AT_ONCE 300
 
 typedef struct RigCall {
 	OpId id;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "fakes/helper-rig.h"
+#include "helper/budget.h"
 #include "test.h"
 
 #define ALICE 1000
@@ -108,6 +109,65 @@ test_questions_when_too_many_are_open_then_busy_for_that_user(void)
 	rig.hold_questions = false;
 	rig_settle(&rig);
 	rig_done(&rig);
+}
+
+/* Allowed at once, and not given back by a worker before rig_settle(). */
+static RigCall *
+begin_call(uid_t uid)
+{
+	RigCall *call = rig_call(&rig, OP_LIST_RESOURCES, uid, 0);
+
+	if (!call->is_answered)
+		rig_decide(call, AUTHORITY_YES);
+	return call;
+}
+
+static void
+test_calls_when_a_user_has_all_it_may_have_then_the_next_is_busy(void)
+{
+	rig_init(&rig);
+	rig.hold_questions = true;
+	for (int i = 0; i < BUDGET_CALLS_PER_USER; i++)
+		check(!begin_call(ALICE)->is_answered);
+	check_str(rig_result(begin_call(ALICE)), "Busy");
+	check(!begin_call(BOB)->is_answered);
+	rig_settle(&rig);
+	for (int i = 0; i < BUDGET_CALLS_PER_USER; i++)
+		check_str(rig_result(&rig.calls[i]), "ok");
+	check(!begin_call(ALICE)->is_answered);
+	rig_settle(&rig);
+	rig_done(&rig);
+}
+
+static void
+test_calls_when_all_users_have_all_the_helper_takes_then_the_next_is_busy(void)
+{
+	RigCall *last;
+
+	rig_init(&rig);
+	rig.hold_questions = true;
+	for (int i = 0; i < RIG_CALLS_AT_ONCE; i++)
+		check(!begin_call(ALICE + (uid_t)(i / BUDGET_CALLS_PER_USER))->is_answered);
+	last = begin_call(1);
+	check_str(rig_result(last), "Busy");
+	check(strstr(last->text, "of all users"));
+	rig_settle(&rig);
+	check(!begin_call(1)->is_answered);
+	rig_settle(&rig);
+	rig_done(&rig);
+}
+
+static void
+test_budget_when_descriptors_are_few_or_many_then_calls_cannot_use_them_up(void)
+{
+	for (uint64_t n = 64; n <= 1 << 20; n *= 2) {
+		Budget b = budget_make(n);
+
+		check(b.calls > 0 && b.arrivals > 0);
+		check(b.arrivals * OP_WIRE_FDS_MAX + b.calls * BUDGET_CALL_DESCRIPTORS <=
+		      n - n / 4);
+	}
+	check_int(budget_make(UINT64_MAX).calls, budget_make(BUDGET_DESCRIPTORS).calls);
 }
 
 static void
@@ -480,6 +540,9 @@ TEST_MAIN(TEST(test_calls_when_decided_out_of_order_then_run_in_order_of_arrival
 	  TEST(test_failure_when_calls_wait_behind_then_they_are_aborted_and_no_others),
 	  TEST(test_quota_when_at_its_limit_then_only_the_next_is_refused),
 	  TEST(test_questions_when_too_many_are_open_then_busy_for_that_user),
+	  TEST(test_calls_when_a_user_has_all_it_may_have_then_the_next_is_busy),
+	  TEST(test_calls_when_all_users_have_all_the_helper_takes_then_the_next_is_busy),
+	  TEST(test_budget_when_descriptors_are_few_or_many_then_calls_cannot_use_them_up),
 	  TEST(test_sender_when_gone_mid_question_then_nothing_happens),
 	  TEST(test_sender_when_gone_mid_run_then_its_vm_lives),
 	  TEST(test_arguments_when_changed_while_polkit_thinks_then_the_checked_ones_run),
