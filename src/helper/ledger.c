@@ -22,9 +22,8 @@ struct Ledger {
 	int directory;
 	LedgerEntry *entries;
 	size_t n, allocated;
-	uid_t next_uid; /* in turn: a late message to a dead jail meets nobody */
-	uid_t reserved[64];
-	size_t n_reserved;
+	uid_t next_uid;  /* in turn: a late message to a dead jail meets nobody */
+	uid_t probe_uid; /* 0: nobody asked for it yet */
 };
 
 static const char *const state_table[_LEDGER_STATE_MAX] = {
@@ -155,10 +154,7 @@ is_uid_taken(const Ledger *ledger, uid_t jail_uid)
 	for (size_t i = 0; i < ledger->n; i++)
 		if (ledger->entries[i].jail_uid == jail_uid)
 			return true;
-	for (size_t i = 0; i < ledger->n_reserved; i++)
-		if (ledger->reserved[i] == jail_uid)
-			return true;
-	return false;
+	return ledger->probe_uid == jail_uid;
 }
 
 static int
@@ -365,24 +361,11 @@ ledger_remove(Ledger *ledger, uid_t uid, const char *vm)
 }
 
 int
-ledger_reserve_uid(Ledger *ledger, uid_t *ret_jail_uid)
+ledger_get_probe_uid(Ledger *ledger, uid_t *ret_jail_uid)
 {
-	int r;
+	int r = ledger->probe_uid > 0 ? 0 : pick_uid(ledger, &ledger->probe_uid);
 
-	if (ledger->n_reserved == BN_ELEMENTSOF(ledger->reserved))
-		return -EBUSY;
-	r = pick_uid(ledger, ret_jail_uid);
 	if (r >= 0)
-		ledger->reserved[ledger->n_reserved++] = *ret_jail_uid;
+		*ret_jail_uid = ledger->probe_uid;
 	return r;
-}
-
-void
-ledger_return_uid(Ledger *ledger, uid_t jail_uid)
-{
-	for (size_t i = 0; i < ledger->n_reserved; i++)
-		if (ledger->reserved[i] == jail_uid) {
-			ledger->reserved[i] = ledger->reserved[--ledger->n_reserved];
-			return;
-		}
 }

@@ -49,6 +49,5 @@ int ledger_set_state(Ledger *ledger, uid_t uid, const char *vm, LedgerState stat
 /* No entry is no error. */
 int ledger_remove(Ledger *ledger, uid_t uid, const char *vm);
 
-/* A jail uid for something that does not outlive this process. */
-int ledger_reserve_uid(Ledger *ledger, uid_t *ret_jail_uid);
-void ledger_return_uid(Ledger *ledger, uid_t jail_uid);
+/* The jail uid of the probe of KVM, of which there is one at a time: always the same, and no VM's. */
+int ledger_get_probe_uid(Ledger *ledger, uid_t *ret_jail_uid);

@@ -9,7 +9,6 @@ const OpImpl op_table[_OP_MAX] = {
 	[OP_PROBE_KVM] = {
 		.claim = probe_kvm_claim,
 		.run = probe_kvm_run,
-		.settle = probe_kvm_settle,
 	},
 	[OP_LAUNCH_VMM] = {
 		.check = launch_vmm_check,

@@ -39,6 +39,7 @@ static int _printf_(3, 4) begin(FakeKernel *f, const char *key, const char *form
 static int
 end(FakeKernel *f, int r)
 {
+	(void)pthread_cond_broadcast(&f->changed);
 	(void)pthread_mutex_unlock(&f->lock);
 	return r;
 }
@@ -105,7 +106,7 @@ static int
 fake_kvm_probe(void *ctx, uid_t jail_uid, KernelVerdict *ret)
 {
 	FakeKernel *f = ctx;
-	int r = begin(f, "", "kvm probe\n");
+	int r = begin(f, "kvm", "kvm probe\n");
 
 	if (r == 0)
 		*ret = (KernelVerdict){ .usable = f->kvm_usable,
@@ -353,6 +354,15 @@ fake_kernel_wait_held(FakeKernel *f)
 {
 	(void)pthread_mutex_lock(&f->lock);
 	while (f->waiting == 0)
+		(void)pthread_cond_wait(&f->changed, &f->lock);
+	(void)pthread_mutex_unlock(&f->lock);
+}
+
+void
+fake_kernel_wait_calls(FakeKernel *f, unsigned n)
+{
+	(void)pthread_mutex_lock(&f->lock);
+	while (f->calls < n)
 		(void)pthread_cond_wait(&f->changed, &f->lock);
 	(void)pthread_mutex_unlock(&f->lock);
 }

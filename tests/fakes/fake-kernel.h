@@ -36,7 +36,8 @@ typedef struct FakeKernel {
 	bool kvm_usable;
 	bool has_verdict;
 	KernelVerdict verdict;
-	const char *held; /* calls that name a key containing this wait; NULL: none */
+	const char
+		*held; /* calls that name a key containing this, or the probe, wait; NULL: none */
 	unsigned waiting;
 } FakeKernel;
 
@@ -49,7 +50,10 @@ FakeJail *fake_kernel_find(FakeKernel *f, const char *key);
 /* The VMM ends by itself. */
 void fake_kernel_end(FakeKernel *f, const char *key, const char *ended);
 
-/* Returns once a held call waits. */
+/* `part` of a jail's key, or "kvm": the probe. */
 void fake_kernel_hold(FakeKernel *f, const char *part);
+/* Returns once a held call waits. */
 void fake_kernel_wait_held(FakeKernel *f);
+/* Returns once so many calls are done; a held one is not. */
+void fake_kernel_wait_calls(FakeKernel *f, unsigned n);
 void fake_kernel_let_go(FakeKernel *f);

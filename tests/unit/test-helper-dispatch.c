@@ -457,6 +457,48 @@ test_kvm_when_unusable_then_refused_with_the_reason_and_probed_once(void)
 	rig_done(&rig);
 }
 
+/* Allowed; it is answered when the workers' end is told. */
+static RigCall *
+probe_kvm(uid_t uid)
+{
+	RigCall *call = rig_call(&rig, OP_PROBE_KVM, uid, 0);
+
+	rig_decide(call, AUTHORITY_YES);
+	return call;
+}
+
+static void
+test_kvm_when_a_probe_fails_then_who_waits_for_it_fails_too_and_others_go_on(void)
+{
+	RigCall *first, *second, *other;
+
+	rig_init(&rig);
+	rig.hold_questions = true;
+	fake_kernel_hold(&rig.kernel, "kvm");
+	first = probe_kvm(ALICE);
+	fake_kernel_wait_held(&rig.kernel);
+	second = probe_kvm(BOB);
+	/* Each has looked for a verdict. */
+	fake_kernel_wait_calls(&rig.kernel, 2);
+	other = rig_call(&rig, OP_LIST_RESOURCES, BOB, 0);
+	rig_decide(other, AUTHORITY_YES);
+	while (!other->is_answered)
+		workers_dispatch(rig.workers);
+	check(!first->is_answered && !second->is_answered);
+	rig.kernel.fail_at = 3;
+	fake_kernel_let_go(&rig.kernel);
+	rig_settle(&rig);
+	check_str(rig_result(first), "Failed");
+	check_str(rig_result(second), "Failed");
+	check_str(rig.kernel.log, "verdict load\nkvm probe\nverdict load\n");
+	/* It is no verdict: who comes later tries again. */
+	rig.kernel.fail_at = 0;
+	second = probe_kvm(BOB);
+	rig_settle(&rig);
+	check_str(rig_result(second), "ok");
+	rig_done(&rig);
+}
+
 static void
 test_arguments_when_out_of_bounds_then_named_before_any_question(void)
 {
@@ -554,6 +596,7 @@ TEST_MAIN(TEST(test_calls_when_decided_out_of_order_then_run_in_order_of_arrival
 	  TEST(test_release_user_when_a_launch_runs_then_waits_and_takes_it_too),
 	  TEST(test_vmm_when_it_ended_then_open_says_so_and_release_tells_how),
 	  TEST(test_kvm_when_unusable_then_refused_with_the_reason_and_probed_once),
+	  TEST(test_kvm_when_a_probe_fails_then_who_waits_for_it_fails_too_and_others_go_on),
 	  TEST(test_arguments_when_out_of_bounds_then_named_before_any_question),
 	  TEST(test_shutdown_when_calls_wait_then_aborted_and_running_ones_finished),
 	  TEST(test_launch_when_it_succeeds_then_reads_as_written))

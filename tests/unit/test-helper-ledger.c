@@ -88,23 +88,17 @@ test_entry_when_written_then_a_successor_reads_the_same(void)
 }
 
 static void
-test_uid_when_in_use_or_reserved_then_given_to_nobody_else(void)
+test_uid_when_it_is_the_probes_then_given_to_no_vm(void)
 {
-	uid_t reserved[64], a, other;
+	uid_t a, b, probe, again;
 
 	set_up();
-	for (size_t i = 0; i < 64; i++) {
-		check_int(ledger_reserve_uid(ledger, &reserved[i]), 0);
-		for (size_t j = 0; j < i; j++)
-			check(reserved[i] != reserved[j]);
-	}
-	check_int(ledger_reserve_uid(ledger, &other), -EBUSY);
 	check_int(ledger_add(ledger, 1000, A, &a), 0);
-	for (size_t i = 0; i < 64; i++)
-		check(a != reserved[i]);
-	ledger_return_uid(ledger, reserved[3]);
-	check_int(ledger_reserve_uid(ledger, &other), 0);
-	check(other != a);
+	check_int(ledger_get_probe_uid(ledger, &probe), 0);
+	check_int(ledger_add(ledger, 1001, A, &b), 0);
+	check_int(ledger_get_probe_uid(ledger, &again), 0);
+	check_int(again, probe);
+	check(a != probe && b != probe && a != b);
 	tear_down();
 }
 
@@ -193,7 +187,7 @@ test_limits_when_read_then_bounded_and_unknown_keys_named(void)
 }
 
 TEST_MAIN(TEST(test_entry_when_written_then_a_successor_reads_the_same),
-	  TEST(test_uid_when_in_use_or_reserved_then_given_to_nobody_else),
+	  TEST(test_uid_when_it_is_the_probes_then_given_to_no_vm),
 	  TEST(test_file_when_damaged_then_removed_and_counted),
 	  TEST(test_directory_when_others_may_enter_then_refused),
 	  TEST(test_states_when_named_then_read_back),

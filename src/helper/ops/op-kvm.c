@@ -6,35 +6,66 @@
 #include "helper/ledger.h"
 #include "helper/ops/ops.h"
 
-int
-kvm_verdict(const Kernel *kernel, uid_t jail_uid, KernelVerdict *ret)
+/* One at a time, for two would disturb each other's clock. Whoever asks meanwhile gets its outcome,
+ * also where that is a failure: so nobody waits for more than one. */
+static struct {
+	pthread_mutex_t lock; /* for everything below */
+	pthread_cond_t ended;
+	bool is_running;
+	unsigned n_ended;
+	int result;
+	KernelVerdict verdict;
+} probe = { .lock = PTHREAD_MUTEX_INITIALIZER, .ended = PTHREAD_COND_INITIALIZER };
+
+static void
+run_probe_locked(const Kernel *kernel, uid_t jail_uid)
 {
-	/* Two probes at once would disturb each other's clock; the second finds the first one's
-	 * verdict. */
-	static pthread_mutex_t one_probe = PTHREAD_MUTEX_INITIALIZER;
 	KernelVerdict verdict = {};
 	int r;
 
-	(void)pthread_mutex_lock(&one_probe);
-	r = kernel->verdict_load(kernel->ctx, &verdict);
-	if (r == -ENOENT) {
-		r = kernel->kvm_probe(kernel->ctx, jail_uid, &verdict);
-		if (r >= 0)
-			r = kernel->verdict_save(kernel->ctx, &verdict);
-	}
-	(void)pthread_mutex_unlock(&one_probe);
+	probe.is_running = true;
+	(void)pthread_mutex_unlock(&probe.lock);
+	r = kernel->kvm_probe(kernel->ctx, jail_uid, &verdict);
 	if (r >= 0)
-		*ret = verdict;
+		r = kernel->verdict_save(kernel->ctx, &verdict);
+	(void)pthread_mutex_lock(&probe.lock);
+	probe.is_running = false;
+	probe.n_ended++;
+	probe.result = r;
+	probe.verdict = verdict;
+	(void)pthread_cond_broadcast(&probe.ended);
+}
+
+int
+kvm_verdict(const Kernel *kernel, uid_t jail_uid, KernelVerdict *ret)
+{
+	unsigned n_ended;
+	int r;
+
+	(void)pthread_mutex_lock(&probe.lock);
+	n_ended = probe.n_ended;
+	(void)pthread_mutex_unlock(&probe.lock);
+	r = kernel->verdict_load(kernel->ctx, ret);
+	if (r != -ENOENT)
+		return r;
+	(void)pthread_mutex_lock(&probe.lock);
+	while (probe.is_running && probe.n_ended == n_ended)
+		(void)pthread_cond_wait(&probe.ended, &probe.lock);
+	/* One that ended since nobody had a verdict is as good as ours. */
+	if (probe.n_ended == n_ended)
+		run_probe_locked(kernel, jail_uid);
+	r = probe.result;
+	if (r >= 0)
+		*ret = probe.verdict;
+	(void)pthread_mutex_unlock(&probe.lock);
 	return r;
 }
 
 int
 probe_kvm_claim(const OpEnv *env, OpCall *call)
 {
-	int r = ledger_reserve_uid(env->ledger, &call->work.vmm.jail_uid);
+	int r = ledger_get_probe_uid(env->ledger, &call->work.vmm.jail_uid);
 
-	if (r == -EBUSY)
-		return op_fail(call, OP_ERROR_BUSY, "too many probes at once; try again");
 	return r < 0 ? op_fail_errno(call, r, "no uid for the probe's jail") : 0;
 }
 
@@ -51,11 +82,4 @@ probe_kvm_run(const Kernel *kernel, OpCall *call)
 		return op_fail_errno(call, -ENOMEM, "reply");
 	call->reply.probe_kvm.usable = verdict.usable;
 	return 0;
-}
-
-int
-probe_kvm_settle(const OpEnv *env, OpCall *call, int result)
-{
-	ledger_return_uid(env->ledger, call->work.vmm.jail_uid);
-	return result;
 }

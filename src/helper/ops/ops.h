@@ -7,7 +7,6 @@
 
 int probe_kvm_claim(const OpEnv *env, OpCall *call);
 int probe_kvm_run(const Kernel *kernel, OpCall *call);
-int probe_kvm_settle(const OpEnv *env, OpCall *call, int result);
 
 int launch_vmm_check(OpCall *call);
 int launch_vmm_descriptors(OpCall *call);
