@@ -415,7 +415,7 @@ test_vmm_when_it_ended_then_open_says_so_and_release_tells_how(void)
 	rig_launch(&rig, ALICE, 'a');
 	rig_settle(&rig);
 	check_str(rig_result(&rig.calls[3]), "AlreadyExists");
-	check(strstr(rig.calls[3].text, "ReleaseVM"));
+	check(strstr(rig.calls[3].text, "that ended; ReleaseVM"));
 	rig_call(&rig, OP_RELEASE_VM, ALICE, 'a');
 	rig_call(&rig, OP_RELEASE_VM, ALICE, 'a');
 	rig_settle(&rig);

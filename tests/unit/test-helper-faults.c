@@ -117,6 +117,8 @@ test_undo_when_it_fails_too_then_the_ledger_keeps_the_vm(void)
 	launch = rig_launch(&rig, ALICE, 'a');
 	rig_settle(&rig);
 	check_str(rig_result(launch), "AlreadyExists");
+	/* Not one that ended: it never ran. */
+	check(strstr(launch->text, "did not come to its end"));
 	check_clean_after_release();
 	rig_done(&rig);
 }

@@ -57,14 +57,18 @@ launch_vmm_descriptors(OpCall *call)
 int
 launch_vmm_claim(const OpEnv *env, OpCall *call)
 {
+	static const char *const holds[_LEDGER_STATE_MAX] = {
+		/* Calls about one VM run one by one: nobody launches it just now. */
+		[LEDGER_LAUNCHING] = "a launch of this VM did not come to its end; ReleaseVM "
+				     "gives back what is left",
+		[LEDGER_RUNNING] = "this VM has a VMM already",
+		[LEDGER_ENDED] = "this VM has a VMM that ended; ReleaseVM gives it back",
+	};
 	const LedgerEntry *entry = ledger_find(env->ledger, call->target, call->vm);
 	int r;
 
 	if (entry)
-		return op_fail(call, OP_ERROR_ALREADY_EXISTS,
-			       entry->state == LEDGER_RUNNING
-				       ? "this VM has a VMM already"
-				       : "this VM has a VMM that ended; ReleaseVM gives it back");
+		return op_fail(call, OP_ERROR_ALREADY_EXISTS, "%s", holds[entry->state]);
 	if (ledger_count(env->ledger, call->target) >= env->limits.vms_per_user)
 		return op_fail(call, OP_ERROR_QUOTA_REACHED,
 			       "%u VMs are the limit of one user here (vms-per-user in "
