@@ -21,8 +21,8 @@
 
 /* Filesystems whose every answer comes from this host's kernel. Never FUSE, NFS, 9p, CIFS: their
  * server, which may be the caller, could park us. A user can lay an overlay over a FUSE mount of
- * its own in a user namespace, so one counts only where it stands in our mount table: by name,
- * never by magic. */
+ * its own in a user namespace, so one counts only where it stands in the host's mount table: by
+ * name, never by magic. */
 static const struct {
 	const char *name;
 	uint64_t magic;
@@ -49,13 +49,12 @@ is_local_name(const char *name)
 	return false;
 }
 
-/* Type of the filesystem the file is on, from our mount table: false where it is not there. The
- * mount's id finds overlays, whose files may show another device than their mount; the device finds
- * what was opened in another mount namespace than ours. */
+/* The mount's id finds overlays, whose files may show another device than their mount; the device
+ * finds what was opened in another mount namespace than the table's. */
 static bool
-find_mounted(const struct statx *st, char *ret_type, size_t size)
+find_in_table(const char *table, const struct statx *st, char *ret_type, size_t size)
 {
-	_cleanup_fclose_ FILE *f = fopen("/proc/self/mountinfo", "re");
+	_cleanup_fclose_ FILE *f = fopen(table, "re");
 	char line[8192], type[64];
 
 	while (f && fgets(line, sizeof(line), f)) {
@@ -73,6 +72,16 @@ find_mounted(const struct statx *st, char *ret_type, size_t size)
 		return true;
 	}
 	return false;
+}
+
+/* Type of the filesystem the file is on, from the host's mount table: false where it is not there.
+ * The unit gives us copies of the host's mounts, with ids that no caller's file has: so the table is
+ * the first process's, which nobody but root adds to either, and then ours. */
+static bool
+find_mounted(const struct statx *st, char *ret_type, size_t size)
+{
+	return find_in_table("/proc/1/mountinfo", st, ret_type, size) ||
+	       find_in_table("/proc/self/mountinfo", st, ret_type, size);
 }
 
 static int
