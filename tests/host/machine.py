@@ -98,6 +98,7 @@ def make_people(members=MEMBERS):
         # Only names, owners and modes are copied up: the image is one file for all.
         make_overlay(os.environ['BANGER_HOST_HOME'], home, name, ',metacopy=on')
         host('/usr/bin/chown', '-R', f'{uid}:{uid}', str(home))
+        home.chmod(0o700)
 
 
 def make_keys():
