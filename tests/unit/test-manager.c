@@ -304,6 +304,56 @@ test_recover_when_in_error_and_not_listed_then_left(void)
 	check_web(&rig, BANGER_VM_ERROR);
 }
 
+/* The answer to "what runs" is older than it. */
+static void
+test_recover_when_another_is_started_meanwhile_then_that_one_goes_on(void)
+{
+	g_auto(Rig) rig = {};
+	g_auto(End) created = {};
+	g_autoptr(BangerVmSpec) other = make_spec(/* ephemeral= */ true);
+	BangerVm *vm = NULL;
+
+	g_free(other->id);
+	other->id = g_strdup(STRAY);
+	g_free(other->name);
+	other->name = g_strdup("other");
+	rig_init(&rig);
+	record(&rig, BANGER_VM_RUNNING, /* ephemeral= */ false);
+	rig.fakes->listed[0] = WEB;
+	rig_begin(&rig);
+	watch(&rig, banger_manager_create_vm(rig.manager, other, /* start= */ true, "", &vm, NULL),
+	      &created);
+	fake_ports_succeed(rig.fakes, "list");
+	fake_ports_succeed(rig.fakes, "open");
+	fake_ports_succeed(rig.fakes, "guest-open");
+	check(rig.recovered);
+	walk(&rig);
+	check(created.done && !created.error);
+	check_int(banger_vm_get_state(vm), BANGER_VM_RUNNING);
+	check(!strstr(take_log(&rig), "release"));
+	fake_ports_end_process(rig.fakes);
+	fake_ports_settle(rig.fakes);
+	fake_ports_succeed(rig.fakes, "release");
+	finish_off(&rig);
+}
+
+static void
+test_recover_when_one_is_deleted_meanwhile_then_not_looked_for(void)
+{
+	g_auto(Rig) rig = {};
+
+	rig_init(&rig);
+	record(&rig, BANGER_VM_ERROR, /* ephemeral= */ false);
+	rig.fakes->listed[0] = WEB;
+	rig_begin(&rig);
+	finish_off(&rig);
+	fake_ports_succeed(rig.fakes, "list");
+	/* Whatever the helper has of it is nobody's now. */
+	fake_ports_succeed(rig.fakes, "release");
+	check(rig.recovered);
+	check_str(take_log(&rig), "list destroy release");
+}
+
 static void
 test_recover_when_nobody_owns_a_vmm_then_it_is_ended(void)
 {
@@ -496,6 +546,8 @@ TEST_MAIN(TEST(test_recover_when_nothing_may_run_then_the_helper_is_not_asked),
 	  TEST(test_recover_when_the_helper_cannot_list_then_nothing_is_ended),
 	  TEST(test_recover_when_in_error_and_listed_then_looked_for),
 	  TEST(test_recover_when_in_error_and_not_listed_then_left),
+	  TEST(test_recover_when_another_is_started_meanwhile_then_that_one_goes_on),
+	  TEST(test_recover_when_one_is_deleted_meanwhile_then_not_looked_for),
 	  TEST(test_recover_when_nobody_owns_a_vmm_then_it_is_ended),
 	  TEST(test_recover_when_a_stopped_vm_has_a_vmm_then_it_is_ended),
 	  TEST(test_recover_when_ephemeral_then_deleted_whatever_its_state),

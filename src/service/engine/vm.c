@@ -133,6 +133,12 @@ banger_vm_is_being_made(BangerVm *self)
 	return self->bring_up && self->state == BANGER_VM_CREATED;
 }
 
+bool
+banger_vm_is_attended(BangerVm *self)
+{
+	return self->bring_up || self->looking || self->process;
+}
+
 BangerConsole *
 banger_vm_get_console(BangerVm *self)
 {

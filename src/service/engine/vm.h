@@ -47,6 +47,8 @@ bool banger_vm_check_event(BangerVm *self, BangerVmEvent event, GError **error);
 bool banger_vm_is_held(BangerVm *self);
 /* Whether it is not complete yet. */
 bool banger_vm_is_being_made(BangerVm *self);
+/* Whether it is being made, started or looked for, or has a VMM of which we know. */
+bool banger_vm_is_attended(BangerVm *self);
 
 /* Syncs, shuts down, and ends the VMM where the guest has not by itself within `timeout_s`. 0: ends it at once. */
 void banger_vm_stop_async(BangerVm *self, unsigned timeout_s, const char *operation,

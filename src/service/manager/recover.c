@@ -8,7 +8,15 @@
 /* Ends when every VM has been looked after: each of them holds one count. */
 typedef struct Recovery {
 	unsigned pending;
+	GList *vms; /* those there were when it began, with references: what comes later is nobody's but ours */
 } Recovery;
+
+static void
+recovery_free(Recovery *recovery)
+{
+	g_list_free_full(recovery->vms, g_object_unref);
+	g_free(recovery);
+}
 
 static void
 unpend(GTask *task)
@@ -100,22 +108,31 @@ recover_vm(BangerManager *self, GTask *task, BangerVm *vm, char **ids, const GEr
 	}
 }
 
+/* While the helper was asked, somebody may have deleted or started it: then the helper's answer is older. */
+static bool
+is_left_to_us(BangerManager *self, BangerVm *vm)
+{
+	return g_hash_table_lookup(self->vms, banger_vm_get_spec(vm)->id) == vm &&
+	       !banger_vm_is_attended(vm);
+}
+
 static void
 on_listed(GObject *source, GAsyncResult *result, gpointer data)
 {
 	g_autoptr(GTask) task = data;
 	BangerManager *self = g_task_get_source_object(task);
+	Recovery *recovery = g_task_get_task_data(task);
 	BangerPrivileged *privileged = BANGER_PRIVILEGED(source);
 	g_autoptr(GError) error = NULL;
 	g_auto(GStrv) ids = NULL;
-	g_autoptr(GList) vms = banger_manager_list_vms(self);
 
 	if (!BANGER_PRIVILEGED_GET_IFACE(privileged)->list_finish(privileged, result, &ids, &error))
 		bn_log_error("the helper cannot say what runs: %s", error->message);
 	/* Before anything is looked for, which has ended by then what it does not find. */
 	release_strays(self, task, ids);
-	for (GList *l = vms; l; l = l->next)
-		recover_vm(self, task, l->data, ids, error);
+	for (GList *l = recovery->vms; l; l = l->next)
+		if (is_left_to_us(self, l->data))
+			recover_vm(self, task, l->data, ids, error);
 	unpend(task);
 }
 
@@ -164,9 +181,12 @@ banger_manager_recover_async(BangerManager *self, GAsyncReadyCallback callback, 
 	BangerPrivileged *privileged = self->ports->privileged;
 	bool incomplete = forget_incomplete(self);
 	bool any = sort_out(self);
+	g_autoptr(GList) vms = banger_manager_list_vms(self);
 	Recovery *recovery = g_new0(Recovery, 1);
 
-	g_task_set_task_data(task, recovery, g_free);
+	for (GList *l = vms; l; l = l->next)
+		recovery->vms = g_list_prepend(recovery->vms, g_object_ref(l->data));
+	g_task_set_task_data(task, recovery, (GDestroyNotify)recovery_free);
 	recovery->pending = 1;
 	/* Nothing ran: the helper need not be woken. */
 	if (!incomplete && !any)
