@@ -20,9 +20,15 @@
 #include "shared/base/fd-util.h"
 #include "shared/base/log.h"
 
+/* How long calls wait on the bus for what runs to be found: milliseconds are enough. A helper or a guest that does
+ * not answer holds nobody up for longer. */
+#define RECOVERY_LIMIT_S 2
+
 /* Everything that main() makes, in the order in which it is taken down. */
 typedef struct Daemon {
 	GMainLoop *loop;
+	guint name;  /* 0: we do not ask for it yet */
+	guint limit; /* fires when looking for what runs takes too long */
 	GDBusConnection *session;
 	BangerPorts ports;
 	BangerKvmVerdict *kvm;
@@ -106,10 +112,32 @@ on_signal(gpointer data)
 	return G_SOURCE_CONTINUE;
 }
 
+/* Before what runs was found every VM looks as if it were starting. */
+static void
+serve(Daemon *daemon)
+{
+	g_clear_handle_id(&daemon->limit, g_source_remove);
+	if (daemon->name == 0)
+		daemon->name = g_bus_own_name_on_connection(
+			daemon->session, BANGER_BUS_NAME, G_BUS_NAME_OWNER_FLAGS_DO_NOT_QUEUE,
+			/* acquired= */ NULL, on_name_lost, daemon, /* free= */ NULL);
+}
+
+static gboolean
+on_limit(gpointer data)
+{
+	Daemon *daemon = data;
+
+	daemon->limit = 0;
+	serve(daemon);
+	return G_SOURCE_REMOVE;
+}
+
 static void
 on_recovered(GObject *source, GAsyncResult *result, gpointer data)
 {
 	banger_manager_recover_finish(BANGER_MANAGER(source), result);
+	serve(data);
 }
 
 static bool
@@ -147,15 +175,13 @@ build(Daemon *daemon, GError **error)
 static void
 run(Daemon *daemon)
 {
-	guint name = g_bus_own_name_on_connection(
-		daemon->session, BANGER_BUS_NAME, G_BUS_NAME_OWNER_FLAGS_DO_NOT_QUEUE,
-		/* acquired= */ NULL, on_name_lost, daemon, /* free= */ NULL);
-
 	(void)g_unix_signal_add(SIGTERM, on_signal, daemon);
 	(void)g_unix_signal_add(SIGINT, on_signal, daemon);
-	banger_manager_recover_async(daemon->manager, on_recovered, /* data= */ NULL);
+	daemon->limit = g_timeout_add_seconds(RECOVERY_LIMIT_S, on_limit, daemon);
+	banger_manager_recover_async(daemon->manager, on_recovered, daemon);
 	g_main_loop_run(daemon->loop);
-	g_bus_unown_name(name);
+	g_clear_handle_id(&daemon->limit, g_source_remove);
+	g_clear_handle_id(&daemon->name, g_bus_unown_name);
 }
 
 static void
