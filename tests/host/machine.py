@@ -126,7 +126,7 @@ def processes():
             continue
 
 
-def pid_of(program, uid=0):
+def pid_of(program, uid):
     return next(pid for pid, name, owner in processes() if name == program and owner == uid)
 
 
@@ -163,12 +163,16 @@ class Machine:
     def connect(self):
         """To its system bus, as root."""
         self.bus = Gio.DBusConnection.new_for_address_sync(
-            f'unix:path=/proc/{self.leader}/root' + '/run/dbus/system_bus_socket',
+            f'unix:path={self.path("run/dbus/system_bus_socket")}',
             Gio.DBusConnectionFlags.AUTHENTICATION_CLIENT | Gio.DBusConnectionFlags.MESSAGE_BUS_CONNECTION, None, None)
         self.bus.set_exit_on_close(False)
         # Else systemd says nothing of its units.
         self.bus.call_sync('org.freedesktop.systemd1', '/org/freedesktop/systemd1',
                            'org.freedesktop.systemd1.Manager', 'Subscribe', None, None, 0, -1, None)
+
+    def path(self, relative):
+        """What lies there inside, below its root, as we see it."""
+        return pathlib.Path('/proc', str(self.leader), 'root', relative)
 
     def signals(self, sender):
         return Signals(self.bus, sender)
@@ -180,6 +184,16 @@ class Machine:
 
     def state(self, unit):
         return self.show(unit, 'ActiveState')
+
+    def pids(self, unit):
+        """Of its processes; numbers are ours, not the machine's."""
+        group = self.path('sys/fs/cgroup') / self.show(unit, 'ControlGroup').lstrip('/')
+        return [int(pid) for pid in (group / 'cgroup.procs').read_text(encoding='utf-8').split()]
+
+    def kill(self, unit):
+        """Its processes, as an accident would."""
+        for pid in self.pids(unit):
+            kill(pid)
 
     def show(self, unit, name):
         return self.must('systemctl', 'show', '--value', '-p', name, unit).strip()

@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""A VM belongs to nobody who can end: it outlives each of banger's processes, and obeys who comes after them."""
+
+import json
+import unittest
+
+import machine
+
+BOOT_ID = '/proc/sys/kernel/random/boot_id'
+HELPER, JAIL = 'banger-helper.service', 'banger-jail.service'
+# As in tools/stack and README: the jails' uids lie far outside what anybody else uses.
+FIRST_UID, LAST_UID = 2013265920, 2013331455
+
+host = machine.make()
+# The one lingers, the other comes and goes.
+dev2, dev = machine.User(host, 'dev2'), machine.User(host, 'dev')
+
+
+def banger(*words, user=dev2, way='manager'):
+    return user.must(way, 'banger', *words)
+
+
+def boot_id(vm='box', **how):
+    return banger('vm', 'exec', vm, '--', 'cat', BOOT_ID, **how)
+
+
+def show(vm='box', **how):
+    return json.loads(banger('--json', 'vm', 'show', vm, **how))
+
+
+def scope(user=dev2, **how):
+    return f'banger-vm-{user.uid}-{show(user=user, **how)["id"]}.scope'
+
+
+def setUpModule():
+    host.boot()
+    unittest.addModuleCleanup(host.show_journal)
+    dev2.linger()
+    banger('vm', 'run', '-d', '--name', 'box')
+
+
+class Successors(unittest.TestCase):
+    def setUp(self):
+        self.before = boot_id()
+
+    def tearDown(self):
+        self.assertEqual(boot_id(), self.before)
+        self.assertEqual(show()['state'], 'running')
+        self.assertEqual(host.state(scope()), 'active')
+        # A new bangerd asks the helper, and that the jail, for what the old one had.
+        machine.kill(machine.pid_of('bangerd', dev2.uid))
+        self.assertEqual(boot_id(), self.before)
+
+    def test_bangerd_when_killed_then_its_successor_has_the_machine(self):
+        machine.kill(machine.pid_of('bangerd', dev2.uid))
+
+    def test_bangerd_when_restarted_then_its_successor_has_the_machine(self):
+        dev2.must('manager', 'systemctl', '--user', 'restart', 'bangerd.service')
+
+    def test_helper_when_killed_then_its_successor_has_the_machine(self):
+        host.kill(HELPER)
+
+    def test_helper_when_restarted_then_its_successor_has_the_machine(self):
+        host.must('systemctl', 'restart', HELPER)
+
+    def test_jail_when_killed_then_its_successor_makes_others(self):
+        host.must('systemctl', 'start', JAIL)
+        host.kill(JAIL)
+        self.assertEqual(banger('vm', 'run', '--rm', '--', 'echo', 'another'), 'another\n')
+
+    def test_jail_when_stopped_with_its_socket_then_helper_has_it_started(self):
+        host.must('systemctl', 'stop', 'banger-jail.socket', JAIL, HELPER)
+        self.assertEqual(banger('vm', 'run', '--rm', '--', 'echo', 'another'), 'another\n')
+
+    def test_all_when_killed_at_once_then_their_successors_have_the_machine(self):
+        host.must('systemctl', 'start', JAIL)
+        host.kill(JAIL)
+        host.kill(HELPER)
+        machine.kill(machine.pid_of('bangerd', dev2.uid))
+
+    def test_systemd_when_it_reexecutes_then_the_scope_stays(self):
+        host.must('systemctl', 'daemon-reexec')
+        host.must('systemctl', 'daemon-reload')
+        dev2.must('manager', 'systemctl', '--user', 'daemon-reexec')
+
+
+class Scope(unittest.TestCase):
+    def test_scope_when_a_machine_runs_then_in_the_slice_with_its_limits(self):
+        name = scope()
+        self.assertEqual(host.show(name, 'Slice'), 'banger.slice')
+        self.assertEqual(host.show(name, 'TasksMax'), '512')
+        self.assertGreater(int(host.show(name, 'MemoryMax')), 1 << 30)
+        # The administrator's one place to say how much all of them may have.
+        host.must('systemctl', 'set-property', '--runtime', 'banger.slice', 'CPUQuota=190%', 'MemoryMax=16G')
+        self.assertEqual(host.show('banger.slice', 'CPUQuotaPerSecUSec'), '1.900000s')
+
+    def test_processes_when_a_machine_runs_then_all_are_in_its_scope_and_have_nothing(self):
+        pids = host.pids(scope())
+        self.assertEqual(sorted(machine.read_status(pid)['Name'] for pid in pids), ['banger-jail', 'qemu-system-x86'])
+        for pid in pids:
+            status = machine.read_status(pid)
+            uids = {int(uid) for uid in status['Uid'].split()}
+            self.assertEqual(len(uids), 1)
+            self.assertTrue(FIRST_UID <= uids.pop() <= LAST_UID)
+            self.assertEqual([int(status[name], 16) for name in ('CapEff', 'CapPrm', 'CapBnd')], [0, 0, 0])
+            self.assertEqual(status['NoNewPrivs'], '1')
+
+    def test_scope_when_an_administrator_stops_it_then_bangerd_says_that_it_ended(self):
+        banger('vm', 'run', '-d', '--name', 'stopped')
+        vm = show('stopped')['id']
+        host.must('systemctl', 'stop', f'banger-vm-{dev2.uid}-{vm}.scope')
+        # It waits for the end, of which systemd heard first.
+        self.assertNotEqual(dev2.run('manager', 'banger', 'vm', 'exec', 'stopped', '--', 'true').returncode, 0)
+        banger('vm', 'delete', '-f', 'stopped')
+        self.assertNotIn(vm, dev2.must('manager', 'busctl', 'call', 'org.banger.Helper', '/org/banger/Helper',
+                                       'org.banger.Helper', 'ListResources'))
+
+
+class Sandbox(unittest.TestCase):
+    def exposure(self, unit):
+        text = host.must('systemd-analyze', 'security', '--no-pager', unit)
+        return float(text.rsplit('exposure level for', 1)[1].split(':')[1].split()[0])
+
+    def test_units_when_asked_how_exposed_then_within_their_bounds(self):
+        for unit, bound in (HELPER, 1.3), (JAIL, 5.0):
+            exposure = self.exposure(unit)
+            print(f'# exposure of {unit}: {exposure}', flush=True)
+            self.assertLessEqual(exposure, bound)
+
+    def test_units_when_verified_then_systemd_has_nothing_to_say(self):
+        units = '/usr/lib/systemd/system/'
+        done = host.run('systemd-analyze', 'verify', '--man=no', units + HELPER, units + JAIL,
+                        units + 'banger-jail.socket', units + 'banger.slice')
+        self.assertEqual((done.returncode, done.stdout + done.stderr), (0, ''))
+        done = dev2.run('manager', 'systemd-analyze', '--user', 'verify', '--man=no',
+                        '/usr/lib/systemd/user/bangerd.service')
+        self.assertEqual((done.returncode, done.stdout + done.stderr), (0, ''))
+
+    def test_probe_when_the_unit_may_not_make_the_node_then_emulated_and_not_broken(self):
+        host.must('mkdir', '-p', f'/run/systemd/system/{JAIL}.d')
+        host.write(f'/run/systemd/system/{JAIL}.d/no-kvm.conf', '[Service]\nDeviceAllow=\nDeviceAllow=/dev/null rwm\n'
+                   'DeviceAllow=/dev/urandom rwm\n')
+        host.must('systemctl', 'daemon-reload')
+        host.must('systemctl', 'restart', JAIL)
+        host.must('rm', '/run/banger-helper/kvm')
+        machine.kill(machine.pid_of('bangerd', dev2.uid))
+        try:
+            self.assertEqual(banger('vm', 'run', '--rm', '--', 'echo', 'emulated'), 'emulated\n')
+        finally:
+            host.must('rm', '-r', f'/run/systemd/system/{JAIL}.d')
+            host.must('systemctl', 'daemon-reload')
+            host.must('systemctl', 'restart', JAIL)
+
+    def test_ageing_when_an_administrator_wants_run_aged_then_what_runs_is_left_out(self):
+        aged = '/var/tmp/aged'
+        host.must('mkdir', '-p', f'{aged}/usr/lib/tmpfiles.d', f'{aged}/run/other')
+        host.must('cp', '/usr/lib/tmpfiles.d/banger.conf', f'{aged}/usr/lib/tmpfiles.d')
+        host.write(f'{aged}/usr/lib/tmpfiles.d/run.conf', 'e /run - - - 0\n')
+        host.must('cp', '-a', '/run/banger-helper', '/run/banger-jail', f'{aged}/run')
+        host.must('touch', f'{aged}/run/other/file')
+        before = host.must('find', f'{aged}/run/banger-helper', f'{aged}/run/banger-jail')
+        self.assertIn(show()['id'], before)
+        host.must('systemd-tmpfiles', f'--root={aged}', '--clean')
+        self.assertEqual(host.must('find', f'{aged}/run/banger-helper', f'{aged}/run/banger-jail'), before)
+        self.assertNotEqual(host.run('stat', f'{aged}/run/other/file').returncode, 0)
+
+
+class Sessions(unittest.TestCase):
+    """What happens at the end of the session in which a machine was started."""
+
+    def test_machine_when_its_user_logs_out_then_runs_on_and_obeys_at_the_next_login(self):
+        how = {'user': dev, 'way': 'ssh'}
+        banger('vm', 'run', '-d', '--name', 'box', **how)
+        host.wait_state(f'user@{dev.uid}.service', 'inactive')
+        self.assertNotIn('bangerd', [name for _, name, uid in machine.processes() if uid == dev.uid])
+        # Each command is a session of its own, and starts a bangerd.
+        self.assertEqual(show(**how)['state'], 'running')
+        before = boot_id(**how)
+        banger('vm', 'exec', 'box', '--', 'sh', '-c', 'echo kept > /srv/kept', **how)
+        host.wait_state(f'user@{dev.uid}.service', 'inactive')
+        self.assertEqual(boot_id(**how), before)
+        host.wait_state(f'user@{dev.uid}.service', 'inactive')
+        # As the first command it lets the guest shut down, which writes what was not yet.
+        banger('vm', 'stop', 'box', **how)
+        banger('vm', 'start', 'box', **how)
+        self.assertEqual(banger('vm', 'exec', 'box', '--', 'cat', '/srv/kept', **how), 'kept\n')
+        banger('vm', 'delete', '-f', 'box', **how)
+
+    def test_bangerd_when_its_user_lingers_then_log_out_is_nothing_to_it(self):
+        pid = machine.pid_of('bangerd', dev2.uid)
+        before = boot_id(way='ssh')
+        self.assertEqual(machine.pid_of('bangerd', dev2.uid), pid)
+        self.assertEqual(boot_id(way='ssh'), before)
+
+
+class Idle(unittest.TestCase):
+    def test_services_when_nothing_is_asked_then_gone_and_back_when_asked(self):
+        before = boot_id()
+        host.wait_state(HELPER, 'inactive')
+        host.wait_state(JAIL, 'inactive')
+        self.assertEqual([host.show(unit, 'Result') for unit in (HELPER, JAIL)], ['success', 'success'])
+        self.assertEqual(boot_id(), before)
+        self.assertEqual(host.state(HELPER), 'inactive')
+        machine.kill(machine.pid_of('bangerd', dev2.uid))
+        self.assertEqual(boot_id(), before)
+        self.assertEqual(host.state(HELPER), 'active')
+        self.assertEqual(banger('vm', 'run', '--rm', '--', 'echo', 'another'), 'another\n')
+
+
+class Zz_Shutdown(unittest.TestCase):
+    """Last, since it ends the machine."""
+
+    def test_host_when_shut_down_then_at_once_and_machines_start_again(self):
+        banger('vm', 'exec', 'box', '--', 'sh', '-c', 'echo kept > /srv/kept && sync')
+        before = boot_id()
+        host.must('systemctl', 'poweroff')
+        self.assertEqual(host.process.wait(), 0)
+        host.boot()
+        journal = host.must('journalctl', '-b', '-1', '--no-pager', '-o', 'cat')
+        # What systemd says where it had to wait, and then kill.
+        self.assertNotIn("' timed out", journal)
+        self.assertNotIn('Killing process', journal)
+        # Of what ran when the host went down nothing is left but its disk.
+        banger('vm', 'start', 'box')
+        self.assertNotEqual(boot_id(), before)
+        self.assertEqual(banger('vm', 'exec', 'box', '--', 'cat', '/srv/kept'), 'kept\n')
+
+
+if __name__ == '__main__':
+    machine.tap.main()
