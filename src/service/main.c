@@ -63,7 +63,7 @@ state_directory(void)
 }
 
 static bool
-fill_ports(Daemon *daemon, GDBusConnection *system, GError **error)
+fill_ports(Daemon *daemon, GError **error)
 {
 	const char *data = g_get_user_data_dir();
 	g_autofree char *images = g_build_filename(data, "banger", NULL);
@@ -81,7 +81,7 @@ fill_ports(Daemon *daemon, GDBusConnection *system, GError **error)
 	if (!ports->images)
 		return false;
 	banger_image_directory_clean(BANGER_IMAGE_DIRECTORY(ports->images));
-	ports->privileged = banger_privileged_dbus_new(system, /* may_ask= */ true);
+	ports->privileged = banger_privileged_dbus_new(/* may_ask= */ true);
 	ports->storage = banger_storage_overlay_new(vm_directory, ports->images);
 	ports->vmm_new = banger_vmm_qemu_new;
 	ports->guest_new = banger_guest_agent_new;
@@ -145,19 +145,11 @@ build(Daemon *daemon, GError **error)
 {
 	g_autofree char *directory = state_directory();
 	g_autoptr(BangerStore) store = NULL;
-	g_autoptr(GError) no_system_bus = NULL;
-	g_autoptr(GDBusConnection) system =
-		g_bus_get_sync(G_BUS_TYPE_SYSTEM, /* cancellable= */ NULL, &no_system_bus);
 
-	if (system)
-		g_dbus_connection_set_exit_on_close(system, FALSE);
-	else
-		bn_log_warning("no system bus, so no VM can be started: %s",
-			       no_system_bus->message);
 	if (g_mkdir_with_parents(directory, 0700) < 0)
 		return banger_error_set_errno(error, "cannot make %s", directory);
 	store = banger_store_open(directory, error);
-	if (!store || !fill_ports(daemon, system, error))
+	if (!store || !fill_ports(daemon, error))
 		return false;
 	daemon->kvm = banger_kvm_verdict_new(daemon->ports.privileged);
 	daemon->manager = banger_manager_new(store, &daemon->ports, daemon->kvm, error);

@@ -7,7 +7,7 @@
 struct _BangerPrivilegedDBus {
 	GObject parent;
 
-	GDBusConnection *bus;
+	GDBusConnection *bus; /* NULL before the first call */
 	bool may_ask;
 };
 
@@ -38,11 +38,10 @@ banger_privileged_dbus_init(BangerPrivilegedDBus *self)
 }
 
 BangerPrivileged *
-banger_privileged_dbus_new(GDBusConnection *system_bus, bool may_ask)
+banger_privileged_dbus_new(bool may_ask)
 {
 	BangerPrivilegedDBus *self = g_object_new(BANGER_TYPE_PRIVILEGED_DBUS, NULL);
 
-	self->bus = system_bus ? g_object_ref(system_bus) : NULL;
 	self->may_ask = may_ask;
 	return BANGER_PRIVILEGED(self);
 }
@@ -76,6 +75,11 @@ convert(GError **error)
 
 	if (!error || !*error)
 		return false;
+	/* The same, seen at our end of the connection. */
+	if (g_error_matches(*error, G_IO_ERROR, G_IO_ERROR_CLOSED)) {
+		(*error)->domain = G_DBUS_ERROR;
+		(*error)->code = G_DBUS_ERROR_DISCONNECTED;
+	}
 	for (size_t i = 0; i < G_N_ELEMENTS(errors); i++) {
 		if (!g_error_matches(*error, G_DBUS_ERROR, (int)errors[i].from))
 			continue;
@@ -88,16 +92,39 @@ convert(GError **error)
 	return false;
 }
 
+/* The bus may be another since the last call: an update restarts it. Connecting to a local socket waits for nobody but
+ * the bus itself, and then every other call of the system does too. */
+static bool
+ensure_bus(BangerPrivilegedDBus *self, GError **error)
+{
+	g_autofree char *address = NULL;
+
+	if (self->bus && !g_dbus_connection_is_closed(self->bus))
+		return true;
+	g_clear_object(&self->bus);
+	address =
+		g_dbus_address_get_for_bus_sync(G_BUS_TYPE_SYSTEM, /* cancellable= */ NULL, error);
+	if (!address)
+		return false;
+	self->bus = g_dbus_connection_new_for_address_sync(
+		address,
+		G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_CLIENT |
+			G_DBUS_CONNECTION_FLAGS_MESSAGE_BUS_CONNECTION,
+		/* observer= */ NULL, /* cancellable= */ NULL, error);
+	return self->bus != NULL;
+}
+
 /* The task of one call, or NULL after it has failed for want of a bus. */
 static GTask *
 begin(BangerPrivileged *port, GCancellable *cancellable, GAsyncReadyCallback callback, void *data)
 {
 	GTask *task = g_task_new(port, cancellable, callback, data);
+	g_autoptr(GError) error = NULL;
 
-	if (BANGER_PRIVILEGED_DBUS(port)->bus)
+	if (ensure_bus(BANGER_PRIVILEGED_DBUS(port), &error))
 		return task;
 	g_task_return_new_error(task, BANGER_ERROR, BANGER_ERROR_HELPER_UNAVAILABLE,
-				"there is no system bus: is D-Bus running?");
+				"there is no system bus: %s", error->message);
 	g_object_unref(task);
 	return NULL;
 }
@@ -115,6 +142,15 @@ static GAsyncResult *
 take_answer(GAsyncResult *result, GError **error)
 {
 	return g_task_propagate_pointer(G_TASK(result), error);
+}
+
+/* Over which an answer came: perhaps not the present one. It lives as long as the answer. */
+static GDBusConnection *
+bus_of(GAsyncResult *answer)
+{
+	g_autoptr(GObject) source = g_async_result_get_source_object(answer);
+
+	return G_DBUS_CONNECTION(source);
 }
 
 static void
@@ -135,10 +171,9 @@ probe_kvm_finish(BangerPrivileged *port, GAsyncResult *result, bool *ret_usable,
 {
 	g_autoptr(GAsyncResult) answer = take_answer(result, error);
 
-	return answer &&
-	       (banger_helper_call_probe_kvm_finish(BANGER_PRIVILEGED_DBUS(port)->bus, answer,
-						    ret_usable, ret_reason, error) ||
-		convert(error));
+	return answer && (banger_helper_call_probe_kvm_finish(bus_of(answer), answer, ret_usable,
+							      ret_reason, error) ||
+			  convert(error));
 }
 
 static void
@@ -163,8 +198,8 @@ launch_finish(BangerPrivileged *port, GAsyncResult *result, BangerVmmHandles *re
 	g_autoptr(GAsyncResult) answer = take_answer(result, error);
 
 	return answer && (banger_helper_call_launch_vmm_finish(
-				  BANGER_PRIVILEGED_DBUS(port)->bus, answer, &ret->control,
-				  &ret->agent, &ret->console, &ret->process, error) ||
+				  bus_of(answer), answer, &ret->control, &ret->agent, &ret->console,
+				  &ret->process, error) ||
 			  convert(error));
 }
 
@@ -185,9 +220,9 @@ open_vmm_finish(BangerPrivileged *port, GAsyncResult *result, BangerVmmHandles *
 {
 	g_autoptr(GAsyncResult) answer = take_answer(result, error);
 
-	return answer && (banger_helper_call_open_vmm_finish(BANGER_PRIVILEGED_DBUS(port)->bus,
-							     answer, &ret->control, &ret->agent,
-							     &ret->console, &ret->process, error) ||
+	return answer && (banger_helper_call_open_vmm_finish(bus_of(answer), answer, &ret->control,
+							     &ret->agent, &ret->console,
+							     &ret->process, error) ||
 			  convert(error));
 }
 
@@ -209,8 +244,7 @@ signal_vmm_finish(BangerPrivileged *port, GAsyncResult *result, GError **error)
 {
 	g_autoptr(GAsyncResult) answer = take_answer(result, error);
 
-	return answer && (banger_helper_call_signal_vmm_finish(BANGER_PRIVILEGED_DBUS(port)->bus,
-							       answer, error) ||
+	return answer && (banger_helper_call_signal_vmm_finish(bus_of(answer), answer, error) ||
 			  convert(error));
 }
 
@@ -231,9 +265,9 @@ release_finish(BangerPrivileged *port, GAsyncResult *result, char **ret_ended, G
 {
 	g_autoptr(GAsyncResult) answer = take_answer(result, error);
 
-	return answer && (banger_helper_call_release_vm_finish(BANGER_PRIVILEGED_DBUS(port)->bus,
-							       answer, ret_ended, error) ||
-			  convert(error));
+	return answer &&
+	       (banger_helper_call_release_vm_finish(bus_of(answer), answer, ret_ended, error) ||
+		convert(error));
 }
 
 static void
@@ -258,8 +292,7 @@ list_finish(BangerPrivileged *port, GAsyncResult *result, char ***ret, GError **
 
 	if (!answer)
 		return false;
-	if (!banger_helper_call_list_resources_finish(BANGER_PRIVILEGED_DBUS(port)->bus, answer,
-						      &resources, error))
+	if (!banger_helper_call_list_resources_finish(bus_of(answer), answer, &resources, error))
 		return convert(error);
 	g_variant_iter_init(&iter, resources);
 	while (g_variant_iter_next(&iter, "(&s&s&s&s)", &vm, NULL, NULL, NULL))

@@ -7,6 +7,6 @@
 #define BANGER_TYPE_PRIVILEGED_DBUS (banger_privileged_dbus_get_type())
 G_DECLARE_FINAL_TYPE(BangerPrivilegedDBus, banger_privileged_dbus, BANGER, PRIVILEGED_DBUS, GObject)
 
-/* `system_bus` may be NULL: every call then fails with BANGER_ERROR_HELPER_UNAVAILABLE. `may_ask`: whether polkit may
- * ask the person at the machine. */
-BangerPrivileged *banger_privileged_dbus_new(GDBusConnection *system_bus, bool may_ask);
+/* Connects with the first call, and again where the bus has gone since; a call that cannot fails with
+ * BANGER_ERROR_HELPER_UNAVAILABLE. `may_ask`: whether polkit may ask the person at the machine. */
+BangerPrivileged *banger_privileged_dbus_new(bool may_ask);
