@@ -50,7 +50,9 @@ def main():
     shared.make(yes=True)
     with toolbox.locked(shared.path('lock'), 'building'):
         root = make_root(shared.cache, shared.log)
-    os.environ.update(BANGER_HOST_ROOT=root, BANGER_HOST_HOME=shared.home, BANGER_HOST_STAGE=shared.stage + '/root')
+    os.environ.update(BANGER_HOST_ROOT=root, BANGER_HOST_HOME=shared.home, BANGER_HOST_STAGE=shared.stage + '/root',
+                      BANGER_HOST_BUILD=shared.path('build', toolbox.source_key()),
+                      BANGER_HOST_LOCK=shared.path('lock'))
     name, *tests = sys.argv[1:]
     program = os.path.join(os.path.dirname(os.path.realpath(__file__)), name + '.py')
     return cage.run(['/usr/bin/python3', '-B', program, *tests])

@@ -40,7 +40,8 @@ SETTINGS = {
 }
 
 RUN = ['/usr/bin/systemd-run', '--quiet', '--pipe', '--wait', '--collect']
-SSH = ['/usr/bin/ssh', '-q', '-i', KEY, '-o', 'StrictHostKeyChecking=no', '-o', 'BatchMode=yes']
+SSH = ['/usr/bin/ssh', '-q', '-i', KEY, '-o', 'StrictHostKeyChecking=no', '-o', 'UserKnownHostsFile=/dev/null', '-o',
+       'BatchMode=yes']
 # How somebody comes to run a command, as what stands before it.
 WAYS = {
     # A session of its own at the computer's seat, active as long as it is the last one there.
