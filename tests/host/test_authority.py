@@ -83,6 +83,20 @@ class Authority(unittest.TestCase):
         dev2.must('manager', 'banger', 'vm', 'delete', '-f', 'held')
 
 
+class Helper(unittest.TestCase):
+    def test_helper_when_it_cannot_start_then_named_and_back_when_it_can(self):
+        host.must('systemctl', 'stop', HELPER)
+        host.must('mkdir', '/etc/banger')
+        host.write('/etc/banger/helper.conf', 'nonsense\n')
+        done = dev2.run('manager', *RUN)
+        self.assertEqual(done.returncode, 125, done.stdout)
+        self.assertIn('banger-helper does not answer', done.stderr)
+        self.assertIn('banger doctor', done.stderr)
+        self.assertIn('helper.conf: line 1: ', host.must('journalctl', '-q', '--no-pager', '-u', HELPER))
+        host.must('rm', '-r', '/etc/banger')
+        self.assertEqual(dev2.must('manager', *RUN), 'ran\n')
+
+
 class Bus(unittest.TestCase):
     def test_system_bus_when_restarted_then_bangerd_comes_back_to_it(self):
         pid = machine.pid_of('bangerd', dev2.uid)

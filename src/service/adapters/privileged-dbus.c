@@ -66,6 +66,8 @@ convert(GError **error)
 		  unreachable },
 		{ G_DBUS_ERROR_SPAWN_PERMISSIONS_INVALID, BANGER_ERROR_HELPER_UNAVAILABLE,
 		  unreachable },
+		/* The bus waited for it to start; no call of ours has a limit of its own. */
+		{ G_DBUS_ERROR_TIMED_OUT, BANGER_ERROR_HELPER_UNAVAILABLE, unreachable },
 		/* It was there, and may have done what it was asked for. */
 		{ G_DBUS_ERROR_NO_REPLY, BANGER_ERROR_ABORTED, "banger-helper ended meanwhile: " },
 		{ G_DBUS_ERROR_DISCONNECTED, BANGER_ERROR_ABORTED, "the system bus ended: " },
