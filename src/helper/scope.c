@@ -47,6 +47,8 @@ append_property(sd_bus_message *m, const char *name, const char *type, const voi
 		r = sd_bus_message_open_container(m, 'v', type);
 	if (r >= 0 && strcmp(type, "au") == 0)
 		r = sd_bus_message_append_array(m, 'u', value, sizeof(uint32_t));
+	else if (r >= 0 && strcmp(type, "as") == 0)
+		r = sd_bus_message_append_strv(m, (char **)value);
 	else if (r >= 0)
 		r = sd_bus_message_append_basic(m, type[0], value);
 	if (r >= 0)
@@ -55,9 +57,10 @@ append_property(sd_bus_message *m, const char *name, const char *type, const voi
 }
 
 static int
-append_properties(sd_bus_message *m, pid_t pid, uint64_t memory_bytes)
+append_properties(sd_bus_message *m, const KernelScope *scope)
 {
-	uint32_t pids[] = { (uint32_t)pid };
+	uint32_t pids[] = { (uint32_t)scope->pid };
+	const char *const before[] = { scope->user_unit, NULL };
 	uint64_t tasks = TASKS_MAX;
 	int r = sd_bus_message_open_container(m, 'a', "(sv)");
 
@@ -71,14 +74,17 @@ append_properties(sd_bus_message *m, pid_t pid, uint64_t memory_bytes)
 	if (r >= 0)
 		r = append_property(m, "CollectMode", "s", "inactive-or-failed");
 	if (r >= 0)
-		r = append_property(m, "MemoryMax", "t", &memory_bytes);
+		r = append_property(m, "MemoryMax", "t", &scope->memory_bytes);
 	if (r >= 0)
 		r = append_property(m, "TasksMax", "t", &tasks);
+	/* Units end in the reverse order: the owner's daemon, which shuts the guest down, goes first. */
+	if (r >= 0)
+		r = append_property(m, "Before", "as", before);
 	return r < 0 ? r : sd_bus_message_close_container(m);
 }
 
 static int
-make_call(sd_bus *bus, const char *scope, pid_t pid, uint64_t memory_bytes, sd_bus_message **ret)
+make_call(sd_bus *bus, const KernelScope *scope, sd_bus_message **ret)
 {
 	_cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
 	int r = sd_bus_message_new_method_call(
@@ -86,11 +92,11 @@ make_call(sd_bus *bus, const char *scope, pid_t pid, uint64_t memory_bytes, sd_b
 		"org.freedesktop.systemd1.Manager", "StartTransientUnit");
 
 	if (r >= 0)
-		r = sd_bus_message_append_basic(m, 's', scope);
+		r = sd_bus_message_append_basic(m, 's', scope->name);
 	if (r >= 0)
 		r = sd_bus_message_append_basic(m, 's', "fail");
 	if (r >= 0)
-		r = append_properties(m, pid, memory_bytes);
+		r = append_properties(m, scope);
 	if (r >= 0)
 		r = sd_bus_message_open_container(m, 'a', "(sa(sv))");
 	if (r >= 0)
@@ -140,7 +146,7 @@ connect_bus(const char *address, sd_bus **ret)
 }
 
 int
-scope_start(const char *bus_address, const char *scope, pid_t pid, uint64_t memory_bytes)
+scope_start(const char *bus_address, const KernelScope *scope)
 {
 	_cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL, *reply = NULL;
 	_cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
@@ -153,7 +159,7 @@ scope_start(const char *bus_address, const char *scope, pid_t pid, uint64_t memo
 			bus, NULL, "org.freedesktop.systemd1", "/org/freedesktop/systemd1",
 			"org.freedesktop.systemd1.Manager", "JobRemoved", on_job_removed, &wait);
 	if (r >= 0)
-		r = make_call(bus, scope, pid, memory_bytes, &m);
+		r = make_call(bus, scope, &m);
 	/* What comes before the reply waits in the connection's queue: no job's end is missed. */
 	if (r >= 0)
 		r = sd_bus_call(bus, m, SCOPE_LIMIT_US, NULL, &reply);

@@ -12,6 +12,7 @@
 #include "service/adapters/host.h"
 #include "service/adapters/image-store.h"
 #include "service/adapters/privileged-dbus.h"
+#include "service/adapters/session-logind.h"
 #include "service/adapters/storage-overlay.h"
 #include "service/adapters/vmm-qemu.h"
 #include "service/base/error.h"
@@ -34,6 +35,7 @@ typedef struct Daemon {
 	BangerKvmVerdict *kvm;
 	BangerManager *manager;
 	BangerBus *bus;
+	bool is_leaving;
 	int status;
 } Daemon;
 
@@ -82,6 +84,7 @@ fill_ports(Daemon *daemon, GError **error)
 		return false;
 	banger_image_directory_clean(BANGER_IMAGE_DIRECTORY(ports->images));
 	ports->privileged = banger_privileged_dbus_new(/* may_ask= */ true);
+	ports->session = banger_session_logind_new(daemon->session);
 	ports->storage = banger_storage_overlay_new(vm_directory, ports->images);
 	ports->vmm_new = banger_vmm_qemu_new;
 	ports->guest_new = banger_guest_agent_new;
@@ -103,12 +106,42 @@ on_name_lost(GDBusConnection *connection, const char *name, gpointer data)
 	g_main_loop_quit(daemon->loop);
 }
 
+static void
+on_all_stopped(GObject *source, GAsyncResult *result, gpointer data)
+{
+	Daemon *daemon = data;
+
+	banger_manager_stop_all_finish(BANGER_MANAGER(source), result);
+	g_main_loop_quit(daemon->loop);
+}
+
+static void
+on_ending(GObject *source, GAsyncResult *result, gpointer data)
+{
+	Daemon *daemon = data;
+	BangerSession *session = BANGER_SESSION(source);
+
+	if (BANGER_SESSION_GET_IFACE(session)->is_ending_finish(session, result)) {
+		bn_log_notice("the user's session ends: stopping what runs");
+		banger_manager_stop_all_async(daemon->manager, BANGER_MANAGER_END_S, on_all_stopped,
+					      daemon);
+	} else {
+		g_main_loop_quit(daemon->loop);
+	}
+}
+
+/* VMs outlive a restart of ours, but not the user's session. Who cannot wait says it twice. */
 static gboolean
 on_signal(gpointer data)
 {
 	Daemon *daemon = data;
+	BangerSession *session = daemon->ports.session;
 
-	g_main_loop_quit(daemon->loop);
+	if (daemon->is_leaving)
+		g_main_loop_quit(daemon->loop);
+	else
+		BANGER_SESSION_GET_IFACE(session)->is_ending(session, on_ending, daemon);
+	daemon->is_leaving = true;
 	return G_SOURCE_CONTINUE;
 }
 
@@ -148,6 +181,10 @@ build(Daemon *daemon, GError **error)
 
 	if (g_mkdir_with_parents(directory, 0700) < 0)
 		return banger_error_set_errno(error, "cannot make %s", directory);
+	daemon->session = g_bus_get_sync(G_BUS_TYPE_SESSION, /* cancellable= */ NULL, error);
+	if (!daemon->session)
+		return false;
+	g_dbus_connection_set_exit_on_close(daemon->session, FALSE);
 	store = banger_store_open(directory, error);
 	if (!store || !fill_ports(daemon, error))
 		return false;
@@ -155,10 +192,6 @@ build(Daemon *daemon, GError **error)
 	daemon->manager = banger_manager_new(store, &daemon->ports, daemon->kvm, error);
 	if (!daemon->manager)
 		return false;
-	daemon->session = g_bus_get_sync(G_BUS_TYPE_SESSION, /* cancellable= */ NULL, error);
-	if (!daemon->session)
-		return false;
-	g_dbus_connection_set_exit_on_close(daemon->session, FALSE);
 	daemon->bus = banger_bus_new(daemon->session, daemon->manager, daemon->kvm, &daemon->ports,
 				     error);
 	return daemon->bus != NULL;
@@ -184,6 +217,7 @@ tear_down(Daemon *daemon)
 	g_clear_object(&daemon->kvm);
 	g_clear_object(&daemon->ports.storage);
 	g_clear_object(&daemon->ports.images);
+	g_clear_object(&daemon->ports.session);
 	g_clear_object(&daemon->ports.privileged);
 	if (daemon->session)
 		(void)g_dbus_connection_flush_sync(daemon->session, /* cancellable= */ NULL, NULL);

@@ -9,7 +9,11 @@
 int
 main(int argc, char **argv)
 {
-	int r = argc == 2 ? scope_start(argv[1], "banger-vm-x.scope", getpid(), 1 << 30) : -1;
+	const KernelScope scope = { .name = "banger-vm-x.scope",
+				    .user_unit = "user@1000.service",
+				    .pid = getpid(),
+				    .memory_bytes = 1 << 30 };
+	int r = argc == 2 ? scope_start(argv[1], &scope) : -1;
 
 	printf("%s\n", r < 0 ? strerrorname_np(-r) : "0");
 	return 0;

@@ -50,7 +50,8 @@ class Scope(unittest.TestCase):
         self.assertEqual((name, mode, others), ('banger-vm-x.scope', 'fail', []))
         self.assertEqual(dict(properties), {
             'PIDs': [self.program.pid], 'Slice': 'banger.slice', 'Description': 'Virtual machine of banger',
-            'CollectMode': 'inactive-or-failed', 'MemoryMax': 1 << 30, 'TasksMax': 512})
+            'CollectMode': 'inactive-or-failed', 'MemoryMax': 1 << 30, 'TasksMax': 512,
+            'Before': ['user@1000.service']})
         self.bus.answer(self.call, '(o)', JOB)
         self.end_job(JOB + '1', 'failed')
         self.end_job(JOB, 'done')

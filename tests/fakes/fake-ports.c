@@ -312,6 +312,39 @@ fake_guest_init(BangerGuestInterface *iface)
 	iface->shutdown_finish = finish_guest;
 }
 
+static void
+hold(BangerSession *self, bool held)
+{
+	world->held = held;
+}
+
+static bool
+ends_processes(BangerSession *self)
+{
+	return world->session_ends;
+}
+
+static void
+is_ending(BangerSession *self, GAsyncReadyCallback callback, void *data)
+{
+	ask(self, "is-ending", /* cancellable= */ NULL, callback, data);
+}
+
+static bool
+is_ending_finish(BangerSession *self, GAsyncResult *result)
+{
+	return finish(result, /* error= */ NULL);
+}
+
+static void
+fake_session_init(BangerSessionInterface *iface)
+{
+	iface->hold = hold;
+	iface->ends_processes = ends_processes;
+	iface->is_ending = is_ending;
+	iface->is_ending_finish = is_ending_finish;
+}
+
 static char *
 get_last_words(BangerConsole *self)
 {
@@ -327,12 +360,14 @@ fake_console_init(BangerConsoleInterface *iface)
 G_DEFINE_FINAL_TYPE_WITH_CODE(
 	FakePort, fake_port, G_TYPE_OBJECT,
 	G_IMPLEMENT_INTERFACE(BANGER_TYPE_PRIVILEGED, fake_privileged_init)
-		G_IMPLEMENT_INTERFACE(BANGER_TYPE_STORAGE, fake_storage_init)
-			G_IMPLEMENT_INTERFACE(BANGER_TYPE_IMAGE_STORE, fake_images_init)
-				G_IMPLEMENT_INTERFACE(BANGER_TYPE_VMM, fake_vmm_init)
-					G_IMPLEMENT_INTERFACE(BANGER_TYPE_GUEST, fake_guest_init)
-						G_IMPLEMENT_INTERFACE(BANGER_TYPE_CONSOLE,
-								      fake_console_init))
+		G_IMPLEMENT_INTERFACE(BANGER_TYPE_SESSION, fake_session_init)
+			G_IMPLEMENT_INTERFACE(BANGER_TYPE_STORAGE, fake_storage_init)
+				G_IMPLEMENT_INTERFACE(BANGER_TYPE_IMAGE_STORE, fake_images_init)
+					G_IMPLEMENT_INTERFACE(BANGER_TYPE_VMM, fake_vmm_init)
+						G_IMPLEMENT_INTERFACE(BANGER_TYPE_GUEST,
+								      fake_guest_init)
+							G_IMPLEMENT_INTERFACE(BANGER_TYPE_CONSOLE,
+									      fake_console_init))
 
 static void
 fake_port_finalize(GObject *object)
@@ -408,6 +443,7 @@ fake_ports_new(void)
 	self->ended = "killed";
 	self->kvm_usable = true;
 	self->ports = (BangerPorts){ .privileged = port_new(NULL, -1),
+				     .session = port_new(NULL, -1),
 				     .storage = port_new(NULL, -1),
 				     .images = port_new(NULL, -1),
 				     .vmm_new = vmm_new,
@@ -425,6 +461,7 @@ fake_ports_free(FakePorts *self)
 	check(fcntl(self->kernel, F_GETFD) >= 0);
 	check(fcntl(self->initramfs, F_GETFD) >= 0);
 	g_object_unref(self->ports.privileged);
+	g_object_unref(self->ports.session);
 	g_object_unref(self->ports.storage);
 	g_object_unref(self->ports.images);
 	check_int(self->objects, 0);

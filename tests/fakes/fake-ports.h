@@ -7,7 +7,7 @@
 #include "service/ports/ports.h"
 
 /* Calls are named as in `log`, where each leaves its name and a space:
- * asynchronous: create probe launch open signal release list guest-open set-clock shutdown resume
+ * asynchronous: create probe launch open signal release list is-ending guest-open set-clock shutdown resume
  * at once: kernel disks destroy vmm-new guest-new console-new */
 typedef struct FakePorts {
 	BangerPorts ports;
@@ -25,6 +25,8 @@ typedef struct FakePorts {
 	const char *listed[4];  /* what list says, up to NULL */
 	const char *last_words; /* the guest's; NULL: it was silent */
 	bool kvm_usable;
+	bool held; /* the host waits for us */
+	bool session_ends;
 	uint32_t signal_number; /* the latest that was asked for */
 } FakePorts;
 

@@ -123,11 +123,14 @@ static void
 test_key_when_uids_differ_then_keys_differ(void)
 {
 	char key[BN_DERIVE_KEY_SIZE], scope[BN_DERIVE_SCOPE_SIZE];
+	char unit[BN_DERIVE_USER_UNIT_SIZE];
 
 	bn_derive_key(4294967295U, ID, key);
 	check_str(key, "4294967295-" ID);
 	bn_derive_scope(key, scope);
 	check_str(scope, "banger-vm-4294967295-" ID ".scope");
+	bn_derive_user_unit(key, unit);
+	check_str(unit, "user@4294967295.service");
 }
 
 TEST_MAIN(TEST(test_id_when_not_32_hex_then_refused),

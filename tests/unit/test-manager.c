@@ -541,6 +541,76 @@ test_start_when_the_helper_has_one_already_then_it_is_taken_over_or_replaced(voi
 	}
 }
 
+static void
+test_session_when_something_runs_then_the_host_waits_for_us(void)
+{
+	g_auto(Rig) rig = {};
+
+	rig_run(&rig);
+	check(rig.fakes->held);
+	finish_off(&rig);
+	check(!rig.fakes->held);
+}
+
+static void
+test_session_when_the_host_goes_down_then_guests_are_asked_to_shut_down(void)
+{
+	g_auto(Rig) rig = {};
+
+	rig_run(&rig);
+	g_signal_emit_by_name(rig.fakes->ports.session, "shutdown");
+	fake_ports_settle(rig.fakes);
+	check_str(take_log(&rig), "shutdown");
+	check(rig.fakes->held);
+	fake_ports_succeed(rig.fakes, "shutdown");
+	fake_ports_end_process(rig.fakes);
+	fake_ports_settle(rig.fakes);
+	fake_ports_succeed(rig.fakes, "release");
+	check_web(&rig, BANGER_VM_STOPPED);
+	check(!rig.fakes->held);
+}
+
+static void
+test_session_when_the_host_has_slept_then_guests_hear_the_time(void)
+{
+	g_auto(Rig) rig = {};
+
+	rig_run(&rig);
+	g_signal_emit_by_name(rig.fakes->ports.session, "resumed");
+	fake_ports_settle(rig.fakes);
+	check_str(take_log(&rig), "set-clock");
+	fake_ports_succeed(rig.fakes, "set-clock");
+	finish_off(&rig);
+}
+
+static void
+on_all_stopped(GObject *source, GAsyncResult *result, gpointer data)
+{
+	banger_manager_stop_all_finish(BANGER_MANAGER(source), result);
+	*(bool *)data = true;
+}
+
+static void
+test_stop_all_when_some_runs_then_done_with_the_last(void)
+{
+	g_auto(Rig) rig = {};
+	bool done = false;
+
+	rig_run(&rig);
+	banger_manager_stop_all_async(rig.manager, 0, on_all_stopped, &done);
+	fake_ports_settle(rig.fakes);
+	check(!done);
+	/* What cannot be released keeps nobody from going. */
+	fake_ports_fail(rig.fakes, "release", BANGER_ERROR_FAILED);
+	check(done);
+	check_web(&rig, BANGER_VM_ERROR);
+	done = false;
+	banger_manager_stop_all_async(rig.manager, 0, on_all_stopped, &done);
+	fake_ports_settle(rig.fakes);
+	check(done);
+	(void)take_log(&rig);
+}
+
 TEST_MAIN(TEST(test_recover_when_nothing_may_run_then_the_helper_is_not_asked),
 	  TEST(test_recover_when_it_runs_then_running),
 	  TEST(test_recover_when_the_helper_cannot_list_then_nothing_is_ended),
@@ -555,4 +625,8 @@ TEST_MAIN(TEST(test_recover_when_nothing_may_run_then_the_helper_is_not_asked),
 	  TEST(test_create_when_it_runs_and_cannot_be_recorded_then_ended_before_it_is_forgotten),
 	  TEST(test_start_when_being_made_then_busy),
 	  TEST(test_delete_when_being_made_and_forced_then_undone_once),
-	  TEST(test_start_when_the_helper_has_one_already_then_it_is_taken_over_or_replaced))
+	  TEST(test_start_when_the_helper_has_one_already_then_it_is_taken_over_or_replaced),
+	  TEST(test_session_when_something_runs_then_the_host_waits_for_us),
+	  TEST(test_session_when_the_host_goes_down_then_guests_are_asked_to_shut_down),
+	  TEST(test_session_when_the_host_has_slept_then_guests_hear_the_time),
+	  TEST(test_stop_all_when_some_runs_then_done_with_the_last))

@@ -36,21 +36,22 @@ static int
 scope_start(void *ctx, const KernelLaunch *launch, const KernelJail *jail)
 {
 	const KernelRealSetup *setup = ctx;
-	char scope[BN_DERIVE_SCOPE_SIZE];
-	pid_t pid;
+	uint64_t overhead = launch->spec->kvm ? OVERHEAD_BYTES : OVERHEAD_EMULATION_BYTES;
+	char name[BN_DERIVE_SCOPE_SIZE], user_unit[BN_DERIVE_USER_UNIT_SIZE];
+	KernelScope scope = { .name = name,
+			      .user_unit = user_unit,
+			      .memory_bytes = launch->spec->memory_bytes + overhead };
 
 	if (!setup->scope_start)
 		return 0;
-	pid = find_pid(jail->process);
-	if (pid <= 0)
+	scope.pid = find_pid(jail->process);
+	if (scope.pid <= 0)
 		return -ESRCH;
 	/* The number stays this process's: it is the launcher's child, and waits for us to say
 	 * GO. */
-	bn_derive_scope(launch->key, scope);
-	return setup->scope_start(
-		setup->bus_address, scope, pid,
-		launch->spec->memory_bytes +
-			(launch->spec->kvm ? OVERHEAD_BYTES : OVERHEAD_EMULATION_BYTES));
+	bn_derive_scope(launch->key, name);
+	bn_derive_user_unit(launch->key, user_unit);
+	return setup->scope_start(setup->bus_address, &scope);
 }
 
 void

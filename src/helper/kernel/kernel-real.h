@@ -4,14 +4,21 @@
 
 #include "helper/kernel/kernel.h"
 
+/* What systemd is to make of a jail. */
+typedef struct KernelScope {
+	const char *name;
+	const char *user_unit; /* of the owner: when the host goes down the scope ends behind it */
+	pid_t pid;
+	uint64_t memory_bytes;
+} KernelScope;
+
 typedef struct KernelRealSetup {
 	const char *run_dir;      /* of the helper; exists */
 	const char *jail_dir;     /* where the launcher's and the jails' sockets are */
 	const char *jail_program; /* absolute; spawned where nobody listens and no systemd is */
 	/* Has systemd put the process into a scope and returns when it is there; NULL: there is no
 	 * systemd. */
-	int (*scope_start)(const char *bus_address, const char *scope, pid_t pid,
-			   uint64_t memory_bytes);
+	int (*scope_start)(const char *bus_address, const KernelScope *scope);
 	const char *bus_address; /* where systemd is */
 } KernelRealSetup;
 

@@ -2,6 +2,7 @@
 #include "service/adapters/privileged-dbus.h"
 
 #include "helper-calls.h"
+#include "service/adapters/system-bus.h"
 #include "service/base/error.h"
 
 struct _BangerPrivilegedDBus {
@@ -94,28 +95,6 @@ convert(GError **error)
 	return false;
 }
 
-/* The bus may be another since the last call: an update restarts it. Connecting to a local socket waits for nobody but
- * the bus itself, and then every other call of the system does too. */
-static bool
-ensure_bus(BangerPrivilegedDBus *self, GError **error)
-{
-	g_autofree char *address = NULL;
-
-	if (self->bus && !g_dbus_connection_is_closed(self->bus))
-		return true;
-	g_clear_object(&self->bus);
-	address =
-		g_dbus_address_get_for_bus_sync(G_BUS_TYPE_SYSTEM, /* cancellable= */ NULL, error);
-	if (!address)
-		return false;
-	self->bus = g_dbus_connection_new_for_address_sync(
-		address,
-		G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_CLIENT |
-			G_DBUS_CONNECTION_FLAGS_MESSAGE_BUS_CONNECTION,
-		/* observer= */ NULL, /* cancellable= */ NULL, error);
-	return self->bus != NULL;
-}
-
 /* The task of one call, or NULL after it has failed for want of a bus. */
 static GTask *
 begin(BangerPrivileged *port, GCancellable *cancellable, GAsyncReadyCallback callback, void *data)
@@ -123,7 +102,7 @@ begin(BangerPrivileged *port, GCancellable *cancellable, GAsyncReadyCallback cal
 	GTask *task = g_task_new(port, cancellable, callback, data);
 	g_autoptr(GError) error = NULL;
 
-	if (ensure_bus(BANGER_PRIVILEGED_DBUS(port), &error))
+	if (banger_system_bus_ensure(&BANGER_PRIVILEGED_DBUS(port)->bus, &error))
 		return task;
 	g_task_return_new_error(task, BANGER_ERROR, BANGER_ERROR_HELPER_UNAVAILABLE,
 				"there is no system bus: %s", error->message);

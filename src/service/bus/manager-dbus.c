@@ -404,6 +404,13 @@ on_kvm_changed(BangerKvmVerdict *kvm, BangerBus *bus)
 						   banger_kvm_verdict_get_reason(kvm));
 }
 
+static void
+on_session_changed(BangerSession *session, BangerBus *bus)
+{
+	banger_dbus_manager_set_ends_with_session(
+		bus->skeleton, BANGER_SESSION_GET_IFACE(session)->ends_processes(session));
+}
+
 BangerDBusManager *
 banger_manager_dbus_new(BangerBus *bus)
 {
@@ -431,5 +438,7 @@ banger_manager_dbus_new(BangerBus *bus)
 	on_kvm_changed(bus->kvm, bus);
 	g_signal_connect(bus->manager, "changed", G_CALLBACK(on_changed), bus);
 	g_signal_connect(bus->kvm, "changed", G_CALLBACK(on_kvm_changed), bus);
+	on_session_changed(bus->ports->session, bus);
+	g_signal_connect(bus->ports->session, "changed", G_CALLBACK(on_session_changed), bus);
 	return skeleton;
 }

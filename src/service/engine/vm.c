@@ -6,6 +6,7 @@
 #include "service/base/error.h"
 #include "service/engine/vm-private.h"
 #include "shared/base/cleanup.h"
+#include "shared/base/log.h"
 
 G_DEFINE_FINAL_TYPE(BangerVm, banger_vm, G_TYPE_OBJECT)
 
@@ -137,6 +138,27 @@ bool
 banger_vm_is_attended(BangerVm *self)
 {
 	return self->bring_up || self->looking || self->process;
+}
+
+static void
+on_clock_set(GObject *source, GAsyncResult *result, gpointer data)
+{
+	g_autoptr(BangerVm) self = data;
+	BangerGuest *guest = BANGER_GUEST(source);
+	g_autoptr(GError) error = NULL;
+
+	if (!BANGER_GUEST_GET_IFACE(guest)->set_clock_finish(guest, result, &error))
+		bn_log_warning("vm=%s: its clock could not be set, ignoring: %s", self->spec->id,
+			       error->message);
+}
+
+void
+banger_vm_set_clock(BangerVm *self)
+{
+	if (self->state == BANGER_VM_RUNNING && self->guest)
+		BANGER_GUEST_GET_IFACE(self->guest)
+			->set_clock(self->guest, /* cancellable= */ NULL, on_clock_set,
+				    g_object_ref(self));
 }
 
 BangerConsole *

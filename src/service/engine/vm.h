@@ -77,5 +77,8 @@ void banger_vm_wait_guest_async(BangerVm *self, GCancellable *cancellable,
 				GAsyncReadyCallback callback, void *data);
 BangerGuest *banger_vm_wait_guest_finish(BangerVm *self, GAsyncResult *result, GError **error);
 
+/* Tells a guest that runs what time it is; after the host has slept it cannot know. */
+void banger_vm_set_clock(BangerVm *self);
+
 /* NULL where it has none now. */
 BangerConsole *banger_vm_get_console(BangerVm *self);

@@ -66,6 +66,16 @@ check_space(GVariantBuilder *rows, BangerManager *manager)
 }
 
 static void
+check_session(GVariantBuilder *rows, BangerManager *manager)
+{
+	BangerSession *session = manager->ports->session;
+
+	if (BANGER_SESSION_GET_IFACE(session)->ends_processes(session))
+		add(rows, "warn", "log-out", "VMs are shut down when your last session ends",
+		    "loginctl enable-linger");
+}
+
+static void
 check_vms(GVariantBuilder *rows, BangerManager *manager)
 {
 	g_autoptr(GList) vms = banger_manager_list_vms(manager);
@@ -114,6 +124,7 @@ on_decided(GObject *source, GAsyncResult *result, gpointer data)
 		      "uidmap");
 	check_defaults(&rows, manager);
 	check_space(&rows, manager);
+	check_session(&rows, manager);
 	check_vms(&rows, manager);
 	g_task_return_pointer(task, g_variant_builder_end(&rows), NULL);
 }

@@ -31,6 +31,10 @@ typedef enum BangerManagerSignal {
 
 void banger_manager_emit(BangerManager *self, BangerManagerSignal which, void *object);
 
+/* Follows the user's session from now on, and tells it whether anything runs: after each change of a VM. */
+void banger_manager_watch_session(BangerManager *self);
+void banger_manager_update_session(BangerManager *self);
+
 /* A new job, announced. A reference of the caller's, which the work keeps until it has finished the job. */
 BangerJob *banger_manager_begin_job(BangerManager *self, BangerJobKind kind, const char *subject,
 				    const char *operation);

@@ -73,6 +73,7 @@ on_vm_changed(BangerVm *vm, BangerManager *self)
 				    banger_vm_get_started_us(vm), &error))
 		bn_log_error("vm=%s: its state could not be recorded, ignoring: %s",
 			     banger_vm_get_spec(vm)->id, error->message);
+	banger_manager_update_session(self);
 }
 
 static void
@@ -154,6 +155,7 @@ banger_manager_new(BangerStore *store, const BangerPorts *ports, BangerKvmVerdic
 	self->kvm = g_object_ref(kvm);
 	if (!load(self, error))
 		return NULL;
+	banger_manager_watch_session(self);
 	self->default_image = banger_store_get_setting(store, "default-image");
 	self->default_kernel = banger_store_get_setting(store, "default-kernel");
 	return g_steal_pointer(&self);

@@ -60,6 +60,14 @@ BangerJob *banger_manager_delete_vm(BangerManager *self, BangerVm *vm, bool forc
 /* Its owner is gone: it is deleted, whatever it is doing. */
 void banger_manager_discard_vm(BangerManager *self, BangerVm *vm);
 
+/* How long guests get to shut down where everything ends: below what systemd gives us (bangerd.service). */
+#define BANGER_MANAGER_END_S 60
+
+/* Stops all that runs, at once; ends when all of them have ended, or were not to be stopped. */
+void banger_manager_stop_all_async(BangerManager *self, unsigned timeout_s,
+				   GAsyncReadyCallback callback, void *data);
+void banger_manager_stop_all_finish(BangerManager *self, GAsyncResult *result);
+
 /* The requests are taken over. */
 BangerJob *banger_manager_make_image(BangerManager *self, BangerImageRequest *request,
 				     bool make_default, const char *operation, GError **error);

@@ -6,6 +6,7 @@
 #include "service/ports/guest.h"
 #include "service/ports/image.h"
 #include "service/ports/privileged.h"
+#include "service/ports/session.h"
 #include "service/ports/storage.h"
 #include "service/ports/vmm.h"
 
@@ -13,6 +14,7 @@ typedef struct BangerPorts {
 	BangerPrivileged *privileged;
 	BangerStorage *storage;
 	BangerImageStore *images;
+	BangerSession *session;
 	/* Each takes the descriptor over. */
 	BangerVmm *(*vmm_new)(int fd);
 	BangerGuest *(*guest_new)(int fd);

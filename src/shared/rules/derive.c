@@ -2,6 +2,7 @@
 #include "shared/rules/derive.h"
 
 #include <stdio.h>
+#include <string.h>
 
 void
 bn_derive_key(uid_t uid, const char *vm, char ret[static BN_DERIVE_KEY_SIZE])
@@ -13,4 +14,11 @@ void
 bn_derive_scope(const char *key, char ret[static BN_DERIVE_SCOPE_SIZE])
 {
 	(void)snprintf(ret, BN_DERIVE_SCOPE_SIZE, "banger-vm-%s.scope", key);
+}
+
+void
+bn_derive_user_unit(const char *key, char ret[static BN_DERIVE_USER_UNIT_SIZE])
+{
+	(void)snprintf(ret, BN_DERIVE_USER_UNIT_SIZE, "user@%.*s.service",
+		       (int)strspn(key, "0123456789"), key);
 }

@@ -14,3 +14,7 @@ void bn_derive_key(uid_t uid, const char *vm, char ret[static BN_DERIVE_KEY_SIZE
 /* "banger-vm-<key>.scope"; `key` is what bn_derive_key() made. */
 #define BN_DERIVE_SCOPE_SIZE (sizeof("banger-vm-.scope") + BN_DERIVE_KEY_SIZE)
 void bn_derive_scope(const char *key, char ret[static BN_DERIVE_SCOPE_SIZE]);
+
+/* "user@<uid>.service", the systemd of who owns the VM; likewise. */
+#define BN_DERIVE_USER_UNIT_SIZE sizeof("user@4294967295.service")
+void bn_derive_user_unit(const char *key, char ret[static BN_DERIVE_USER_UNIT_SIZE]);
