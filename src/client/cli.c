@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "client/cli.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -191,6 +192,13 @@ cli_usage(const char *format, ...)
 	va_end(args);
 	(void)fprintf(stderr, _("banger: %s\nbanger: see '%s'\n"), text, help_get_way());
 	return CLI_USAGE;
+}
+
+void
+cli_tell_write_error(int error)
+{
+	if (error != EPIPE)
+		(void)fprintf(stderr, _("banger: writing the output: %s\n"), g_strerror(error));
 }
 
 GHashTable *

@@ -58,6 +58,8 @@ BangerDBusVM *cli_find_vm(Cli *cli, const char *reference, GError **error);
 /* Says what is wrong and what to do next, on standard error. Returns CLI_FAILED. */
 int cli_fail(const GError *error);
 int cli_usage(const char *format, ...) G_GNUC_PRINTF(1, 2);
+/* Why our own output could not be written, but where its reader has merely left. */
+void cli_tell_write_error(int error);
 
 /* Every object of `interface` with its properties: path → a{sv}. */
 GHashTable *cli_list(Cli *cli, const char *interface, GError **error);

@@ -5,12 +5,13 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <termios.h>
 #include <unistd.h>
 
 #include "client/cli.h"
+#include "client/terminal.h"
 #include "shared/base/cleanup.h"
 #include "shared/base/io-util.h"
+#include "shared/base/macro.h"
 #include "shared/base/str-util.h"
 
 /* Ctrl-], as telnet has it. */
@@ -86,8 +87,22 @@ cmd_vm_logs(Cli *cli, int argc, char **argv)
 	return CLI_OK;
 }
 
-/* Carries bytes both ways until either side ends or the escape is typed. */
-static void
+/* Of what is typed, up to the escape. False where it is over. */
+static bool
+send_typed(int console)
+{
+	char buffer[4096];
+	ssize_t n = read(STDIN_FILENO, buffer, sizeof(buffer));
+	const char *escape = n > 0 ? memchr(buffer, ESCAPE, (size_t)n) : NULL;
+	size_t size = escape ? (size_t)(escape - buffer) : (size_t)BN_MAX(n, 0);
+
+	if (size > 0 && send(console, buffer, size, MSG_NOSIGNAL) < 0)
+		return false;
+	return n > 0 && !escape;
+}
+
+/* Carries bytes both ways until either side ends or the escape is typed. Returns 0, or why our own output failed. */
+static int
 carry(int console)
 {
 	struct pollfd polls[2] = { { .fd = STDIN_FILENO, .events = POLLIN },
@@ -95,21 +110,17 @@ carry(int console)
 	char buffer[4096];
 
 	while (poll(polls, 2, -1) >= 0) {
-		ssize_t n;
-
 		if (polls[1].revents) {
-			n = read(console, buffer, sizeof(buffer));
-			if (n <= 0 || bn_io_write_all(STDOUT_FILENO, buffer, (size_t)n) < 0)
-				return;
+			ssize_t n = read(console, buffer, sizeof(buffer));
+			int r = n > 0 ? bn_io_write_all(STDOUT_FILENO, buffer, (size_t)n) : 0;
+
+			if (n <= 0 || r < 0)
+				return r;
 		}
-		if (polls[0].revents) {
-			n = read(STDIN_FILENO, buffer, sizeof(buffer));
-			if (n <= 0 || memchr(buffer, ESCAPE, (size_t)n))
-				return;
-			if (send(console, buffer, (size_t)n, MSG_NOSIGNAL) < 0)
-				return;
-		}
+		if (polls[0].revents && !send_typed(console))
+			break;
 	}
+	return 0;
 }
 
 int
@@ -120,8 +131,8 @@ cmd_vm_console(Cli *cli, int argc, char **argv)
 	g_autoptr(GVariant) handle = NULL;
 	_cleanup_close_ int console = -1;
 	GError *error = NULL;
-	struct termios saved, raw;
-	bool terminal;
+	bool raw;
+	int r;
 
 	if (!cli_parse(cli, NULL, &argc, &argv, 1, 1))
 		return CLI_USAGE;
@@ -135,15 +146,15 @@ cmd_vm_console(Cli *cli, int argc, char **argv)
 	console = g_unix_fd_list_get(fds, g_variant_get_handle(handle), &error);
 	if (console < 0)
 		return fail(error);
-	terminal = tcgetattr(STDIN_FILENO, &saved) == 0;
-	if (terminal) {
+	raw = terminal_make_raw();
+	if (raw)
 		(void)fprintf(stderr, "%s\r\n", _("Ctrl-] leaves the console."));
-		raw = saved;
-		cfmakeraw(&raw);
-		(void)tcsetattr(STDIN_FILENO, TCSADRAIN, &raw);
-	}
-	carry(console);
-	if (terminal)
-		(void)tcsetattr(STDIN_FILENO, TCSADRAIN, &saved);
-	return CLI_OK;
+	r = carry(console);
+	terminal_restore();
+	/* Wherever the guest has left the cursor. */
+	if (raw)
+		(void)fputc('\n', stderr);
+	if (r < 0)
+		cli_tell_write_error(-r);
+	return r < 0 ? CLI_FAILED : CLI_OK;
 }

@@ -8,11 +8,11 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <termios.h>
 #include <unistd.h>
 
 #include "client/cli.h"
 #include "client/interrupt.h"
+#include "client/terminal.h"
 #include "service/base/error.h"
 #include "shared/base/cleanup.h"
 #include "shared/base/fd-util.h"
@@ -38,32 +38,6 @@ typedef struct Exec {
 	guint32 status, signal_number;
 	GError *error;
 } Exec;
-
-/* Restored on every way out, also by a signal that ends us. */
-static struct termios saved_terminal;
-static volatile sig_atomic_t terminal_is_raw;
-
-static void
-restore_terminal(void)
-{
-	if (terminal_is_raw)
-		(void)tcsetattr(STDIN_FILENO, TCSADRAIN, &saved_terminal);
-	terminal_is_raw = 0;
-}
-
-static void
-make_raw(void)
-{
-	struct termios raw;
-
-	if (tcgetattr(STDIN_FILENO, &saved_terminal) < 0)
-		return;
-	raw = saved_terminal;
-	cfmakeraw(&raw);
-	terminal_is_raw = 1;
-	(void)atexit(restore_terminal);
-	(void)tcsetattr(STDIN_FILENO, TCSADRAIN, &raw);
-}
 
 static void
 drop(GSource **source)
@@ -300,8 +274,7 @@ conclude(Exec *exec)
 	if (exec->error)
 		return cli_fail(exec->error) == CLI_INTERRUPTED ? CLI_INTERRUPTED : CLI_OWN_FAILURE;
 	if (exec->output_errno) {
-		(void)fprintf(stderr, _("banger: writing the output: %s\n"),
-			      g_strerror(exec->output_errno));
+		cli_tell_write_error(exec->output_errno);
 		return CLI_OWN_FAILURE;
 	}
 	return exec->signal_number ? 128 + (int)exec->signal_number : (int)exec->status;
@@ -340,7 +313,7 @@ run(void)
 	gulong closed;
 
 	if (exec.tty)
-		make_raw();
+		(void)terminal_make_raw();
 	watch(&exec.input, STDIN_FILENO, G_IO_IN | G_IO_HUP | G_IO_ERR, on_input, &exec);
 	for (int i = 1; i < 3; i++)
 		watch(&exec.output[i], exec.near[i], G_IO_IN | G_IO_HUP, on_output, &exec);
@@ -352,7 +325,7 @@ run(void)
 	closed = g_signal_connect(exec.cli->bus, "closed", G_CALLBACK(on_vanished), &exec);
 	if (!exec.error)
 		g_main_loop_run(exec.loop);
-	restore_terminal();
+	terminal_restore();
 	g_signal_handler_disconnect(exec.cli->bus, closed);
 	(void)g_source_remove(hangup);
 	(void)g_source_remove(resize);

@@ -155,8 +155,7 @@ check_output(int status)
 {
 	if (fflush(stdout) == 0 && !ferror(stdout))
 		return status;
-	if (errno != EPIPE)
-		(void)fprintf(stderr, _("banger: writing the output: %s\n"), g_strerror(errno));
+	cli_tell_write_error(errno);
 	return status == CLI_OK ? CLI_FAILED : status;
 }
 

@@ -5,14 +5,17 @@
 Environment: BANGER (the program), BANGER_SOURCE (the tree).
 """
 
+import fcntl
 import json
 import os
 import pty
 import re
+import resource
 import shutil
 import signal
 import subprocess
 import tempfile
+import termios
 import unittest
 
 import tap
@@ -169,7 +172,96 @@ class Run(Rig):
         self.assertEqual((options['environment'], options['user']), (['A=1', 'B=2'], 'me'))
 
 
+class Seat:
+    """A command on a terminal of its own, which is looked at before and after."""
+
+    def __init__(self, *argv, **options):
+        self.master, self.slave = pty.openpty()
+        self.before = termios.tcgetattr(self.slave)
+        self.seen = b''
+        self.process = subprocess.Popen(argv, stdin=self.slave, stdout=self.slave, stderr=self.slave,
+                                        start_new_session=True, preexec_fn=self.take, **options)
+
+    @staticmethod
+    def take():
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        # Whoever runs the tests may ignore it.
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+    def expect(self, text):
+        while text not in self.seen:
+            self.seen += os.read(self.master, 65536)
+
+    def type(self, data):
+        os.write(self.master, data)
+
+    def is_raw(self):
+        return not termios.tcgetattr(self.slave)[3] & (termios.ICANON | termios.ECHO)
+
+    def is_restored(self):
+        return termios.tcgetattr(self.slave) == self.before
+
+    def close(self):
+        self.process.kill()
+        self.process.wait()
+        os.close(self.master)
+        os.close(self.slave)
+
+
 class Terminal(Rig):
+    def sit(self, *words):
+        seat = Seat(BANGER, *words, env={**self.environment, 'TERM': 'vt100'})
+        self.addCleanup(seat.close)
+        return seat
+
+    def test_console_when_escape_is_typed_then_left_and_terminal_restored(self):
+        self.make_vm()
+        seat = self.sit('vm', 'console', 'web')
+        seat.expect(b'login: ')
+        self.assertTrue(seat.is_raw())
+        seat.type(b'root\r')
+        seat.expect(b'root\r')
+        seat.type(b'bye\x1dunheard')
+        self.assertEqual(seat.process.wait(), 0)
+        self.assertTrue(seat.is_restored())
+        typed = [self.await_line('typed')['typed']]
+        while typed[-1]:
+            typed.append(self.await_line('typed')['typed'])
+        self.assertEqual(''.join(typed), 'root\rbye')
+
+    def test_console_when_ended_by_a_signal_then_that_and_terminal_restored(self):
+        self.make_vm()
+        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGABRT, signal.SIGUSR1,
+                       signal.SIGSEGV, signal.SIGRTMIN):
+            seat = self.sit('vm', 'console', 'web')
+            seat.expect(b'login: ')
+            self.assertTrue(seat.is_raw())
+            seat.process.send_signal(number)
+            self.assertEqual((seat.process.wait(), seat.is_restored()), (-number, True), number)
+
+    def test_console_when_output_cannot_be_written_then_told(self):
+        self.make_vm()
+        with open('/dev/full', 'w', encoding='utf-8') as full:
+            reading, writing = os.pipe()
+            done = subprocess.run([BANGER, 'vm', 'console', 'web'], env=self.environment, stdin=reading, stdout=full,
+                                  stderr=subprocess.PIPE, text=True, timeout=15, check=False)
+            os.close(reading)
+            os.close(writing)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn('No space left on device', done.stderr)
+
+    def test_exec_when_signalled_on_terminal_then_status_and_terminal_restored(self):
+        self.make_vm()
+        # The first two are passed on to the command.
+        for number, status in ((signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGQUIT, -signal.SIGQUIT),
+                               (signal.SIGUSR1, -signal.SIGUSR1), (signal.SIGSEGV, -signal.SIGSEGV)):
+            seat = self.sit('vm', 'exec', 'web', 'sh', '-c', 'echo up; exec sleep 1000')
+            seat.expect(b'up')
+            self.assertTrue(seat.is_raw())
+            seat.process.send_signal(number)
+            self.assertEqual((seat.process.wait(), seat.is_restored()), (status, True), number)
+
     def test_run_when_on_terminal_then_tty_and_restored(self):
         pid, master = pty.fork()
         if pid == 0:

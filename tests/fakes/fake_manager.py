@@ -7,9 +7,11 @@ choose behaviour: an image called "denied" makes the start fail, "slow" makes it
 called "slow" never stops, and that cannot be cancelled.
 """
 
+import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 
@@ -172,6 +174,23 @@ class Fake:
         os.close(writing)
         fds = Gio.UnixFDList.new_from_array([reading])
         invocation.return_value_with_unix_fd_list(GLib.Variant('(h)', (0,)), fds)
+
+    def on_VM_OpenConsole(self, _path, _arguments, invocation):
+        """The guest greets, and sends everything back."""
+        ours, theirs = socket.socketpair()
+        ours.send(b'login: ')
+        GLib.io_add_watch(ours.fileno(), GLib.IO_IN, self.on_typed, ours)
+        invocation.return_value_with_unix_fd_list(GLib.Variant('(h)', (0,)),
+                                                  Gio.UnixFDList.new_from_array([theirs.detach()]))
+
+    @staticmethod
+    def on_typed(_fd, _condition, console):
+        data = b''
+        with contextlib.suppress(ConnectionError):
+            data = console.recv(4096)
+            console.send(data)
+        say(typed=data.decode())
+        return bool(data)
 
     def on_VM_Exec(self, _path, arguments, invocation):
         argv, options, *handles = arguments.unpack()
