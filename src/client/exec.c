@@ -188,6 +188,17 @@ on_hangup(gpointer data)
 	return G_SOURCE_CONTINUE;
 }
 
+/* Under nohup(1) hang-ups are neither our affair nor the command's. */
+static guint
+watch_hangup(Exec *exec)
+{
+	struct sigaction old;
+
+	if (sigaction(SIGHUP, NULL, &old) == 0 && old.sa_handler == SIG_IGN)
+		return 0;
+	return g_unix_signal_add(SIGHUP, on_hangup, exec);
+}
+
 static void
 get_size(guint32 *rows, guint32 *columns)
 {
@@ -317,7 +328,7 @@ run(void)
 	watch(&exec.input, STDIN_FILENO, G_IO_IN | G_IO_HUP | G_IO_ERR, on_input, &exec);
 	for (int i = 1; i < 3; i++)
 		watch(&exec.output[i], exec.near[i], G_IO_IN | G_IO_HUP, on_output, &exec);
-	hangup = g_unix_signal_add(SIGHUP, on_hangup, &exec);
+	hangup = watch_hangup(&exec);
 	resize = g_unix_signal_add(SIGWINCH, on_resize, &exec);
 	interrupt_set_handler(on_interrupt, &exec);
 	if (exec.cli->interrupted)
@@ -327,7 +338,8 @@ run(void)
 		g_main_loop_run(exec.loop);
 	terminal_restore();
 	g_signal_handler_disconnect(exec.cli->bus, closed);
-	(void)g_source_remove(hangup);
+	if (hangup)
+		(void)g_source_remove(hangup);
 	(void)g_source_remove(resize);
 	interrupt_set_handler(NULL, NULL);
 	interrupt_release();

@@ -135,6 +135,15 @@ class Run(Rig):
         self.await_line('call', 'VM.SignalExec')
         self.assertEqual(child.wait(), 143)
 
+    def test_exec_when_hangups_are_ignored_then_not_passed_on(self):
+        self.make_vm()
+        child = self.begin('vm', 'exec', 'web', 'sh', '-c', 'echo up; read line; echo $line', stdin=subprocess.PIPE,
+                           preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+        self.assertEqual(child.stdout.readline(), 'up\n')
+        child.send_signal(signal.SIGHUP)
+        self.assertEqual(child.communicate('still here\n'), ('still here\n', ''))
+        self.assertEqual(child.returncode, 0)
+
     def test_run_when_interrupted_twice_then_gives_up(self):
         child = self.begin(*self.ready, '--', 'sh', '-c', 'trap "" INT; echo set; sleep 1000')
         self.assertEqual(child.stdout.readline(), 'set\n')
