@@ -236,10 +236,24 @@ get_kernel(BangerImageStore *self, const char *id, int *ret_kernel, int *ret_ini
 	return true;
 }
 
+static bool
+remove_image(BangerImageStore *self, const char *id, GError **error)
+{
+	return answer_now("remove-image", error);
+}
+
+static bool
+remove_kernel(BangerImageStore *self, const char *id, GError **error)
+{
+	return answer_now("remove-kernel", error);
+}
+
 static void
 fake_images_init(BangerImageStoreInterface *iface)
 {
 	iface->get_kernel = get_kernel;
+	iface->remove_image = remove_image;
+	iface->remove_kernel = remove_kernel;
 }
 
 static void

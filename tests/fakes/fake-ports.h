@@ -8,7 +8,7 @@
 
 /* Calls are named as in `log`, where each leaves its name and a space:
  * asynchronous: create probe launch open signal release list is-ending guest-open set-clock shutdown resume
- * at once: kernel disks destroy vmm-new guest-new console-new */
+ * at once: kernel disks destroy remove-image remove-kernel vmm-new guest-new console-new */
 typedef struct FakePorts {
 	BangerPorts ports;
 	GString *log;

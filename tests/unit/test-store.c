@@ -108,6 +108,40 @@ test_names_when_taken_or_used_then_refused(void)
 	check(banger_remove_tree(directory, NULL));
 }
 
+/* `value`: what the default is afterwards. */
+static void
+check_default(BangerStore *store, const char *key, const char *value)
+{
+	g_autofree char *setting = banger_store_get_setting(store, key);
+
+	check_str(setting, value);
+}
+
+static void
+test_delete_when_default_then_setting_goes_with_the_row_or_stays_with_it(void)
+{
+	g_autofree char *directory = make_directory();
+	g_autoptr(BangerStore) store = banger_store_open(directory, NULL);
+	g_autoptr(BangerVmSpec) spec = make_spec(ID2, "web");
+
+	check(banger_store_add_image(store, &image, NULL));
+	check(banger_store_add_kernel(store, &kernel, NULL));
+	check(banger_store_add_vm(store, spec, NULL));
+	check(banger_store_set_setting(store, "default-image", ID1, NULL));
+	check(banger_store_set_setting(store, "default-kernel", ID1, NULL));
+	check(!banger_store_delete_image(store, ID1, NULL));
+	check(!banger_store_delete_kernel(store, ID1, NULL));
+	check_default(store, "default-image", ID1);
+	check_default(store, "default-kernel", ID1);
+	check(banger_store_delete_vm(store, ID2, NULL));
+	check(banger_store_delete_image(store, ID1, NULL));
+	check_default(store, "default-image", "");
+	check_default(store, "default-kernel", ID1);
+	check(banger_store_delete_kernel(store, ID1, NULL));
+	check_default(store, "default-kernel", "");
+	check(banger_remove_tree(directory, NULL));
+}
+
 static void
 test_open_when_schema_is_newer_then_refused_and_untouched(void)
 {
@@ -159,6 +193,7 @@ test_open_when_somebody_has_it_then_busy_until_they_leave(void)
 
 TEST_MAIN(TEST(test_rows_when_written_then_read_back_after_reopening),
 	  TEST(test_names_when_taken_or_used_then_refused),
+	  TEST(test_delete_when_default_then_setting_goes_with_the_row_or_stays_with_it),
 	  TEST(test_open_when_schema_is_newer_then_refused_and_untouched),
 	  TEST(test_open_when_somebody_has_it_then_busy_until_they_leave),
 	  TEST(test_open_when_making_was_interrupted_then_begun_anew))

@@ -236,6 +236,17 @@ check_unused(BangerManager *self, const char *id, GError **error)
 	return !users;
 }
 
+/* The store has forgotten it already. */
+static void
+forget_default(BangerManager *self, char **which, const char *id)
+{
+	if (!g_str_equal(*which, id))
+		return;
+	g_free(*which);
+	*which = g_strdup("");
+	banger_manager_emit(self, BANGER_MANAGER_CHANGED, NULL);
+}
+
 bool
 banger_manager_delete_image(BangerManager *self, const char *id, GError **error)
 {
@@ -244,9 +255,7 @@ banger_manager_delete_image(BangerManager *self, const char *id, GError **error)
 
 	if (!check_unused(self, id, error) || !banger_store_delete_image(self->store, id, error))
 		return false;
-	if (g_str_equal(self->default_image, id) &&
-	    !banger_manager_set_default_image(self, "", error))
-		return false;
+	forget_default(self, &self->default_image, id);
 	banger_manager_emit(self, BANGER_MANAGER_IMAGE_REMOVED, row);
 	(void)g_hash_table_remove(self->images, own_id);
 	/* The row is gone; a file that stays behind is found at the next start. */
@@ -261,9 +270,7 @@ banger_manager_delete_kernel(BangerManager *self, const char *id, GError **error
 
 	if (!check_unused(self, id, error) || !banger_store_delete_kernel(self->store, id, error))
 		return false;
-	if (g_str_equal(self->default_kernel, id) &&
-	    !banger_manager_set_default_kernel(self, "", error))
-		return false;
+	forget_default(self, &self->default_kernel, id);
 	banger_manager_emit(self, BANGER_MANAGER_KERNEL_REMOVED, row);
 	(void)g_hash_table_remove(self->kernels, own_id);
 	/* The row is gone; a file that stays behind is found at the next start. */

@@ -313,18 +313,39 @@ banger_store_update_vm(BangerStore *self, const char *id, BangerVmState state,
 		       "", "", error);
 }
 
+/* A row goes together with the setting that names it. */
+static bool
+delete_named(BangerStore *self, const char *sql, const char *key, const char *id, const char *used,
+	     GError **error)
+{
+	bool done;
+
+	if (sqlite3_exec(self->db, "BEGIN IMMEDIATE", NULL, NULL, NULL) != SQLITE_OK)
+		return fail(self, error);
+	done = execute(self,
+		       prepare(self, "DELETE FROM setting WHERE key = ? AND value = ?", "ss", key,
+			       id),
+		       "", "", error) &&
+	       execute(self, prepare(self, sql, "s", id), "", used, error) &&
+	       (sqlite3_exec(self->db, "COMMIT", NULL, NULL, NULL) == SQLITE_OK ||
+		fail(self, error));
+	if (!done)
+		(void)sqlite3_exec(self->db, "ROLLBACK", NULL, NULL, NULL);
+	return done;
+}
+
 bool
 banger_store_delete_image(BangerStore *self, const char *id, GError **error)
 {
-	return execute(self, prepare(self, "DELETE FROM image WHERE id = ?", "s", id), "",
-		       "VMs use this image", error);
+	return delete_named(self, "DELETE FROM image WHERE id = ?", "default-image", id,
+			    "VMs use this image", error);
 }
 
 bool
 banger_store_delete_kernel(BangerStore *self, const char *id, GError **error)
 {
-	return execute(self, prepare(self, "DELETE FROM kernel WHERE id = ?", "s", id), "",
-		       "VMs use this kernel", error);
+	return delete_named(self, "DELETE FROM kernel WHERE id = ?", "default-kernel", id,
+			    "VMs use this kernel", error);
 }
 
 bool

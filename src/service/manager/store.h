@@ -47,7 +47,7 @@ bool banger_store_set_vm_ready(BangerStore *self, const char *id, GError **error
 bool banger_store_update_vm(BangerStore *self, const char *id, BangerVmState state,
 			    const char *last_error, int64_t started_us, GError **error);
 
-/* A row that VMs refer to is not deleted: BANGER_ERROR_BUSY. */
+/* A row that VMs refer to is not deleted: BANGER_ERROR_BUSY. With the default one the setting goes that names it. */
 bool banger_store_delete_image(BangerStore *self, const char *id, GError **error);
 bool banger_store_delete_kernel(BangerStore *self, const char *id, GError **error);
 bool banger_store_delete_vm(BangerStore *self, const char *id, GError **error);
