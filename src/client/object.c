@@ -112,15 +112,49 @@ call(Cli *cli, const ObjectKind *kind, const char *reference, const char *method
 	return reply != NULL;
 }
 
+/* Where the default one is among them, only who says so may. False after it has said what is wrong. */
+static bool
+may_delete(Cli *cli, const ObjectKind *kind, char **references)
+{
+	g_autoptr(GHashTable) objects = cli_list(cli, kind->interface, /* error= */ NULL);
+	g_autofree char *chosen = default_path(cli, kind);
+	GVariant *properties = objects ? g_hash_table_lookup(objects, chosen) : NULL;
+
+	for (; properties && *references; references++) {
+		g_autofree char *path = NULL;
+		const char *name = cli_text(properties, "Name");
+
+		/* What cannot be found is told where it is deleted. */
+		if (!kind->find(cli->manager, *references, &path, NULL, NULL) ||
+		    !g_str_equal(path, chosen))
+			continue;
+		if (cli_ask(cli, /* otherwise= */ false, _("%s is the default one. Delete it?"),
+			    name))
+			return true;
+		(void)fprintf(
+			stderr,
+			_("banger: %s is the default one: nothing was deleted; -f deletes without asking\n"),
+			name);
+		return false;
+	}
+	return true;
+}
+
 int
 object_delete(Cli *cli, const ObjectKind *kind, int argc, char **argv)
 {
+	gboolean force = FALSE;
+	const GOptionEntry entries[] = {
+		{ "force", 'f', 0, G_OPTION_ARG_NONE, &force,
+		  N_("do not ask where the default one is among them"), NULL },
+		{ NULL },
+	};
 	g_autoptr(GPtrArray) done = g_ptr_array_new();
 	int status = CLI_OK;
 
-	if (!cli_parse(cli, NULL, &argc, &argv, 1, -1))
+	if (!cli_parse(cli, entries, &argc, &argv, 1, -1))
 		return CLI_USAGE;
-	if (!cli_connect(cli))
+	if (!cli_connect(cli) || (!force && !may_delete(cli, kind, argv + 1)))
 		return CLI_FAILED;
 	for (char **reference = argv + 1; *reference; reference++) {
 		GError *error = NULL;

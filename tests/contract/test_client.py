@@ -292,6 +292,44 @@ class Terminal(Rig):
         self.assertEqual((options['tty'], options['term']), (True, 'vt100'))
 
 
+class Defaults(Rig):
+    """Of images and kernels alike: the fake makes what it makes the default one."""
+
+    def setUp(self):
+        super().setUp()
+        self.banger('image', 'import', '--name', 'i', '/dev/null')
+        self.banger('kernel', 'import', '--fetch')
+
+    def names(self, noun):
+        return [row['name'] for row in json.loads(self.banger('--json', noun, 'list').stdout)]
+
+    def test_delete_when_default_and_nobody_to_ask_then_refused_by_name(self):
+        for noun in ('image', 'kernel'):
+            done = self.banger(noun, 'delete', 'nothing', 'bookworm')
+            self.assertEqual((done.returncode, done.stdout), (1, ''))
+            self.assertRegex(done.stderr, 'bookworm is the default one: nothing was deleted; -f')
+            self.assertEqual(self.names(noun), ['bookworm'])
+
+    def test_delete_when_default_and_forced_then_gone(self):
+        for noun in ('image', 'kernel'):
+            done = self.banger(noun, 'delete', '-f', 'bookworm')
+            self.assertEqual((done.returncode, done.stdout), (0, 'bookworm\n'), done.stderr)
+            self.assertEqual(self.names(noun), [])
+
+    def test_delete_when_not_default_then_not_asked(self):
+        self.banger('image', 'import', '--name', 'i', '/dev/null')
+        first = min(row['id'] for row in json.loads(self.banger('--json', 'image', 'list').stdout))
+        self.assertEqual(self.banger('image', 'delete', first).returncode, 0)
+
+    def test_delete_when_on_terminal_then_asked(self):
+        for answer, status, left in ((b'n', 1, ['bookworm']), (b'y', 0, [])):
+            seat = Seat(BANGER, 'image', 'delete', 'bookworm', env=self.environment)
+            self.addCleanup(seat.close)
+            seat.expect(b'bookworm is the default one. Delete it? [y/N] ')
+            seat.type(answer + b'\r')
+            self.assertEqual((seat.process.wait(), self.names('image')), (status, left))
+
+
 class Others(Rig):
     def test_list_when_json_then_parsable(self):
         self.make_vm()

@@ -50,7 +50,7 @@ class Fake:
             with open(f'{source}/data/dbus/org.banger.{kind}.xml', encoding='utf-8') as file:
                 self.interfaces[kind] = Gio.DBusNodeInfo.new_for_xml(file.read()).interfaces[0]
         self.objects, self.running, self.waiting = {}, {}, {}
-        self.jobs = 0
+        self.jobs = self.made = 0
         self.add('Manager', PATH, Version='fake', DefaultImage='/', DefaultKernel='/')
         self.bus.register_object(PATH, Gio.DBusNodeInfo.new_for_xml(OBJECT_MANAGER).interfaces[0], self.on_call)
         self.bus.call_sync('org.freedesktop.DBus', '/', 'org.freedesktop.DBus', 'RequestName',
@@ -62,7 +62,8 @@ class Fake:
         return path
 
     def make(self, kind, name, **properties):
-        number = len(self.objects)
+        self.made += 1
+        number = self.made
         return self.add(kind, f'{PATH}/{kind.lower()}/{number:032x}', Name=name, Id=f'{number:032x}', **properties)
 
     def job(self, outcome, result=None):
@@ -96,7 +97,7 @@ class Fake:
             invocation.return_value(GLib.Variant('(o)', (default,)))
             return
         for path, (kind, properties, _number) in self.objects.items():
-            if kind == wanted and properties['Name'] == arguments.unpack()[0]:
+            if kind == wanted and arguments.unpack()[0] in (properties['Name'], properties['Id']):
                 invocation.return_value(GLib.Variant('(o)', (path,)))
                 return
         invocation.return_dbus_error(ERROR + 'NotFound', f"there is no {wanted} '{arguments.unpack()[0]}'")
@@ -163,6 +164,15 @@ class Fake:
         vm = self.objects.pop(path)
         self.bus.unregister_object(vm[2])
         invocation.return_value(GLib.Variant('(o)', (self.job(''),)))
+
+    def on_Image_Delete(self, path, _arguments, invocation):
+        kind, _properties, number = self.objects.pop(path)
+        self.bus.unregister_object(number)
+        manager = self.objects[PATH][1]
+        manager.update({key: '/' for key in ('Default' + kind,) if manager[key] == path})
+        invocation.return_value(None)
+
+    on_Kernel_Delete = on_Image_Delete
 
     def on_VM_Stop(self, path, _arguments, invocation):
         outcome = 'endless' if self.objects[path][1]['Name'] == 'slow' else ''
