@@ -128,8 +128,6 @@ static const char *
 hint(const GError *error)
 {
 	static const char *const hints[_BANGER_ERROR_MAX] = {
-		[BANGER_ERROR_NOT_FOUND] =
-			N_("see 'banger vm list', 'banger image list', 'banger kernel list'"),
 		[BANGER_ERROR_AMBIGUOUS] = N_("give more of the id, or the name"),
 		[BANGER_ERROR_ALREADY_EXISTS] = N_("choose another name, or delete the old one"),
 		[BANGER_ERROR_NO_SPACE] =

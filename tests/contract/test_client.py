@@ -346,10 +346,14 @@ class Others(Rig):
         lines = self.banger('ps').stdout.splitlines()
         self.assertEqual(lines[0].index('STATE'), lines[1].index('running'))
 
-    def test_exec_when_vm_unknown_then_125_with_hint(self):
+    def test_exec_when_vm_unknown_then_125(self):
         done = self.banger('vm', 'exec', 'nobody', 'true')
-        self.assertEqual(done.returncode, 125)
-        self.assertRegex(done.stderr, "banger: there is no VM 'nobody'\nbanger: .*vm list")
+        self.assertEqual((done.returncode, done.stderr), (125, "banger: there is no VM 'nobody'\n"))
+
+    def test_exec_when_user_unknown_then_125_and_nothing_about_vms(self):
+        self.make_vm()
+        done = self.banger('vm', 'exec', '--user', 'nobody-here', 'web', 'true')
+        self.assertEqual((done.returncode, done.stderr), (125, "banger: there is no user 'nobody-here' in the guest\n"))
 
     def test_exec_when_options_follow_command_then_the_commands(self):
         self.make_vm()

@@ -4,7 +4,7 @@
 
 fake_manager.py SOURCE: prints "ready" when it owns its name. Every call is a line of JSON on standard output. Names
 choose behaviour: an image called "denied" makes the start fail, "slow" makes it run until it is cancelled; a VM
-called "slow" never stops, and that cannot be cancelled.
+called "slow" never stops, and that cannot be cancelled; no guest has a user called "nobody-here".
 """
 
 import contextlib
@@ -209,6 +209,9 @@ class Fake:
         # The message would keep the far ends open.
         stolen = invocation.get_message().get_unix_fd_list().steal_fds()
         fds = [stolen[handle] for handle in handles]
+        if options.get('user') == 'nobody-here':
+            invocation.return_dbus_error(ERROR + 'CommandRefused', "there is no user 'nobody-here' in the guest")
+            return
         if argv[:1] == ['die']:
             os._exit(0)
         child = subprocess.Popen(argv or ['echo', 'login shell'], stdin=fds[0], stdout=fds[1], stderr=fds[2],

@@ -247,7 +247,8 @@ test_exec_when_options_given_then_command_has_them(void)
 	spec.user = "no-such-user";
 	run = (Run){};
 	begin(guest, &run, &spec, NULL);
-	check(finish(guest, &run) < 0);
+	check_int(finish(guest, &run), -1 - BANGER_ERROR_COMMAND_REFUSED);
+	check_str(last_words, "there is no user 'no-such-user' in the guest");
 	(void)g_string_free(run.out, TRUE);
 	end_guest(guest, pid);
 }

@@ -112,5 +112,22 @@ test_delete_when_not_default_then_the_default_stays(void)
 	check_str(banger_manager_get_default_image(world.manager), ID1);
 }
 
+static void
+test_find_when_there_is_none_then_the_message_says_where_to_look(void)
+{
+	g_auto(World) world = {};
+	g_autoptr(GError) vm = NULL, image = NULL, kernel = NULL;
+
+	world_init(&world);
+	check(!banger_manager_find_vm(world.manager, "x", &vm));
+	check(banger_error_is_not_found(vm));
+	check_str(vm->message, "there is no VM 'x': see 'banger vm list'");
+	check(!banger_manager_find_image(world.manager, "x", &image));
+	check_str(image->message, "there is no image 'x': see 'banger image list'");
+	check(!banger_manager_find_kernel(world.manager, "x", &kernel));
+	check_str(kernel->message, "there is no kernel 'x': see 'banger kernel list'");
+}
+
 TEST_MAIN(TEST(test_delete_when_default_then_there_is_none_for_a_successor_either),
-	  TEST(test_delete_when_not_default_then_the_default_stays))
+	  TEST(test_delete_when_not_default_then_the_default_stays),
+	  TEST(test_find_when_there_is_none_then_the_message_says_where_to_look))

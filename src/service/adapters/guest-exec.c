@@ -306,7 +306,8 @@ take_failure(BangerGuestStream *stream, const BnFrame *frame)
 {
 	g_autofree char *text = bn_str_escape((const char *)frame->payload, frame->length, 256);
 
-	g_task_return_new_error(stream->task, BANGER_ERROR, BANGER_ERROR_NOT_FOUND, "%s", text);
+	g_task_return_new_error(stream->task, BANGER_ERROR, BANGER_ERROR_COMMAND_REFUSED, "%s",
+				text);
 	banger_guest_stream_remove(stream);
 }
 

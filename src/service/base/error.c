@@ -25,6 +25,7 @@ static const GDBusErrorEntry entries[] = {
 	{ BANGER_ERROR_KERNEL_INVALID, PREFIX "KernelInvalid" },
 	{ BANGER_ERROR_TOOL_MISSING, PREFIX "ToolMissing" },
 	{ BANGER_ERROR_GUEST_UNREACHABLE, PREFIX "GuestUnreachable" },
+	{ BANGER_ERROR_COMMAND_REFUSED, PREFIX "CommandRefused" },
 	{ BANGER_ERROR_CANCELLED, PREFIX "Cancelled" },
 	{ BANGER_ERROR_ABORTED, PREFIX "Aborted" },
 	{ BANGER_ERROR_TIMED_OUT, PREFIX "TimedOut" },

@@ -199,9 +199,9 @@ handle_open_log(BangerDBusVM *skeleton, GDBusMethodInvocation *invocation, GUnix
 	if (!banger_options_read(options, table, &error))
 		return banger_bus_refuse(invocation, error);
 	if (banger_vm_get_started_us(export->vm) == 0)
-		return banger_bus_refuse(
-			invocation,
-			g_error_new(BANGER_ERROR, BANGER_ERROR_NOT_FOUND, "the VM has never run"));
+		return banger_bus_refuse(invocation,
+					 g_error_new(BANGER_ERROR, BANGER_ERROR_INVALID_STATE,
+						     "the VM has never run"));
 	if (!console)
 		console = closed =
 			export->bus->ports->console_new(banger_vm_get_spec(export->vm)->id,

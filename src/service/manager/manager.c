@@ -203,6 +203,7 @@ find(GHashTable *table, const char *(*name_of)(void *), const char *what, const 
      GError **error)
 {
 	g_autoptr(GString) candidates = g_string_new(NULL);
+	g_autofree char *command = NULL;
 	GHashTableIter iter;
 	void *id, *object, *found = NULL;
 	int n = 0;
@@ -221,12 +222,13 @@ find(GHashTable *table, const char *(*name_of)(void *), const char *what, const 
 	}
 	if (n == 1)
 		return found;
+	command = g_ascii_strdown(what, -1);
 	if (n > 1)
 		g_set_error(error, BANGER_ERROR, BANGER_ERROR_AMBIGUOUS,
 			    "'%s' may mean any of these %ss: %s", reference, what, candidates->str);
 	else
-		g_set_error(error, BANGER_ERROR, BANGER_ERROR_NOT_FOUND, "there is no %s '%s'",
-			    what, reference);
+		g_set_error(error, BANGER_ERROR, BANGER_ERROR_NOT_FOUND,
+			    "there is no %s '%s': see 'banger %s list'", what, reference, command);
 	return NULL;
 }
 

@@ -68,7 +68,8 @@ class Exec(unittest.TestCase):
         done = dev.must('vm', 'exec', '--env', 'A=b c', '--workdir', '/usr', '--user', 'nobody', 'm', '--',
                         'sh', '-c', 'echo "$A:$PWD:$(id -un)"')
         self.assertEqual(done, 'b c:/usr:nobody\n')
-        self.assertEqual(dev.banger('vm', 'exec', '--user', 'nosuch', 'm', '--', 'true').returncode, 125)
+        done = dev.banger('vm', 'exec', '--user', 'nosuch', 'm', '--', 'true')
+        self.assertEqual((done.returncode, done.stderr), (125, "banger: there is no user 'nosuch' in the guest\n"))
 
     def test_strings_when_around_the_bound_then_run_or_refused(self):
         """Arguments and variables together, each with its NUL: 128 KiB, wherever they lie."""
