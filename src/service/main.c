@@ -229,7 +229,7 @@ tear_down(Daemon *daemon)
 int
 main(int argc, char **argv)
 {
-	gboolean version = FALSE, check = FALSE, errors = FALSE, verbose = FALSE;
+	gboolean version = FALSE, check = FALSE, errors = FALSE;
 	const GOptionEntry entries[] = {
 		{ "version", 0, 0, G_OPTION_ARG_NONE, &version, "Print the version", NULL },
 		{ "check-migrations", 0, 0, G_OPTION_ARG_NONE, &check,
@@ -237,7 +237,6 @@ main(int argc, char **argv)
 		  NULL },
 		{ "list-errors", 0, 0, G_OPTION_ARG_NONE, &errors, "Print the names of all errors",
 		  NULL },
-		{ "verbose", 'v', 0, G_OPTION_ARG_NONE, &verbose, "Log more", NULL },
 		{ NULL },
 	};
 	g_autoptr(GOptionContext) context = g_option_context_new("- the VMs of one user");
@@ -261,7 +260,6 @@ main(int argc, char **argv)
 		return banger_store_check(directory);
 	if (errors)
 		return print_errors();
-	bn_log_set_max(verbose ? BN_LOG_DEBUG : BN_LOG_INFO);
 	(void)banger_error_quark();
 	daemon.loop = g_main_loop_new(NULL, FALSE);
 	if (build(&daemon, &error)) {

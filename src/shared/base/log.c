@@ -4,14 +4,6 @@
 #include <stdio.h>
 #include <unistd.h>
 
-static int log_max = BN_LOG_INFO;
-
-void
-bn_log_set_max(int priority)
-{
-	log_max = priority;
-}
-
 void
 bn_log(int priority, const char *format, ...)
 {
@@ -19,8 +11,6 @@ bn_log(int priority, const char *format, ...)
 	va_list args;
 	int n, used;
 
-	if (priority > log_max)
-		return;
 	used = snprintf(line, sizeof(line), "<%d>", priority);
 	va_start(args, format);
 	n = vsnprintf(line + used, sizeof(line) - (size_t)used - 1, format, args);

@@ -8,14 +8,11 @@
 
 #include "shared/base/macro.h"
 
-enum { BN_LOG_ERROR = 3, BN_LOG_WARNING = 4, BN_LOG_NOTICE = 5, BN_LOG_INFO = 6, BN_LOG_DEBUG = 7 };
+enum { BN_LOG_ERROR = 3, BN_LOG_WARNING = 4, BN_LOG_NOTICE = 5, BN_LOG_INFO = 6 };
 
-/* Set once by main(): the least important priority that is still written (default BN_LOG_INFO). */
-void bn_log_set_max(int priority);
 void bn_log(int priority, const char *format, ...) _printf_(2, 3);
 
 #define bn_log_error(...)   bn_log(BN_LOG_ERROR, __VA_ARGS__)
 #define bn_log_warning(...) bn_log(BN_LOG_WARNING, __VA_ARGS__)
 #define bn_log_notice(...)  bn_log(BN_LOG_NOTICE, __VA_ARGS__)
 #define bn_log_info(...)    bn_log(BN_LOG_INFO, __VA_ARGS__)
-#define bn_log_debug(...)   bn_log(BN_LOG_DEBUG, __VA_ARGS__)
