@@ -152,9 +152,9 @@ is_owner_gone(const GError *error)
 }
 
 int
-cli_fail(const GError *error)
+cli_fail(GError *error)
 {
-	g_autoptr(GError) own = g_error_copy(error);
+	g_autoptr(GError) own = error;
 	g_autofree char *text = NULL;
 	const char *next;
 
@@ -177,6 +177,12 @@ cli_fail(const GError *error)
 	if (next)
 		(void)fprintf(stderr, "banger: %s\n", next);
 	return CLI_FAILED;
+}
+
+int
+cli_fail_own(GError *error)
+{
+	return cli_fail(error) == CLI_INTERRUPTED ? CLI_INTERRUPTED : CLI_OWN_FAILURE;
 }
 
 int

@@ -55,8 +55,10 @@ BangerDBusVM *cli_vm(Cli *cli, const char *path, GError **error);
 /* The VM a reference means; NULL with the error. */
 BangerDBusVM *cli_find_vm(Cli *cli, const char *reference, GError **error);
 
-/* Says what is wrong and what to do next, on standard error. Returns CLI_FAILED. */
-int cli_fail(const GError *error);
+/* Each says what is wrong and what to do next, on standard error, and returns the exit status for it. The error is
+ * taken over. cli_fail_own(): where the status would be the remote command's. */
+int cli_fail(GError *error);
+int cli_fail_own(GError *error);
 int cli_usage(const char *format, ...) G_GNUC_PRINTF(1, 2);
 /* Why our own output could not be written, but where its reader has merely left. */
 void cli_tell_write_error(int error);

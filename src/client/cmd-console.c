@@ -17,15 +17,6 @@
 /* Ctrl-], as telnet has it. */
 #define ESCAPE 0x1d
 
-static int
-fail(GError *error)
-{
-	int status = cli_fail(error);
-
-	g_error_free(error);
-	return status;
-}
-
 /* On a terminal a guest's bytes are made harmless, line by line; into a file they go as they are. False where they
  * do not. */
 static bool
@@ -72,15 +63,15 @@ cmd_vm_logs(Cli *cli, int argc, char **argv)
 		return CLI_FAILED;
 	vm = cli_find_vm(cli, argv[1], &error);
 	if (!vm)
-		return fail(error);
+		return cli_fail(error);
 	g_variant_dict_init(&options, NULL);
 	g_variant_dict_insert(&options, "follow", "b", follow);
 	if (!banger_dbus_vm_call_open_log_sync(vm, g_variant_dict_end(&options), /* fds= */ NULL,
 					       &handle, &fds, /* cancellable= */ NULL, &error))
-		return fail(error);
+		return cli_fail(error);
 	log = g_unix_fd_list_get(fds, g_variant_get_handle(handle), &error);
 	if (log < 0)
-		return fail(error);
+		return cli_fail(error);
 	while ((n = read(log, buffer, sizeof(buffer))) > 0)
 		if (!write_log(buffer, (size_t)n))
 			break; /* main() says why */
@@ -142,10 +133,10 @@ cmd_vm_console(Cli *cli, int argc, char **argv)
 	if (!vm || !banger_dbus_vm_call_open_console_sync(vm, g_variant_new("a{sv}", NULL),
 							  /* fds= */ NULL, &handle, &fds,
 							  /* cancellable= */ NULL, &error))
-		return fail(error);
+		return cli_fail(error);
 	console = g_unix_fd_list_get(fds, g_variant_get_handle(handle), &error);
 	if (console < 0)
-		return fail(error);
+		return cli_fail(error);
 	raw = terminal_make_raw();
 	if (raw)
 		(void)fprintf(stderr, "%s\r\n", _("Ctrl-] leaves the console."));

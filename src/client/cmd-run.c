@@ -9,31 +9,48 @@
 #include "service/base/error.h"
 #include "shared/base/str-util.h"
 
+/* The argv is borrowed. */
+static void
+exec_clear(CliExec *exec)
+{
+	g_strfreev(exec->environment);
+	g_free(exec->user);
+	g_free(exec->workdir);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(CliExec, exec_clear)
+
+/* The options that say how a command runs, and those of vm run alone. */
+#define EXEC_ENTRIES 3
+#define OWN_ENTRIES  4
+
+static void
+exec_entries(CliExec *exec, GOptionEntry ret[static EXEC_ENTRIES])
+{
+	const GOptionEntry entries[EXEC_ENTRIES] = {
+		{ "env", 'e', 0, G_OPTION_ARG_STRING_ARRAY, &exec->environment,
+		  N_("set a variable for the command; may be repeated"), N_("NAME=VALUE") },
+		{ "user", 'u', 0, G_OPTION_ARG_STRING, &exec->user,
+		  N_("run the command as this user of the guest; otherwise root"), N_("USER") },
+		{ "workdir", 'w', 0, G_OPTION_ARG_STRING, &exec->workdir,
+		  N_("run the command in this directory; otherwise the user's home"), N_("DIR") },
+	};
+
+	memcpy(ret, entries, sizeof(entries));
+}
+
 typedef struct RunOptions {
 	CreateOptions create;
+	CliExec exec;
 	gboolean remove, detach, dry_run, yes;
-	char **environment;
-	char *user, *workdir;
 } RunOptions;
 
 static void
 run_options_clear(RunOptions *options)
 {
 	create_options_clear(&options->create);
-	g_strfreev(options->environment);
-	g_free(options->user);
-	g_free(options->workdir);
+	exec_clear(&options->exec);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(RunOptions, run_options_clear)
-
-static int
-fail_own(GError *error)
-{
-	int status = cli_fail(error);
-
-	g_error_free(error);
-	return status == CLI_INTERRUPTED ? CLI_INTERRUPTED : CLI_OWN_FAILURE;
-}
 
 static int
 print_plan(Cli *cli, GVariant *options)
@@ -43,7 +60,7 @@ print_plan(Cli *cli, GVariant *options)
 
 	if (!banger_dbus_manager_call_plan_vm_sync(cli->manager, options, &plan,
 						   /* cancellable= */ NULL, &error))
-		return fail_own(error);
+		return cli_fail_own(error);
 	out_words(plan, cli->json);
 	return CLI_OK;
 }
@@ -65,7 +82,7 @@ delete_vm(Cli *cli, BangerDBusVM *vm)
 	if (error && !g_error_matches(error, G_DBUS_ERROR, G_DBUS_ERROR_UNKNOWN_METHOD) &&
 	    !g_error_matches(error, G_DBUS_ERROR, G_DBUS_ERROR_UNKNOWN_OBJECT) &&
 	    !g_error_matches(error, G_DBUS_ERROR, G_DBUS_ERROR_NO_REPLY))
-		(void)cli_fail(error);
+		(void)cli_fail(g_steal_pointer(&error));
 }
 
 static int
@@ -76,7 +93,7 @@ print_name(Cli *cli, const char *path)
 	GVariant *properties = vms ? g_hash_table_lookup(vms, path) : NULL;
 
 	if (!vms)
-		return fail_own(error);
+		return cli_fail_own(error);
 	if (properties)
 		out_name(cli_text(properties, "Name"), cli->json);
 	return CLI_OK;
@@ -90,15 +107,12 @@ run_in(Cli *cli, RunOptions *options, const char *path, const char *job, char **
 	GError *error = NULL;
 	g_autoptr(BangerDBusVM) vm = cli_vm(cli, path, &error);
 	g_autoptr(GVariant) started = NULL;
-	const CliExec exec = { .argv = argv,
-			       .environment = options->environment,
-			       .user = options->user,
-			       .workdir = options->workdir };
 	int status;
 
 	if (!vm)
-		return fail_own(error);
-	if (!options->detach && !cli_exec_begin(cli, vm, &exec))
+		return cli_fail_own(error);
+	options->exec.argv = argv;
+	if (!options->detach && !cli_exec_begin(cli, vm, &options->exec))
 		return CLI_OWN_FAILURE;
 	started = cli_wait(cli, job, &error);
 	if (!started && !options->detach && cli_exec_is_lost()) {
@@ -110,7 +124,7 @@ run_in(Cli *cli, RunOptions *options, const char *path, const char *job, char **
 		/* Its log has gone with it, and is not to be recommended. */
 		if (g_error_matches(error, BANGER_ERROR, BANGER_ERROR_GUEST_UNREACHABLE))
 			error->code = BANGER_ERROR_FAILED;
-		return fail_own(error);
+		return cli_fail_own(error);
 	}
 	if (options->detach)
 		return print_name(cli, path);
@@ -123,7 +137,7 @@ run_in(Cli *cli, RunOptions *options, const char *path, const char *job, char **
 static bool
 parse_run(Cli *cli, RunOptions *o, int *argc, char ***argv)
 {
-	const GOptionEntry own[] = {
+	GOptionEntry own[OWN_ENTRIES + EXEC_ENTRIES + 1] = {
 		{ "rm", 0, 0, G_OPTION_ARG_NONE, &o->remove,
 		  N_("delete the VM when the command has ended, or this program dies"), NULL },
 		{ "detach", 'd', 0, G_OPTION_ARG_NONE, &o->detach,
@@ -132,19 +146,12 @@ parse_run(Cli *cli, RunOptions *o, int *argc, char ***argv)
 		  N_("print what would be done, and do nothing"), NULL },
 		{ "yes", 'y', 0, G_OPTION_ARG_NONE, &o->yes,
 		  N_("make a missing default image or kernel without asking"), NULL },
-		{ "env", 'e', 0, G_OPTION_ARG_STRING_ARRAY, &o->environment,
-		  N_("set a variable for the command; may be repeated"), N_("NAME=VALUE") },
-		{ "user", 'u', 0, G_OPTION_ARG_STRING, &o->user,
-		  N_("run the command as this user of the guest; otherwise root"), N_("USER") },
-		{ "workdir", 'w', 0, G_OPTION_ARG_STRING, &o->workdir,
-		  N_("run the command in this directory; otherwise the user's home"), N_("DIR") },
-		{ NULL },
 	};
 	GOptionEntry entries[CREATE_ENTRIES_MAX];
 	char **dashes = NULL;
 
+	exec_entries(&o->exec, own + OWN_ENTRIES);
 	create_options_entries(&o->create, own, entries);
-
 	for (int i = 1; i < *argc && !dashes; i++)
 		if (g_str_equal((*argv)[i], "--"))
 			dashes = *argv + i;
@@ -183,51 +190,41 @@ cmd_vm_run(Cli *cli, int argc, char **argv)
 	if (options.dry_run)
 		return print_plan(cli, g_variant_dict_end(&dict));
 	if (!create_prepare(cli, &options.create, options.yes, &error))
-		return fail_own(error);
+		return cli_fail_own(error);
 	g_variant_dict_insert(&dict, "start", "b", TRUE);
 	if (options.remove)
 		g_variant_dict_insert(&dict, "ephemeral", "b", TRUE);
 	if (!banger_dbus_manager_call_create_vm_sync(cli->manager, g_variant_dict_end(&dict), &path,
 						     &job,
 						     /* cancellable= */ NULL, &error))
-		return fail_own(error);
+		return cli_fail_own(error);
 	return run_in(cli, &options, path, job, argc > 1 ? argv + 1 : NULL);
 }
 
 static int
 exec_in(Cli *cli, int argc, char **argv, bool shell)
 {
-	char **environment = NULL, *user = NULL, *workdir = NULL;
-	const GOptionEntry entries[] = {
-		{ "env", 'e', 0, G_OPTION_ARG_STRING_ARRAY, &environment,
-		  N_("set a variable for the command; may be repeated"), N_("NAME=VALUE") },
-		{ "user", 'u', 0, G_OPTION_ARG_STRING, &user,
-		  N_("run the command as this user of the guest; otherwise root"), N_("USER") },
-		{ "workdir", 'w', 0, G_OPTION_ARG_STRING, &workdir,
-		  N_("run the command in this directory; otherwise the user's home"), N_("DIR") },
-		{ NULL },
-	};
+	g_auto(CliExec) exec = {};
+	GOptionEntry entries[EXEC_ENTRIES + 1] = {};
 	g_autoptr(BangerDBusVM) vm = NULL;
 	GError *error = NULL;
 	char **command;
 
+	exec_entries(&exec, entries);
 	if (!cli_parse(cli, entries, &argc, &argv, shell ? 1 : 2, -1))
 		return CLI_USAGE;
 	if (!cli_connect(cli))
 		return CLI_OWN_FAILURE;
 	vm = cli_find_vm(cli, argv[1], &error);
 	if (!vm)
-		return fail_own(error);
+		return cli_fail_own(error);
 	command = argv + 2;
 	if (*command && g_str_equal(*command, "--"))
 		command++;
 	if (!shell && !*command)
 		return cli_usage(_("a command is missing behind the VM; 'vm shell' opens a shell"));
-	if (!cli_exec_begin(cli, vm,
-			    &(CliExec){ .argv = shell ? NULL : command,
-					.environment = environment,
-					.user = user,
-					.workdir = workdir }))
+	exec.argv = shell ? NULL : command;
+	if (!cli_exec_begin(cli, vm, &exec))
 		return CLI_OWN_FAILURE;
 	return cli_exec_finish();
 }

@@ -9,15 +9,6 @@
 #include "client/out.h"
 #include "shared/base/str-util.h"
 
-static int
-fail(GError *error)
-{
-	int status = cli_fail(error);
-
-	g_error_free(error);
-	return status;
-}
-
 int
 cmd_vm_create(Cli *cli, int argc, char **argv)
 {
@@ -42,11 +33,11 @@ cmd_vm_create(Cli *cli, int argc, char **argv)
 	if (!banger_dbus_manager_call_create_vm_sync(cli->manager, g_variant_dict_end(&dict), &path,
 						     &job,
 						     /* cancellable= */ NULL, &error))
-		return fail(error);
+		return cli_fail(error);
 	result = cli_wait(cli, job, &error);
 	vms = result ? cli_list(cli, "org.banger.VM", &error) : NULL;
 	if (!vms)
-		return fail(error);
+		return cli_fail(error);
 	out_name(cli_text(g_hash_table_lookup(vms, path), "Name"), cli->json);
 	return CLI_OK;
 }
@@ -70,7 +61,7 @@ for_each(Cli *cli, char **references, Verb verb, guint32 number)
 		char *job = vm ? verb(vm, number, &error) : NULL;
 
 		if (!job)
-			status = fail(error);
+			status = cli_fail(error);
 		g_ptr_array_add(jobs, job);
 	}
 	for (guint i = 0; i < jobs->len; i++) {
@@ -79,7 +70,7 @@ for_each(Cli *cli, char **references, Verb verb, guint32 number)
 		g_autoptr(GVariant) result = job && *job ? cli_wait(cli, job, &error) : NULL;
 
 		if (error)
-			status = fail(error);
+			status = cli_fail(error);
 		else if (result || (job && !*job))
 			g_ptr_array_add(done, references[i]);
 	}
@@ -283,7 +274,7 @@ cmd_vm_list(Cli *cli, int argc, char **argv)
 	vms = cli_list(cli, "org.banger.VM", &error);
 	images = vms ? cli_list(cli, "org.banger.Image", &error) : NULL;
 	if (!images)
-		return fail(error);
+		return cli_fail(error);
 	g_hash_table_iter_init(&iter, vms);
 	while (g_hash_table_iter_next(&iter, NULL, &vm))
 		out_table_add(table, cli_text(vm, "Name"), cli_text(vm, "State"),
@@ -331,7 +322,7 @@ cmd_vm_show(Cli *cli, int argc, char **argv)
 	images = vms ? cli_list(cli, "org.banger.Image", &error) : NULL;
 	kernels = images ? cli_list(cli, "org.banger.Kernel", &error) : NULL;
 	if (!kernels)
-		return fail(error);
+		return cli_fail(error);
 	vm = g_hash_table_lookup(vms, g_dbus_proxy_get_object_path(G_DBUS_PROXY(proxy)));
 	out_table_add(table, cli_text(vm, "Name"), cli_text(vm, "Id"), cli_text(vm, "State"),
 		      cli_text(vm, "LastError"), name_at(images, cli_text(vm, "Image")),

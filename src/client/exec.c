@@ -283,7 +283,7 @@ static int
 conclude(Exec *exec)
 {
 	if (exec->error)
-		return cli_fail(exec->error) == CLI_INTERRUPTED ? CLI_INTERRUPTED : CLI_OWN_FAILURE;
+		return cli_fail_own(g_steal_pointer(&exec->error));
 	if (exec->output_errno) {
 		cli_tell_write_error(exec->output_errno);
 		return CLI_OWN_FAILURE;
@@ -359,7 +359,6 @@ cli_exec_finish(void)
 	}
 	g_main_loop_unref(exec.loop);
 	status = conclude(&exec);
-	g_clear_error(&exec.error);
 	g_object_unref(exec.vm);
 	return status;
 }

@@ -5,15 +5,6 @@
 
 #include "service/base/names.h"
 
-static int
-fail(GError *error)
-{
-	int status = cli_fail(error);
-
-	g_error_free(error);
-	return status;
-}
-
 int
 object_finish(Cli *cli, const char *job, GError *error)
 {
@@ -25,13 +16,13 @@ object_finish(Cli *cli, const char *job, GError *error)
 	cli->tell_stages = true;
 	result = job ? cli_wait(cli, job, &error) : NULL;
 	if (!result)
-		return fail(error);
+		return cli_fail(error);
 	if (!g_variant_lookup(result, "image", "&o", &path))
 		(void)g_variant_lookup(result, "kernel", "&o", &path);
 	images = cli_list(cli, "org.banger.Image", &error);
 	kernels = images ? cli_list(cli, "org.banger.Kernel", &error) : NULL;
 	if (!kernels)
-		return fail(error);
+		return cli_fail(error);
 	made = g_hash_table_lookup(images, path);
 	if (!made)
 		made = g_hash_table_lookup(kernels, path);
@@ -65,7 +56,7 @@ object_list(Cli *cli, const ObjectKind *kind, int argc, char **argv)
 		return CLI_FAILED;
 	objects = cli_list(cli, kind->interface, &error);
 	if (!objects)
-		return fail(error);
+		return cli_fail(error);
 	chosen = default_path(cli, kind);
 	g_hash_table_iter_init(&iter, objects);
 	while (g_hash_table_iter_next(&iter, &path, &properties))
@@ -87,10 +78,10 @@ object_show(Cli *cli, const ObjectKind *kind, int argc, char **argv)
 	if (!cli_connect(cli))
 		return CLI_FAILED;
 	if (!kind->find(cli->manager, argv[1], &path, NULL, &error))
-		return fail(error);
+		return cli_fail(error);
 	objects = cli_list(cli, kind->interface, &error);
 	if (!objects)
-		return fail(error);
+		return cli_fail(error);
 	chosen = default_path(cli, kind);
 	kind->add_row(table, g_hash_table_lookup(objects, path), g_str_equal(path, chosen));
 	out_table_print_one(table, cli->json);
@@ -160,7 +151,7 @@ object_delete(Cli *cli, const ObjectKind *kind, int argc, char **argv)
 		GError *error = NULL;
 
 		if (!call(cli, kind, *reference, "Delete", &error))
-			status = fail(error);
+			status = cli_fail(error);
 		else
 			g_ptr_array_add(done, *reference);
 	}
@@ -179,5 +170,5 @@ object_make_default(Cli *cli, const ObjectKind *kind, int argc, char **argv)
 		return CLI_USAGE;
 	if (!cli_connect(cli))
 		return CLI_FAILED;
-	return call(cli, kind, argv[1], "MakeDefault", &error) ? CLI_OK : fail(error);
+	return call(cli, kind, argv[1], "MakeDefault", &error) ? CLI_OK : cli_fail(error);
 }
