@@ -94,12 +94,15 @@ call(Cli *cli, const ObjectKind *kind, const char *reference, const char *method
 {
 	g_autofree char *path = NULL;
 	g_autoptr(GVariant) reply = NULL;
+	GVariantDict options;
 
 	if (!kind->find(cli->manager, reference, &path, NULL, error))
 		return false;
+	cli_options_init(&options);
 	reply = g_dbus_connection_call_sync(cli->bus, BANGER_BUS_NAME, path, kind->interface,
-					    method, g_variant_new("(a{sv})", NULL), NULL,
-					    G_DBUS_CALL_FLAGS_NONE, G_MAXINT, NULL, error);
+					    method,
+					    g_variant_new("(@a{sv})", g_variant_dict_end(&options)),
+					    NULL, G_DBUS_CALL_FLAGS_NONE, G_MAXINT, NULL, error);
 	return reply != NULL;
 }
 

@@ -91,8 +91,8 @@ test_delete_when_default_then_there_is_none_for_a_successor_either(void)
 	g_auto(World) world = {};
 
 	world_init(&world);
-	check(banger_manager_delete_image(world.manager, ID1, NULL));
-	check(banger_manager_delete_kernel(world.manager, ID1, NULL));
+	check(banger_manager_delete_image(world.manager, ID1, "", NULL));
+	check(banger_manager_delete_kernel(world.manager, ID1, "", NULL));
 	check_str(world.told->str, "image= kernel=" ID1 " removed image= kernel= removed ");
 	check_str(world.fakes->log->str, "remove-image remove-kernel ");
 	g_object_unref(world.manager);
@@ -107,7 +107,7 @@ test_delete_when_not_default_then_the_default_stays(void)
 	g_auto(World) world = {};
 
 	world_init(&world);
-	check(banger_manager_delete_image(world.manager, ID2, NULL));
+	check(banger_manager_delete_image(world.manager, ID2, "", NULL));
 	check_str(world.told->str, "removed ");
 	check_str(banger_manager_get_default_image(world.manager), ID1);
 }

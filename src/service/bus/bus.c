@@ -7,6 +7,10 @@
 #include "service/base/names.h"
 #include "service/bus/caller.h"
 #include "service/bus/manager-dbus.h"
+#include "shared/rules/names.h"
+
+/* More than any method has beside "operation". */
+#define OPTIONS_MAX 16
 
 gboolean
 banger_bus_refuse(GDBusMethodInvocation *invocation, GError *error)
@@ -14,6 +18,26 @@ banger_bus_refuse(GDBusMethodInvocation *invocation, GError *error)
 	banger_error_convert(error);
 	g_dbus_method_invocation_take_error(invocation, error);
 	return TRUE;
+}
+
+bool
+banger_bus_read_options(GVariant *options, const BangerOption *table, const char **ret_operation,
+			GError **error)
+{
+	BangerOption all[OPTIONS_MAX + 2] = { { "operation", "s", ret_operation } };
+
+	for (size_t n = 0; table && table[n].key; n++) {
+		g_assert(n < OPTIONS_MAX);
+		all[n + 1] = table[n];
+	}
+	*ret_operation = "";
+	if (!banger_options_read(options, all, error))
+		return false;
+	if (bn_names_is_operation(*ret_operation))
+		return true;
+	g_set_error(error, BANGER_ERROR, BANGER_ERROR_INVALID_ARGUMENT,
+		    "option 'operation': must be 32 lower-case hex digits");
+	return false;
 }
 
 void

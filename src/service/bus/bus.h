@@ -6,6 +6,7 @@
 #include <gio/gio.h>
 
 #include "banger-dbus.h"
+#include "service/base/options.h"
 #include "service/manager/manager.h"
 
 typedef struct BangerBus {
@@ -27,6 +28,11 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(BangerBus, banger_bus_free)
 
 /* Answers a call with an error (taken over), in our domain. Returns TRUE, for the handlers. */
 gboolean banger_bus_refuse(GDBusMethodInvocation *invocation, GError *error);
+
+/* The options of a method: those of `table`, which may be NULL, and "operation", which is empty where it is absent, and
+ * borrowed from `options`. False with BANGER_ERROR_INVALID_ARGUMENT naming the key. */
+bool banger_bus_read_options(GVariant *options, const BangerOption *table,
+			     const char **ret_operation, GError **error);
 
 /* Puts an object with one interface on the bus. Takes over the skeleton. */
 void banger_bus_export(BangerBus *bus, const char *path, GDBusInterfaceSkeleton *skeleton);

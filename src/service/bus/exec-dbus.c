@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include "service/base/error.h"
-#include "service/base/options.h"
 #include "service/bus/caller.h"
 #include "shared/base/fd-util.h"
 #include "shared/base/log.h"
@@ -85,8 +84,6 @@ check(Exec *exec, GError **error)
 		return refuse(error, "option 'workdir': must be an absolute path");
 	if (exec->rows < 1 || exec->rows > 65535 || exec->columns < 1 || exec->columns > 65535)
 		return refuse(error, "options 'rows' and 'columns': must be 1 to 65535");
-	if (!bn_names_is_operation(exec->operation))
-		return refuse(error, "option 'operation': must be 32 lower-case hex digits");
 	return true;
 }
 
@@ -94,7 +91,7 @@ static bool
 read_options(Exec *exec, GVariant *options, GError **error)
 {
 	g_autofree const char **environment = NULL;
-	const char *user = NULL, *workdir = NULL, *operation = "", *term = NULL;
+	const char *user = NULL, *workdir = NULL, *operation, *term = NULL;
 	uint32_t token = 0;
 	g_autoptr(GStrvBuilder) builder = g_strv_builder_new();
 	const BangerOption table[] = {
@@ -106,11 +103,10 @@ read_options(Exec *exec, GVariant *options, GError **error)
 		{ "columns", "u", &exec->columns },
 		{ "term", "s", &term },
 		{ "token", "u", &token },
-		{ "operation", "s", &operation },
 		{},
 	};
 
-	if (!banger_options_read(options, table, error))
+	if (!banger_bus_read_options(options, table, &operation, error))
 		return false;
 	if (term) {
 		g_autofree char *variable = g_strconcat("TERM=", term, NULL);

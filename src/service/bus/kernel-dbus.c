@@ -1,26 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "service/base/names.h"
-#include "service/base/options.h"
 #include "service/bus/bus.h"
-
-static bool
-read_operation(GVariant *options, GError **error)
-{
-	const char *operation = "";
-	const BangerOption table[] = { { "operation", "s", &operation }, {} };
-
-	return banger_options_read(options, table, error);
-}
 
 static gboolean
 handle_delete(BangerDBusKernel *skeleton, GDBusMethodInvocation *invocation, GVariant *options,
 	      BangerBus *bus)
 {
 	GError *error = NULL;
+	const char *operation;
 
-	if (!read_operation(options, &error) ||
+	if (!banger_bus_read_options(options, NULL, &operation, &error) ||
 	    !banger_manager_delete_kernel(bus->manager, banger_dbus_kernel_get_id(skeleton),
-					  &error))
+					  operation, &error))
 		return banger_bus_refuse(invocation, error);
 	banger_dbus_kernel_complete_delete(skeleton, invocation);
 	return TRUE;
@@ -30,12 +21,12 @@ static gboolean
 handle_make_default(BangerDBusKernel *skeleton, GDBusMethodInvocation *invocation,
 		    GVariant *options, BangerBus *bus)
 {
-	const BangerOption none[] = { {} };
 	GError *error = NULL;
+	const char *operation;
 
-	if (!banger_options_read(options, none, &error) ||
+	if (!banger_bus_read_options(options, NULL, &operation, &error) ||
 	    !banger_manager_set_default_kernel(bus->manager, banger_dbus_kernel_get_id(skeleton),
-					       &error))
+					       operation, &error))
 		return banger_bus_refuse(invocation, error);
 	banger_dbus_kernel_complete_make_default(skeleton, invocation);
 	return TRUE;

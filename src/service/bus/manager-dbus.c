@@ -6,11 +6,9 @@
 
 #include "service/base/error.h"
 #include "service/base/names.h"
-#include "service/base/options.h"
 #include "service/bus/caller.h"
 #include "service/manager/diagnose.h"
 #include "shared/base/cleanup.h"
-#include "shared/rules/names.h"
 
 /* What an image may say of its origin, in bytes. */
 #define SOURCE_MAX 255
@@ -30,16 +28,6 @@ create_options_clear(CreateOptions *options)
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(CreateOptions, create_options_clear)
 
 static bool
-check_operation(const char *operation, GError **error)
-{
-	if (bn_names_is_operation(operation))
-		return true;
-	g_set_error(error, BANGER_ERROR, BANGER_ERROR_INVALID_ARGUMENT,
-		    "option 'operation': must be 32 lower-case hex digits");
-	return false;
-}
-
-static bool
 read_create_options(BangerBus *bus, GVariant *options, CreateOptions *ret, GError **error)
 {
 	BangerVmSpec *spec = ret->spec = banger_vm_spec_new();
@@ -57,12 +45,10 @@ read_create_options(BangerBus *bus, GVariant *options, CreateOptions *ret, GErro
 		{ "init", "s", &init },
 		{ "start", "b", &ret->start },
 		{ "ephemeral", "b", &spec->ephemeral },
-		{ "operation", "s", &ret->operation },
 		{},
 	};
 
-	ret->operation = "";
-	if (!banger_options_read(options, table, error) || !check_operation(ret->operation, error))
+	if (!banger_bus_read_options(options, table, &ret->operation, error))
 		return false;
 	spec->name = g_strdup(name);
 	spec->image = g_strdup(image);
@@ -221,19 +207,18 @@ handle_import_image(BangerDBusManager *skeleton, GDBusMethodInvocation *invocati
 		    GUnixFDList *fds, GVariant *archive, GVariant *options, BangerBus *bus)
 {
 	g_autoptr(BangerImageRequest) request = banger_image_request_new();
-	const char *name = NULL, *source = "imported from an archive", *operation = "";
+	const char *name = NULL, *source = "imported from an archive", *operation;
 	bool make_default = false;
 	const BangerOption table[] = {
 		{ "name", "s", &name },
 		{ "default", "b", &make_default },
 		{ "source", "s", &source },
-		{ "operation", "s", &operation },
 		{},
 	};
 	GError *error = NULL;
 	BangerJob *job;
 
-	if (!banger_options_read(options, table, &error) || !check_operation(operation, &error))
+	if (!banger_bus_read_options(options, table, &operation, &error))
 		return banger_bus_refuse(invocation, error);
 	if (!name)
 		g_set_error(&error, BANGER_ERROR, BANGER_ERROR_INVALID_ARGUMENT,
@@ -263,7 +248,7 @@ handle_build_image(BangerDBusManager *skeleton, GDBusMethodInvocation *invocatio
 {
 	g_autoptr(BangerImageRequest) request = banger_image_request_new();
 	g_autofree const char **packages = NULL;
-	const char *name = NULL, *suite = "bookworm", *mirror = NULL, *operation = "";
+	const char *name = NULL, *suite = "bookworm", *mirror = NULL, *operation;
 	bool make_default = false;
 	const BangerOption table[] = {
 		{ "name", "s", &name },
@@ -271,13 +256,12 @@ handle_build_image(BangerDBusManager *skeleton, GDBusMethodInvocation *invocatio
 		{ "packages", "as", &packages },
 		{ "mirror", "s", &mirror },
 		{ "default", "b", &make_default },
-		{ "operation", "s", &operation },
 		{},
 	};
 	GError *error = NULL;
 	BangerJob *job;
 
-	if (!banger_options_read(options, table, &error) || !check_operation(operation, &error))
+	if (!banger_bus_read_options(options, table, &operation, &error))
 		return banger_bus_refuse(invocation, error);
 	request->name = g_strdup(name ? name : suite);
 	request->source = g_strdup_printf("built from Debian %s", suite);
@@ -312,7 +296,6 @@ read_kernel_request(GUnixFDList *fds, GVariant *options, bool *ret_default,
 	const BangerOption table[] = {
 		{ "name", "s", &name },
 		{ "default", "b", ret_default },
-		{ "operation", "s", ret_operation },
 		{ "package", "h", &package },
 		{ "vmlinuz", "h", &vmlinuz },
 		{ "modules", "h", &modules },
@@ -323,7 +306,7 @@ read_kernel_request(GUnixFDList *fds, GVariant *options, bool *ret_default,
 	};
 	int sources = 0;
 
-	if (!banger_options_read(options, table, error) || !check_operation(*ret_operation, error))
+	if (!banger_bus_read_options(options, table, ret_operation, error))
 		return NULL;
 	sources += package != G_MININT32;
 	sources += vmlinuz != G_MININT32;
@@ -351,7 +334,7 @@ handle_import_kernel(BangerDBusManager *skeleton, GDBusMethodInvocation *invocat
 		     GUnixFDList *fds, GVariant *options, BangerBus *bus)
 {
 	g_autoptr(BangerKernelRequest) request = NULL;
-	const char *operation = "";
+	const char *operation;
 	bool make_default = false;
 	GError *error = NULL;
 	BangerJob *job;

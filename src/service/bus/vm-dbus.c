@@ -3,11 +3,9 @@
 
 #include "service/base/error.h"
 #include "service/base/names.h"
-#include "service/base/options.h"
 #include "service/bus/bus.h"
 #include "service/bus/exec-dbus.h"
 #include "shared/base/cleanup.h"
-#include "shared/rules/names.h"
 
 /* A guest that is asked to shut down gets as long as systemd gives a unit by default. */
 #define STOP_TIMEOUT_S 90
@@ -26,25 +24,6 @@ vm_export_free(gpointer data, GClosure *closure)
 	g_free(export);
 }
 
-/* Options of the methods that have nothing or little beside "operation". */
-static bool
-read_options(GVariant *options, const BangerOption *more, const char **ret_operation,
-	     GError **error)
-{
-	BangerOption table[3] = { { "operation", "s", ret_operation } };
-
-	if (more)
-		table[1] = *more;
-	*ret_operation = "";
-	if (!banger_options_read(options, table, error))
-		return false;
-	if (bn_names_is_operation(*ret_operation))
-		return true;
-	g_set_error(error, BANGER_ERROR, BANGER_ERROR_INVALID_ARGUMENT,
-		    "option 'operation': must be 32 lower-case hex digits");
-	return false;
-}
-
 static gboolean
 handle_start(BangerDBusVM *skeleton, GDBusMethodInvocation *invocation, GVariant *options,
 	     VmExport *export)
@@ -53,7 +32,7 @@ handle_start(BangerDBusVM *skeleton, GDBusMethodInvocation *invocation, GVariant
 	const char *operation;
 	BangerJob *job;
 
-	if (!read_options(options, NULL, &operation, &error))
+	if (!banger_bus_read_options(options, NULL, &operation, &error))
 		return banger_bus_refuse(invocation, error);
 	job = banger_manager_start_vm(export->bus->manager, export->vm, operation, &error);
 	if (!job)
@@ -67,12 +46,12 @@ handle_stop(BangerDBusVM *skeleton, GDBusMethodInvocation *invocation, GVariant 
 	    VmExport *export)
 {
 	uint32_t timeout_s = STOP_TIMEOUT_S;
-	const BangerOption timeout = { "timeout", "u", &timeout_s };
+	const BangerOption table[] = { { "timeout", "u", &timeout_s }, {} };
 	GError *error = NULL;
 	const char *operation;
 	BangerJob *job;
 
-	if (!read_options(options, &timeout, &operation, &error))
+	if (!banger_bus_read_options(options, table, &operation, &error))
 		return banger_bus_refuse(invocation, error);
 	job = banger_manager_stop_vm(export->bus->manager, export->vm, timeout_s, operation,
 				     &error);
@@ -87,12 +66,12 @@ handle_restart(BangerDBusVM *skeleton, GDBusMethodInvocation *invocation, GVaria
 	       VmExport *export)
 {
 	uint32_t timeout_s = STOP_TIMEOUT_S;
-	const BangerOption timeout = { "timeout", "u", &timeout_s };
+	const BangerOption table[] = { { "timeout", "u", &timeout_s }, {} };
 	GError *error = NULL;
 	const char *operation;
 	BangerJob *job;
 
-	if (!read_options(options, &timeout, &operation, &error))
+	if (!banger_bus_read_options(options, table, &operation, &error))
 		return banger_bus_refuse(invocation, error);
 	job = banger_manager_restart_vm(export->bus->manager, export->vm, timeout_s, operation,
 					&error);
@@ -107,13 +86,13 @@ handle_delete(BangerDBusVM *skeleton, GDBusMethodInvocation *invocation, GVarian
 	      VmExport *export)
 {
 	bool forced = false;
-	const BangerOption force = { "force", "b", &forced };
+	const BangerOption table[] = { { "force", "b", &forced }, {} };
 	g_autoptr(BangerVm) keep = g_object_ref(export->vm);
 	GError *error = NULL;
 	const char *operation;
 	BangerJob *job;
 
-	if (!read_options(options, &force, &operation, &error))
+	if (!banger_bus_read_options(options, table, &operation, &error))
 		return banger_bus_refuse(invocation, error);
 	job = banger_manager_delete_vm(export->bus->manager, keep, forced, operation, &error);
 	if (!job)
@@ -139,11 +118,11 @@ handle_kill(BangerDBusVM *skeleton, GDBusMethodInvocation *invocation, GVariant 
 	    VmExport *export)
 {
 	uint32_t signal_number = 9;
-	const BangerOption option = { "signal", "u", &signal_number };
+	const BangerOption table[] = { { "signal", "u", &signal_number }, {} };
 	GError *error = NULL;
 	const char *operation;
 
-	if (!read_options(options, &option, &operation, &error))
+	if (!banger_bus_read_options(options, table, &operation, &error))
 		return banger_bus_refuse(invocation, error);
 	banger_vm_kill_async(export->vm, signal_number, operation, on_killed, invocation);
 	return TRUE;

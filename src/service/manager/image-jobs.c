@@ -67,7 +67,8 @@ record_image(Work *work, BangerImageRow *row, GError **error)
 	banger_manager_emit(self, BANGER_MANAGER_IMAGE_ADDED, row);
 	set_result(work->job, "image", row->id);
 	if (work->make_default || !*self->default_image)
-		return banger_manager_set_default_image(self, row->id, error);
+		return banger_manager_set_default_image(self, row->id,
+							banger_job_get_operation(work->job), error);
 	return true;
 }
 
@@ -164,7 +165,8 @@ record_kernel(Work *work, BangerKernelRow *row, GError **error)
 	banger_manager_emit(self, BANGER_MANAGER_KERNEL_ADDED, row);
 	set_result(work->job, "kernel", row->id);
 	if (work->make_default || !*self->default_kernel)
-		return banger_manager_set_default_kernel(self, row->id, error);
+		return banger_manager_set_default_kernel(
+			self, row->id, banger_job_get_operation(work->job), error);
 	return true;
 }
 
@@ -248,13 +250,15 @@ forget_default(BangerManager *self, char **which, const char *id)
 }
 
 bool
-banger_manager_delete_image(BangerManager *self, const char *id, GError **error)
+banger_manager_delete_image(BangerManager *self, const char *id, const char *operation,
+			    GError **error)
 {
 	g_autofree char *own_id = g_strdup(id);
 	void *row = g_hash_table_lookup(self->images, id);
 
 	if (!check_unused(self, id, error) || !banger_store_delete_image(self->store, id, error))
 		return false;
+	bn_log_info("op=%s image=%s stage=delete", operation, id);
 	forget_default(self, &self->default_image, id);
 	banger_manager_emit(self, BANGER_MANAGER_IMAGE_REMOVED, row);
 	(void)g_hash_table_remove(self->images, own_id);
@@ -263,13 +267,15 @@ banger_manager_delete_image(BangerManager *self, const char *id, GError **error)
 }
 
 bool
-banger_manager_delete_kernel(BangerManager *self, const char *id, GError **error)
+banger_manager_delete_kernel(BangerManager *self, const char *id, const char *operation,
+			     GError **error)
 {
 	g_autofree char *own_id = g_strdup(id);
 	void *row = g_hash_table_lookup(self->kernels, id);
 
 	if (!check_unused(self, id, error) || !banger_store_delete_kernel(self->store, id, error))
 		return false;
+	bn_log_info("op=%s kernel=%s stage=delete", operation, id);
 	forget_default(self, &self->default_kernel, id);
 	banger_manager_emit(self, BANGER_MANAGER_KERNEL_REMOVED, row);
 	(void)g_hash_table_remove(self->kernels, own_id);

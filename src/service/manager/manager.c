@@ -281,10 +281,12 @@ banger_manager_get_default_kernel(BangerManager *self)
 }
 
 static bool
-set_default(BangerManager *self, const char *key, char **where, const char *id, GError **error)
+set_default(BangerManager *self, const char *key, char **where, const char *id,
+	    const char *operation, GError **error)
 {
 	if (!banger_store_set_setting(self->store, key, id, error))
 		return false;
+	bn_log_info("op=%s %s=%s", operation, key, id);
 	g_free(*where);
 	*where = g_strdup(id);
 	banger_manager_emit(self, BANGER_MANAGER_CHANGED, NULL);
@@ -292,15 +294,17 @@ set_default(BangerManager *self, const char *key, char **where, const char *id, 
 }
 
 bool
-banger_manager_set_default_image(BangerManager *self, const char *id, GError **error)
+banger_manager_set_default_image(BangerManager *self, const char *id, const char *operation,
+				 GError **error)
 {
-	return set_default(self, "default-image", &self->default_image, id, error);
+	return set_default(self, "default-image", &self->default_image, id, operation, error);
 }
 
 bool
-banger_manager_set_default_kernel(BangerManager *self, const char *id, GError **error)
+banger_manager_set_default_kernel(BangerManager *self, const char *id, const char *operation,
+				  GError **error)
 {
-	return set_default(self, "default-kernel", &self->default_kernel, id, error);
+	return set_default(self, "default-kernel", &self->default_kernel, id, operation, error);
 }
 
 BangerJob *

@@ -35,8 +35,10 @@ const BangerKernelRow *banger_manager_find_kernel(BangerManager *self, const cha
 /* "" where there is none. */
 const char *banger_manager_get_default_image(BangerManager *self);
 const char *banger_manager_get_default_kernel(BangerManager *self);
-bool banger_manager_set_default_image(BangerManager *self, const char *id, GError **error);
-bool banger_manager_set_default_kernel(BangerManager *self, const char *id, GError **error);
+bool banger_manager_set_default_image(BangerManager *self, const char *id, const char *operation,
+				      GError **error);
+bool banger_manager_set_default_kernel(BangerManager *self, const char *id, const char *operation,
+				       GError **error);
 
 /* Completes a spec whose `image` and `kernel` are references (or NULL) and whose `name` may be NULL, and checks it:
  * what CreateVM and PlanVM have in common. */
@@ -73,5 +75,7 @@ BangerJob *banger_manager_make_image(BangerManager *self, BangerImageRequest *re
 				     bool make_default, const char *operation, GError **error);
 BangerJob *banger_manager_make_kernel(BangerManager *self, BangerKernelRequest *request,
 				      bool make_default, const char *operation, GError **error);
-bool banger_manager_delete_image(BangerManager *self, const char *id, GError **error);
-bool banger_manager_delete_kernel(BangerManager *self, const char *id, GError **error);
+bool banger_manager_delete_image(BangerManager *self, const char *id, const char *operation,
+				 GError **error);
+bool banger_manager_delete_kernel(BangerManager *self, const char *id, const char *operation,
+				  GError **error);
