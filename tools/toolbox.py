@@ -4,7 +4,9 @@
 import contextlib
 import fcntl
 import hashlib
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -153,6 +155,35 @@ def content_key(paths):
 def source_key():
     """Tells clones apart in a shared cache."""
     return hashlib.sha256(os.fsencode(SOURCE)).hexdigest()[:12]
+
+
+def drop(path):
+    """Unless a run uses it, which holds a lock on it. Returns whether it is gone."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        shutil.rmtree(path)
+        return True
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(fd)
+
+
+def is_forsaken(directory):
+    """Whether the clone that is built there has gone: meson has written down where it was. One without that was never
+    set up to the end."""
+    try:
+        with open(os.path.join(directory, 'meson-info', 'meson-info.json'), encoding='utf-8') as file:
+            return not os.path.exists(os.path.join(json.load(file)['directories']['source'], 'meson.build'))
+    except (FileNotFoundError, ValueError, KeyError):
+        return True
+
+
+def forsaken_builds(cache):
+    """Those in a cache that no clone will ask for again. Only who holds the cache's lock may look."""
+    return [path for name in sorted(os.listdir(cache)) if re.fullmatch('(?:[a-z]+-)?[0-9a-f]{12}', name)
+            for path in [os.path.join(cache, name)] if is_forsaken(path)]
 
 
 def build(directory, options, log, env=None):

@@ -8,7 +8,7 @@ The cache directory holds, with everything named after what it was made from:
   archive/KEY     a Debian root as a tar archive, for who measures imports
   disk            a home on the disk rather than in memory, for the one run at a time that asks for it
 A stage, a home and an archive never change once they are complete, so that runs share them; they are dropped when a
-newer one is there and no run holds them.
+newer one is there and no run holds them. The builds and stages of a clone go when it has gone.
 """
 
 import fcntl
@@ -54,19 +54,19 @@ def read(path):
 
 
 def drop_others(directory, prefix, current):
-    """What no run uses any more: a run holds a lock on what it uses."""
-    for name in os.listdir(directory):
-        path = os.path.join(directory, name)
-        if path in current or not name.startswith(prefix):
-            continue
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(path)
-        except BlockingIOError:
-            pass
-        finally:
-            os.close(fd)
+    """What no run uses any more. Returns whether that is all of it."""
+    paths = [os.path.join(directory, name) for name in os.listdir(directory) if name.startswith(prefix)]
+    return all([toolbox.drop(path) for path in paths if path not in current])
+
+
+def drop_forsaken(cache):
+    """What is left of clones that have gone: the build last, since it says whose the stages are."""
+    builds, stages = os.path.join(cache, 'build'), os.path.join(cache, 'stage')
+    for path in (builds, stages):
+        os.makedirs(path, exist_ok=True)
+    for path in toolbox.forsaken_builds(builds):
+        if drop_others(stages, os.path.basename(path) + '-', []):
+            toolbox.drop(path)
 
 
 def hold(path):
@@ -92,6 +92,7 @@ class Trial:
         with toolbox.locked(self.path('lock'), 'building'):
             toolbox.new_log(self.log)
             toolbox.install_packages(('run',), yes, self.log)
+            drop_forsaken(self.cache)
             build = self.path('build', toolbox.source_key())
             if not os.path.exists(os.path.join(build, 'build.ninja')):
                 toolbox.say('building banger (once)')
@@ -139,7 +140,6 @@ class Trial:
     def _make_stage(self, build):
         state = installed_state(build)
         key = toolbox.source_key()
-        os.makedirs(self.path('stage'), exist_ok=True)
         numbers = [int(name[len(key) + 1:]) for name in os.listdir(self.path('stage')) if name.startswith(key + '-')]
         last = max(numbers, default=0)
         path = self.path('stage', f'{key}-{last}')
