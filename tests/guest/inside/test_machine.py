@@ -147,6 +147,50 @@ class Terminals(unittest.TestCase):
         self.assertEqual(terminal.end(), 7)
 
 
+# The terminal is looked at before and after.
+CONSOLE = 'stty -g; banger vm console m; echo "status $?"; stty -g; echo end'
+# It leads a session without a terminal, so the port becomes that.
+SHELL = 'exec sh -i </dev/ttyS0 >/dev/ttyS0 2>&1'
+
+
+class Serial(unittest.TestCase):
+    def test_console_when_a_shell_is_at_the_port_then_it_answers_and_the_escape_leaves(self):
+        terminal = world.Terminal(dev, 'sh', '-c', CONSOLE)
+        before = terminal.wait_for(b'\r\n').strip()
+        terminal.wait_for(b'Ctrl-]')
+        shell = dev.start('banger', 'vm', 'exec', 'm', '--', 'sh', '-c', SHELL)
+        terminal.wait_for(b'# ')
+        terminal.type(b'echo $((6 * 7)) on `tty`\r')
+        terminal.wait_for(b'42 on /dev/ttyS0\r\n# ')
+        # What a terminal that is not raw would keep for itself.
+        terminal.type(b'cat\r')
+        terminal.wait_for(b'cat\r\n')
+        terminal.type(b'line\r')
+        terminal.wait_for(b'line\r\nline\r\n')
+        terminal.type(b'\x03')
+        terminal.wait_for(b'# ')
+        terminal.type(b'exit 7\r')
+        shell.communicate()
+        self.assertEqual(shell.returncode, 7)
+        terminal.type(b'\x1d')
+        terminal.wait_for(b'status 0\r\n')
+        after = terminal.wait_for(b'end')
+        self.assertEqual(after.split()[0], before)
+        self.assertEqual(terminal.end(), 0)
+
+    def test_log_when_followed_then_what_comes_is_shown(self):
+        client = dev.start('banger', 'vm', 'logs', '--follow', 'm')
+        dev.execute('m', 'sh', '-c', 'echo first of two > /dev/console')
+        while b'first of two' not in client.stdout.readline():
+            pass
+        dev.execute('m', 'sh', '-c', 'echo second of two > /dev/console')
+        while b'second of two' not in client.stdout.readline():
+            pass
+        client.terminate()
+        client.communicate()
+        self.assertIn('first of two', dev.must('vm', 'logs', 'm'))
+
+
 class Bulk(unittest.TestCase):
     def probe(self, stop, times):
         while not stop.is_set():
@@ -233,7 +277,10 @@ class Zz_Disk(unittest.TestCase):
     def test_file_when_stopped_and_started_then_there(self):
         dev.execute('m', 'sh', '-c', 'echo kept > /srv/file')
         before = dev.execute('m', 'cat', BOOT_ID)
+        follower = dev.start('banger', 'vm', 'logs', '-f', 'm')
         dev.must('vm', 'stop', 'm')
+        follower.communicate()
+        self.assertEqual(follower.returncode, 0)
         self.assertEqual(dev.show('m')['state'], 'stopped')
         self.assertNotIn('qemu-system-x86', world.names())
         dev.must('vm', 'start', 'm')
