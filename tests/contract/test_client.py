@@ -38,12 +38,12 @@ class Rig(unittest.TestCase):
 
     def spawn(self, argv, **options):
         child = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, **options)
-        self.addCleanup(self.end, child)
+        self.addCleanup(self.end, child, signal.SIGTERM)
         return child
 
     @staticmethod
-    def end(child):
-        child.kill()
+    def end(child, number=signal.SIGKILL):
+        child.send_signal(number)
         child.wait()
         child.stdout.close()
 

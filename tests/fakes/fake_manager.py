@@ -49,7 +49,7 @@ class Fake:
         for kind in KINDS:
             with open(f'{source}/data/dbus/org.banger.{kind}.xml', encoding='utf-8') as file:
                 self.interfaces[kind] = Gio.DBusNodeInfo.new_for_xml(file.read()).interfaces[0]
-        self.objects, self.running, self.waiting = {}, {}, {}
+        self.objects, self.running, self.waiting, self.children = {}, {}, {}, {}
         self.jobs = self.made = 0
         self.add('Manager', PATH, Version='fake', DefaultImage='/', DefaultKernel='/')
         self.bus.register_object(PATH, Gio.DBusNodeInfo.new_for_xml(OBJECT_MANAGER).interfaces[0], self.on_call)
@@ -219,13 +219,22 @@ class Fake:
         for fd in fds:
             os.close(fd)
         self.running[options['token']] = child
+        # Python would reap a child that nobody knows any more.
+        self.children[child.pid] = child
         say(running=child.pid)
         GLib.child_watch_add(GLib.PRIORITY_DEFAULT, child.pid, self.on_exit, invocation)
 
-    @staticmethod
-    def on_exit(_pid, status, invocation):
+    def on_exit(self, pid, status, invocation):
+        del self.children[pid]
         code = os.waitstatus_to_exitcode(status)
         invocation.return_value(GLib.Variant('(uu)', (max(code, 0), max(-code, 0))))
+
+    def end(self, loop):
+        """Nothing that was begun here is left behind."""
+        loop.quit()
+        for pid in self.children:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(pid, signal.SIGKILL)
 
     def on_VM_SignalExec(self, _path, arguments, invocation):
         token, number = arguments.unpack()
@@ -235,9 +244,10 @@ class Fake:
 
 def main():
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    fake = Fake(sys.argv[1])
+    fake, loop = Fake(sys.argv[1]), GLib.MainLoop()
+    GLib.unix_signal_add(GLib.PRIORITY_DEFAULT, signal.SIGTERM, fake.end, loop)
     say(ready=bool(fake))
-    GLib.MainLoop().run()
+    loop.run()
 
 
 if __name__ == '__main__':
