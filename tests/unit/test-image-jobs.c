@@ -113,6 +113,47 @@ test_delete_when_not_default_then_the_default_stays(void)
 }
 
 static void
+on_recovered(GObject *source, GAsyncResult *result, gpointer data)
+{
+	banger_manager_recover_finish(BANGER_MANAGER(source), result);
+	*(bool *)data = true;
+}
+
+/* What a daemon after this one does before anything else. */
+static void
+recover(World *world)
+{
+	bool recovered = false;
+
+	g_object_unref(world->manager);
+	world->manager = make_manager(world);
+	g_string_truncate(world->fakes->log, 0);
+	banger_manager_recover_async(world->manager, on_recovered, &recovered);
+	fake_ports_settle(world->fakes);
+	check(recovered);
+}
+
+static void
+test_delete_when_files_stay_behind_then_a_successor_removes_them(void)
+{
+	g_auto(World) world = {};
+
+	world_init(&world);
+	world.fakes->fail_call = "remove-image";
+	check(!banger_manager_delete_image(world.manager, ID1, "", NULL));
+	world.fakes->fail_call = "remove-kernel";
+	check(!banger_manager_delete_kernel(world.manager, ID2, "", NULL));
+	recover(&world);
+	check_str(world.fakes->log->str, "remove-image remove-kernel ");
+	world.fakes->fail_call = NULL;
+	recover(&world);
+	check_str(world.fakes->log->str, "remove-kernel ");
+	check(banger_manager_delete_image(world.manager, ID2, "", NULL));
+	recover(&world);
+	check_str(world.fakes->log->str, "");
+}
+
+static void
 test_find_when_there_is_none_then_the_message_says_where_to_look(void)
 {
 	g_auto(World) world = {};
@@ -130,4 +171,5 @@ test_find_when_there_is_none_then_the_message_says_where_to_look(void)
 
 TEST_MAIN(TEST(test_delete_when_default_then_there_is_none_for_a_successor_either),
 	  TEST(test_delete_when_not_default_then_the_default_stays),
+	  TEST(test_delete_when_files_stay_behind_then_a_successor_removes_them),
 	  TEST(test_find_when_there_is_none_then_the_message_says_where_to_look))

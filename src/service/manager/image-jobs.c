@@ -238,6 +238,35 @@ check_unused(BangerManager *self, const char *id, GError **error)
 	return !users;
 }
 
+/* The row is gone; what stays behind is found at the next start. */
+static bool
+remove_files(BangerManager *self, const char *kind, const char *id, GError **error)
+{
+	BangerImageStore *images = self->ports->images;
+	bool removed = g_str_equal(kind, "image") ? STORE(self)->remove_image(images, id, error)
+						  : STORE(self)->remove_kernel(images, id, error);
+
+	return removed && banger_store_forget_remains(self->store, kind, id, error);
+}
+
+void
+banger_manager_remove_remains(BangerManager *self)
+{
+	static const char *const kinds[] = { "image", "kernel" };
+
+	for (size_t i = 0; i < G_N_ELEMENTS(kinds); i++) {
+		g_autoptr(GError) error = NULL;
+		g_autoptr(GPtrArray) ids = banger_store_list_remains(self->store, kinds[i], &error);
+		bool done = ids != NULL;
+
+		for (guint j = 0; done && j < ids->len; j++)
+			done = remove_files(self, kinds[i], g_ptr_array_index(ids, j), &error);
+		if (!done)
+			bn_log_error("what is left of a deleted %s could not be removed: %s",
+				     kinds[i], error->message);
+	}
+}
+
 /* The store has forgotten it already. */
 static void
 forget_default(BangerManager *self, char **which, const char *id)
@@ -262,8 +291,7 @@ banger_manager_delete_image(BangerManager *self, const char *id, const char *ope
 	forget_default(self, &self->default_image, id);
 	banger_manager_emit(self, BANGER_MANAGER_IMAGE_REMOVED, row);
 	(void)g_hash_table_remove(self->images, own_id);
-	/* The row is gone; a file that stays behind is found at the next start. */
-	return STORE(self)->remove_image(self->ports->images, own_id, error);
+	return remove_files(self, "image", own_id, error);
 }
 
 bool
@@ -279,6 +307,5 @@ banger_manager_delete_kernel(BangerManager *self, const char *id, const char *op
 	forget_default(self, &self->default_kernel, id);
 	banger_manager_emit(self, BANGER_MANAGER_KERNEL_REMOVED, row);
 	(void)g_hash_table_remove(self->kernels, own_id);
-	/* The row is gone; a file that stays behind is found at the next start. */
-	return STORE(self)->remove_kernel(self->ports->images, own_id, error);
+	return remove_files(self, "kernel", own_id, error);
 }

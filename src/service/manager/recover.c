@@ -184,6 +184,7 @@ banger_manager_recover_async(BangerManager *self, GAsyncReadyCallback callback, 
 	g_autoptr(GList) vms = banger_manager_list_vms(self);
 	Recovery *recovery = g_new0(Recovery, 1);
 
+	banger_manager_remove_remains(self);
 	for (GList *l = vms; l; l = l->next)
 		recovery->vms = g_list_prepend(recovery->vms, g_object_ref(l->data));
 	g_task_set_task_data(task, recovery, (GDestroyNotify)recovery_free);

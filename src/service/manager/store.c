@@ -313,19 +313,50 @@ banger_store_update_vm(BangerStore *self, const char *id, BangerVmState state,
 		       "", "", error);
 }
 
-/* A row goes together with the setting that names it. */
-static bool
-delete_named(BangerStore *self, const char *sql, const char *key, const char *id, const char *used,
-	     GError **error)
+#define REMAINS "remains-"
+
+static void *
+read_id(sqlite3_stmt *statement)
 {
+	return text(statement, 0);
+}
+
+GPtrArray *
+banger_store_list_remains(BangerStore *self, const char *kind, GError **error)
+{
+	g_autofree char *sql =
+		g_strdup_printf("SELECT substr(key, length('" REMAINS "%s-') + 1) FROM setting"
+				" WHERE key LIKE '" REMAINS "%s-%%'",
+				kind, kind);
+
+	return collect(self, sql, read_id, g_free, error);
+}
+
+bool
+banger_store_forget_remains(BangerStore *self, const char *kind, const char *id, GError **error)
+{
+	g_autofree char *key = g_strconcat(REMAINS, kind, "-", id, NULL);
+
+	return execute(self, prepare(self, "DELETE FROM setting WHERE key = ?", "s", key), "", "",
+		       error);
+}
+
+/* A row goes together with the setting that names it, and leaves one that says what is still to be removed. */
+static bool
+delete_named(BangerStore *self, const char *kind, const char *id, const char *used, GError **error)
+{
+	g_autofree char *sql = g_strdup_printf("DELETE FROM %s WHERE id = ?", kind);
+	g_autofree char *chosen = g_strconcat("default-", kind, NULL);
+	g_autofree char *remains = g_strconcat(REMAINS, kind, "-", id, NULL);
 	bool done;
 
 	if (sqlite3_exec(self->db, "BEGIN IMMEDIATE", NULL, NULL, NULL) != SQLITE_OK)
 		return fail(self, error);
 	done = execute(self,
-		       prepare(self, "DELETE FROM setting WHERE key = ? AND value = ?", "ss", key,
-			       id),
+		       prepare(self, "DELETE FROM setting WHERE key = ? AND value = ?", "ss",
+			       chosen, id),
 		       "", "", error) &&
+	       banger_store_set_setting(self, remains, "", error) &&
 	       execute(self, prepare(self, sql, "s", id), "", used, error) &&
 	       (sqlite3_exec(self->db, "COMMIT", NULL, NULL, NULL) == SQLITE_OK ||
 		fail(self, error));
@@ -337,15 +368,13 @@ delete_named(BangerStore *self, const char *sql, const char *key, const char *id
 bool
 banger_store_delete_image(BangerStore *self, const char *id, GError **error)
 {
-	return delete_named(self, "DELETE FROM image WHERE id = ?", "default-image", id,
-			    "VMs use this image", error);
+	return delete_named(self, "image", id, "VMs use this image", error);
 }
 
 bool
 banger_store_delete_kernel(BangerStore *self, const char *id, GError **error)
 {
-	return delete_named(self, "DELETE FROM kernel WHERE id = ?", "default-kernel", id,
-			    "VMs use this kernel", error);
+	return delete_named(self, "kernel", id, "VMs use this kernel", error);
 }
 
 bool

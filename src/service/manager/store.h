@@ -50,6 +50,11 @@ bool banger_store_update_vm(BangerStore *self, const char *id, BangerVmState sta
 /* A row that VMs refer to is not deleted: BANGER_ERROR_BUSY. With the default one the setting goes that names it. */
 bool banger_store_delete_image(BangerStore *self, const char *id, GError **error);
 bool banger_store_delete_kernel(BangerStore *self, const char *id, GError **error);
+/* What a deletion leaves to do: ids (owned) of those images or kernels (`kind`: "image", "kernel") whose files may
+ * still be there. Each is listed from its row's end until it is forgotten. */
+GPtrArray *banger_store_list_remains(BangerStore *self, const char *kind, GError **error);
+bool banger_store_forget_remains(BangerStore *self, const char *kind, const char *id,
+				 GError **error);
 bool banger_store_delete_vm(BangerStore *self, const char *id, GError **error);
 
 /* "" where it was never set; the caller's to free. */
