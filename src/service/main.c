@@ -69,15 +69,11 @@ fill_ports(Daemon *daemon, GError **error)
 {
 	const char *data = g_get_user_data_dir();
 	g_autofree char *images = g_build_filename(data, "banger", NULL);
-	g_autofree char *temporary =
-		g_build_filename(g_get_user_cache_dir(), "banger", "tmp", NULL);
 	BangerPorts *ports = &daemon->ports;
 
 	vm_directory = g_build_filename(data, "banger", "vm", NULL);
-	if (g_mkdir_with_parents(temporary, 0700) < 0 ||
-	    g_mkdir_with_parents(vm_directory, 0700) < 0)
-		return banger_error_set_errno(error, "cannot make %s or %s", temporary,
-					      vm_directory);
+	if (g_mkdir_with_parents(vm_directory, 0700) < 0)
+		return banger_error_set_errno(error, "cannot make %s", vm_directory);
 	ports->images =
 		banger_image_directory_new(images, BANGER_LIBEXECDIR "/banger-vsock-agent", error);
 	if (!ports->images)
