@@ -21,7 +21,7 @@ DESCRIPTION = (
     'commands in it, and hands on their input, output and exit status.',
     'It needs no root in daily use: it asks bangerd, a service of the user on the session bus, and what needs root is '
     'done by banger-helper on the system bus, each of whose methods polkit is asked about.',
-    'A VM is named by its name or by the beginning of its id, an image or a kernel by its name.',
+    'VMs, images and kernels are referred to by their name, their id, or the beginning of their id.',
 )
 EXIT_STATUS = (
     ('0', 'It is done.'),
@@ -37,15 +37,16 @@ EXIT_STATUS = (
 EXIT_STATUS_END = 'Any other is the exit status of the command in the VM.'
 ENVIRONMENT = (
     ('DBUS_SESSION_BUS_ADDRESS', 'The session bus on which bangerd is found. It is set where a user is logged in.'),
-    ('NO_COLOR', 'Need not be set: nothing is coloured.'),
+    ('LC_ALL, LC_MESSAGES, LANG, LANGUAGE', 'The language of messages.'),
     ('TERM', 'The kind of terminal that commands in a VM are told they have.'),
 )
 FILES = (
     ('$XDG_DATA_HOME/banger', 'Images, kernels and, in vm, the disks of VMs; ~/.local/share/banger where the '
                               'variable is not set.'),
     ('$XDG_STATE_HOME/banger', 'What bangerd remembers of them; ~/.local/state/banger where the variable is not set.'),
-    ('$XDG_CACHE_HOME/banger/tmp', 'What is being made; ~/.cache/banger/tmp where the variable is not set.'),
-    ('/etc/banger/helper.conf', 'What the administrator allows each user.'),
+    ('/var/tmp', 'What mmdebstrap works in while an image is built.'),
+    ('/etc/banger/helper.conf', 'What the administrator allows each user: below [limits], vms-per-user=N is how many '
+                                'VMs may run at once, otherwise 64. It is read when banger-helper starts.'),
 )
 SEE_ALSO = 'busctl(1), journalctl(1), polkit(8), qemu-system-x86_64(1)'
 

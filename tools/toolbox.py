@@ -90,7 +90,7 @@ def install_packages(sections, yes, log):
 def cache_directory(given, name):
     if given == '':
         raise Failed('--cache: no directory is given')
-    base = given or os.path.join(os.environ.get('XDG_CACHE_HOME') or '/var/cache', name)
+    base = given or os.path.join('/var/cache', name)
     path = os.path.abspath(base)
     if os.path.commonpath([path, SOURCE]) == SOURCE:
         raise Failed(f'{path} lies in the source tree, which stays clean; give another --cache')

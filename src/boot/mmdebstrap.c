@@ -11,8 +11,7 @@
 
 #define DEFAULT_MIRROR "http://deb.debian.org/debian"
 
-/* product.md, section 5: systemd, bash, git, curl, ssh and certificates, no compiler; the rest is what
- * those need to be of use. */
+/* systemd, bash, git, curl, ssh and certificates, no compiler; the rest is what those need to be of use. */
 static const char *const default_packages[] = {
 	"bash",           "ca-certificates", "curl",    "dbus",         "git",  "iproute2", "less",
 	"openssh-client", "procps",          "systemd", "systemd-sysv", "udev", NULL,

@@ -8,7 +8,7 @@
 
 #include "banger-dbus.h"
 
-/* Exit statuses of our own; in command mode it is the remote command's (product.md, section 8). */
+/* Exit statuses of our own; where a command runs in a guest it is that command's. */
 enum {
 	CLI_OK = 0,
 	CLI_FAILED = 1,

@@ -54,7 +54,7 @@ cmd_kernel_import(Cli *cli, int argc, char **argv)
 		{ "suite", 0, 0, G_OPTION_ARG_STRING, &suite,
 		  N_("of this Debian release; otherwise bookworm"), N_("SUITE") },
 		{ "mirror", 0, 0, G_OPTION_ARG_STRING, &mirror,
-		  N_("fetch from this mirror; otherwise from the host's"), N_("URL") },
+		  N_("fetch from this mirror; otherwise from deb.debian.org"), N_("URL") },
 		{ "default", 0, 0, G_OPTION_ARG_NONE, &make_default,
 		  N_("make it the one a VM gets where none is named"), NULL },
 		{ NULL },

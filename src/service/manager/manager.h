@@ -44,8 +44,8 @@ bool banger_manager_set_default_kernel(BangerManager *self, const char *id, cons
  * what CreateVM and PlanVM have in common. */
 bool banger_manager_resolve_spec(BangerManager *self, BangerVmSpec *spec, GError **error);
 
-/* Every job below is returned running (borrowed until it has ended and been told by "job-removed"), or NULL where
- * preflight failed. */
+/* Every job below is returned running, or NULL where preflight failed. It is borrowed: its work holds it to its end;
+ * whoever wants it longer takes a reference at "job-added". */
 
 /* `spec` is resolved. A VM that cannot be made, or not be started when `start` is given, leaves nothing. */
 BangerJob *banger_manager_create_vm(BangerManager *self, const BangerVmSpec *spec, bool start,

@@ -40,7 +40,7 @@
 #define BN_VMS_PER_USER       64
 #define BN_QUESTIONS_PER_USER 16
 
-/* Uids of jails: outside what passwd, subuids and systemd hand out (product.md, section 2). */
+/* Uids of jails: outside what passwd, subuids and systemd hand out. */
 #define BN_JAIL_UID_FIRST 2013265920U
 #define BN_JAIL_UID_LAST  2013331455U
 
