@@ -34,8 +34,7 @@ cli_parse(Cli *cli, const GOptionEntry *entries, int *argc, char ***argv, int le
 	if (help_describe(entries))
 		return false;
 	g_option_context_set_help_enabled(context, FALSE);
-	/* What stands behind the first other argument may be somebody else's options. */
-	g_option_context_set_strict_posix(context, most < 0);
+	g_option_context_set_strict_posix(context, most == CLI_COMMAND);
 	if (entries)
 		g_option_context_add_main_entries(context, entries, /* domain= */ NULL);
 	g_option_context_add_main_entries(context, common, /* domain= */ NULL);

@@ -39,9 +39,13 @@ typedef struct Command {
 /* The one table: dispatch, help, completion and the manual page come from it. Ends with a NULL noun. */
 extern const Command commands[];
 
+enum {
+	CLI_ANY = -1,     /* however many arguments */
+	CLI_COMMAND = -2, /* and from the first on they are somebody else's, options too */
+};
+
 /* Reads a command's options, and those that every command has, and is the first thing a command does: false after it
- * has said what is wrong. What is left in argv are the other arguments. `least` and `most` bound their number;
- * most < 0: any. */
+ * has said what is wrong. What is left in argv are the other arguments. `least` and `most` bound their number. */
 bool cli_parse(Cli *cli, const GOptionEntry *entries, int *argc, char ***argv, int least, int most);
 
 /* Connects to bangerd, which the bus starts: false after it has said what is wrong. */

@@ -48,13 +48,15 @@ cmd_kernel_import(Cli *cli, int argc, char **argv)
 		{ "vmlinuz", 0, 0, G_OPTION_ARG_FILENAME, &vmlinuz, N_("take this kernel image"),
 		  N_("FILE") },
 		{ "modules", 0, 0, G_OPTION_ARG_FILENAME, &modules,
-		  N_("with its modules, from a tar archive with lib/modules/RELEASE"), N_("FILE") },
+		  N_("with --vmlinuz: its modules, a tar archive with lib/modules/RELEASE"),
+		  N_("FILE") },
 		{ "fetch", 0, 0, G_OPTION_ARG_NONE, &fetch,
-		  N_("fetch Debian's kernel for clouds, with apt's signature checks"), NULL },
+		  N_("fetch PACKAGE, otherwise Debian's kernel for clouds, with apt's signature checks"),
+		  NULL },
 		{ "suite", 0, 0, G_OPTION_ARG_STRING, &suite,
-		  N_("of this Debian release; otherwise bookworm"), N_("SUITE") },
+		  N_("with --fetch: of this Debian release; otherwise bookworm"), N_("SUITE") },
 		{ "mirror", 0, 0, G_OPTION_ARG_STRING, &mirror,
-		  N_("fetch from this mirror; otherwise from deb.debian.org"), N_("URL") },
+		  N_("with --fetch: from this mirror; otherwise from deb.debian.org"), N_("URL") },
 		{ "default", 0, 0, G_OPTION_ARG_NONE, &make_default,
 		  N_("make it the one a VM gets where none is named"), NULL },
 		{ NULL },
@@ -69,6 +71,10 @@ cmd_kernel_import(Cli *cli, int argc, char **argv)
 		return cli_usage(_("'%s' is one argument too many"), argv[1]);
 	if (fetch + (package != NULL) + (vmlinuz != NULL) != 1)
 		return cli_usage(_("give one of --fetch, --package and --vmlinuz"));
+	if (modules && !vmlinuz)
+		return cli_usage(_("--modules goes with --vmlinuz alone"));
+	if ((suite || mirror) && !fetch)
+		return cli_usage(_("--suite and --mirror go with --fetch alone"));
 	cli_options_init(&options);
 	if (!add_file(&options, fds, "package", package) ||
 	    !add_file(&options, fds, "vmlinuz", vmlinuz) ||

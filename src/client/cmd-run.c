@@ -8,6 +8,7 @@
 #include "client/out.h"
 #include "service/base/error.h"
 #include "shared/base/str-util.h"
+#include "shared/rules/names.h"
 
 /* The argv is borrowed. */
 static void
@@ -36,6 +37,28 @@ exec_entries(CliExec *exec, GOptionEntry ret[static EXEC_ENTRIES])
 	};
 
 	memcpy(ret, entries, sizeof(entries));
+}
+
+/* The daemon's own rules, before a machine is started for nothing. */
+static bool
+check_exec(const CliExec *exec)
+{
+	for (char **variable = exec->environment; variable && *variable; variable++)
+		if (**variable == '=' || !strchr(*variable, '=')) {
+			(void)cli_usage(_("--env %s: must be NAME=VALUE"), *variable);
+			return false;
+		}
+	if (exec->user && !bn_names_is_user(exec->user)) {
+		(void)cli_usage(
+			_("--user %s: must be a name of a-z, 0-9, '-', '_' and '.', and no digit first"),
+			exec->user);
+		return false;
+	}
+	if (exec->workdir && *exec->workdir != '/') {
+		(void)cli_usage(_("--workdir %s: must be an absolute path"), exec->workdir);
+		return false;
+	}
+	return true;
 }
 
 typedef struct RunOptions {
@@ -155,7 +178,7 @@ parse_run(Cli *cli, RunOptions *o, int *argc, char ***argv)
 	for (int i = 1; i < *argc && !dashes; i++)
 		if (g_str_equal((*argv)[i], "--"))
 			dashes = *argv + i;
-	if (!cli_parse(cli, entries, argc, argv, 0, -1))
+	if (!cli_parse(cli, entries, argc, argv, 0, CLI_COMMAND) || !check_exec(&o->exec))
 		return false;
 	/* What is left was behind "--", or is a path. */
 	if (*argc > 1 && !dashes) {
@@ -211,7 +234,8 @@ exec_in(Cli *cli, int argc, char **argv, bool shell)
 	char **command;
 
 	exec_entries(&exec, entries);
-	if (!cli_parse(cli, entries, &argc, &argv, shell ? 1 : 2, -1))
+	if (!cli_parse(cli, entries, &argc, &argv, shell ? 1 : 2, shell ? 1 : CLI_COMMAND) ||
+	    !check_exec(&exec))
 		return CLI_USAGE;
 	if (!cli_connect(cli))
 		return CLI_OWN_FAILURE;

@@ -144,7 +144,7 @@ verb_delete(BangerDBusVM *vm, guint32 force, GError **error)
 int
 cmd_vm_start(Cli *cli, int argc, char **argv)
 {
-	if (!cli_parse(cli, NULL, &argc, &argv, 1, -1))
+	if (!cli_parse(cli, NULL, &argc, &argv, 1, CLI_ANY))
 		return CLI_USAGE;
 	return for_each(cli, argv + 1, verb_start, 0);
 }
@@ -160,7 +160,7 @@ stop(Cli *cli, int argc, char **argv, Verb verb)
 		{ NULL },
 	};
 
-	if (!cli_parse(cli, entries, &argc, &argv, 1, -1))
+	if (!cli_parse(cli, entries, &argc, &argv, 1, CLI_ANY))
 		return CLI_USAGE;
 	if (timeout_s < 0)
 		return cli_usage(_("--timeout %d: must not be negative"), timeout_s);
@@ -211,7 +211,7 @@ cmd_vm_kill(Cli *cli, int argc, char **argv)
 	};
 	guint32 number;
 
-	if (!cli_parse(cli, entries, &argc, &argv, 1, -1))
+	if (!cli_parse(cli, entries, &argc, &argv, 1, CLI_ANY))
 		return CLI_USAGE;
 	number = parse_signal(name ? name : "KILL");
 	if (number == 0)
@@ -232,7 +232,7 @@ cmd_vm_delete(Cli *cli, int argc, char **argv)
 	};
 	g_autofree char *names = NULL;
 
-	if (!cli_parse(cli, entries, &argc, &argv, 1, -1))
+	if (!cli_parse(cli, entries, &argc, &argv, 1, CLI_ANY))
 		return CLI_USAGE;
 	names = g_strjoinv(", ", argv + 1);
 	if (!force && !cli_ask(cli, /* otherwise= */ false,

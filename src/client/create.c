@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "service/base/error.h"
+#include "service/base/vm-spec.h"
 #include "shared/base/str-util.h"
 #include "shared/rules/limits.h"
 
@@ -42,11 +43,11 @@ create_options_entries(CreateOptions *options, const GOptionEntry *own,
 		  N_("size of its disk; only what is written takes space; otherwise 8G"),
 		  N_("SIZE") },
 		{ "vmm", 0, 0, G_OPTION_ARG_STRING, &options->vmm,
-		  N_("qemu-microvm (the default) or qemu-q35"), N_("VMM") },
+		  N_("its machine: qemu-microvm (the default) or qemu-q35"), N_("VMM") },
 		{ "accelerator", 0, 0, G_OPTION_ARG_STRING, &options->accelerator,
-		  N_("auto (the default), kvm or emulation"), N_("KIND") },
+		  N_("auto (KVM where it works; the default), kvm or emulation"), N_("KIND") },
 		{ "init", 0, 0, G_OPTION_ARG_STRING, &options->init,
-		  N_("auto (the image's own, where it has one) or none"), N_("INIT") },
+		  N_("auto (the image's own, where it has one; the default) or none"), N_("INIT") },
 	};
 	size_t n = G_N_ELEMENTS(entries);
 
@@ -57,22 +58,20 @@ create_options_entries(CreateOptions *options, const GOptionEntry *own,
 }
 
 static bool
-fill_size(GVariantDict *dict, const char *key, const char *text)
+fill_size(GVariantDict *dict, const char *key, const char *text, uint64_t *ret_bytes)
 {
-	uint64_t bytes;
-
 	if (!text)
 		return true;
-	if (bn_str_parse_size(text, &bytes) < 0) {
+	if (bn_str_parse_size(text, ret_bytes) < 0) {
 		(void)cli_usage(_("--%s %s: must be a size like 512M, 4G or 4GiB"), key, text);
 		return false;
 	}
-	g_variant_dict_insert(dict, key, "t", bytes);
+	g_variant_dict_insert(dict, key, "t", *ret_bytes);
 	return true;
 }
 
 static bool
-fill_vcpus(GVariantDict *dict, const char *text)
+fill_vcpus(GVariantDict *dict, const char *text, uint32_t *ret_vcpus)
 {
 	uint64_t n;
 
@@ -82,13 +81,33 @@ fill_vcpus(GVariantDict *dict, const char *text)
 		(void)cli_usage(_("--vcpus %s: must be a number from 1 to %d"), text, BN_VCPUS_MAX);
 		return false;
 	}
-	g_variant_dict_insert(dict, "vcpus", "u", (guint32)n);
+	*ret_vcpus = (uint32_t)n;
+	g_variant_dict_insert(dict, "vcpus", "u", *ret_vcpus);
 	return true;
+}
+
+/* The daemon's own rules, before anything is made that a slip of the finger would waste. */
+static bool
+check(const CreateOptions *options, BangerVmSpec *spec)
+{
+	g_autoptr(GError) error = NULL;
+
+	spec->name = g_strdup(options->name ? options->name : "any");
+	if (options->vmm)
+		spec->vmm = bn_vmm_kind_from_string(options->vmm);
+	if (options->accelerator)
+		spec->accelerator = banger_accelerator_from_string(options->accelerator);
+	if (banger_vm_spec_set_init(spec, options->init ? options->init : "auto", &error) &&
+	    banger_vm_spec_check(spec, &error))
+		return true;
+	(void)cli_usage("%s", error->message);
+	return false;
 }
 
 bool
 create_options_fill(const CreateOptions *options, GVariantDict *dict)
 {
+	g_autoptr(BangerVmSpec) spec = banger_vm_spec_new();
 	const struct {
 		const char *key, *value;
 	} texts[] = {
@@ -97,11 +116,17 @@ create_options_fill(const CreateOptions *options, GVariantDict *dict)
 		{ "init", options->init },     { "accelerator", options->accelerator },
 	};
 
-	for (size_t i = 0; i < G_N_ELEMENTS(texts); i++)
+	for (size_t i = 0; i < G_N_ELEMENTS(texts); i++) {
+		if (texts[i].value && !*texts[i].value) {
+			(void)cli_usage(_("--%s: must not be empty"), texts[i].key);
+			return false;
+		}
 		if (texts[i].value)
 			g_variant_dict_insert(dict, texts[i].key, "s", texts[i].value);
-	return fill_vcpus(dict, options->vcpus) && fill_size(dict, "memory", options->memory) &&
-	       fill_size(dict, "disk", options->disk);
+	}
+	return fill_vcpus(dict, options->vcpus, &spec->vcpus) &&
+	       fill_size(dict, "memory", options->memory, &spec->memory_bytes) &&
+	       fill_size(dict, "disk", options->disk, &spec->disk_bytes) && check(options, spec);
 }
 
 /* Whether there is a default; only "there is none" counts as no. */

@@ -65,6 +65,18 @@ object_list(Cli *cli, const ObjectKind *kind, int argc, char **argv)
 	return CLI_OK;
 }
 
+/* "" is the default one on the bus: not what an unset variable is to mean. */
+static bool
+check_references(char **references)
+{
+	for (; *references; references++)
+		if (!**references) {
+			(void)cli_usage(_("an empty word names nothing"));
+			return false;
+		}
+	return true;
+}
+
 int
 object_show(Cli *cli, const ObjectKind *kind, int argc, char **argv)
 {
@@ -73,7 +85,7 @@ object_show(Cli *cli, const ObjectKind *kind, int argc, char **argv)
 	g_autofree char *path = NULL, *chosen = NULL;
 	GError *error = NULL;
 
-	if (!cli_parse(cli, NULL, &argc, &argv, 1, 1))
+	if (!cli_parse(cli, NULL, &argc, &argv, 1, 1) || !check_references(argv + 1))
 		return CLI_USAGE;
 	if (!cli_connect(cli))
 		return CLI_FAILED;
@@ -146,7 +158,7 @@ object_delete(Cli *cli, const ObjectKind *kind, int argc, char **argv)
 	g_autoptr(GPtrArray) done = g_ptr_array_new();
 	int status = CLI_OK;
 
-	if (!cli_parse(cli, entries, &argc, &argv, 1, -1))
+	if (!cli_parse(cli, entries, &argc, &argv, 1, CLI_ANY) || !check_references(argv + 1))
 		return CLI_USAGE;
 	if (!cli_connect(cli) || (!force && !may_delete(cli, kind, argv + 1)))
 		return CLI_FAILED;
@@ -169,7 +181,7 @@ object_make_default(Cli *cli, const ObjectKind *kind, int argc, char **argv)
 {
 	GError *error = NULL;
 
-	if (!cli_parse(cli, NULL, &argc, &argv, 1, 1))
+	if (!cli_parse(cli, NULL, &argc, &argv, 1, 1) || !check_references(argv + 1))
 		return CLI_USAGE;
 	if (!cli_connect(cli))
 		return CLI_FAILED;

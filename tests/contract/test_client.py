@@ -341,6 +341,13 @@ class Others(Rig):
         self.assertEqual(self.banger('vm', 'list', '--json').stdout, self.banger('--json', 'vm', 'list').stdout)
         self.assertEqual(self.banger('vm', 'stop', '-q', 'web').stdout, '')
 
+    def test_options_when_behind_the_vm_then_the_same(self):
+        self.make_vm()
+        self.assertEqual(self.banger('vm', 'stop', 'web', '-q', '-t', '7').stdout, '')
+        self.assertEqual(self.await_line('call', 'VM.Stop')['arguments'][0]['timeout'], 7)
+        done = self.banger('vm', 'delete', 'web', '--force')
+        self.assertEqual((done.returncode, done.stdout), (0, 'web\n'), done.stderr)
+
     def test_list_when_table_then_aligned(self):
         self.make_vm()
         lines = self.banger('ps').stdout.splitlines()
@@ -457,6 +464,38 @@ class NoBus(unittest.TestCase):
                       ['vm'], ['vm', 'frob'], ['vm', 'show'], ['vm', 'list', '--frob']):
             done = subprocess.run([BANGER, *words], env={}, capture_output=True, check=False)
             self.assertEqual(done.returncode, 2, words)
+
+
+    def test_option_when_value_is_wrong_then_told_which_and_where_to_look(self):
+        for words, told in (
+                ('vm run --memory much', '--memory much: must be a size'),
+                ('vm run --memory 1M', "'memory': must be 64 MiB"),
+                ('vm run --disk 1M', "'disk': must be 64 MiB"),
+                ('vm run --vcpus 65', '--vcpus 65: must be a number from 1 to 64'),
+                ('vm run --name Web', "'name': must be"),
+                ('vm create --vmm xen', "'vmm': must be"),
+                ('vm create --accelerator fast', "'accelerator': must be"),
+                ('vm create --init systemd', "'init': must be"),
+                ('vm create --image=', '--image: must not be empty'),
+                ('vm run --env A', '--env A: must be NAME=VALUE'),
+                ('vm run --user 0', '--user 0: must be a name'),
+                ('vm exec --workdir here web true', '--workdir here: must be an absolute path'),
+                ('vm shell web id', "'id' is one argument too many"),
+                ('vm stop --timeout soon web', '--timeout'),
+                ('vm stop --timeout -1 web', '--timeout -1: must not be negative'),
+                ('vm kill --signal 99 web', '--signal 99: must be HUP'),
+                ('vm run -d -- true', '--detach goes with neither'),
+                ('image import file', '--name is missing'),
+                ('image delete -f ', 'an empty word names nothing'),
+                ('kernel import', 'give one of --fetch, --package and --vmlinuz'),
+                ('kernel import --package x --modules y', '--modules goes with --vmlinuz'),
+                ('kernel import --vmlinuz x --suite y', '--suite and --mirror go with --fetch'),
+                ('completion csh', "'csh': must be bash, zsh or fish"),
+                ('vm strat web', "do you mean 'start'?")):
+            done = subprocess.run([BANGER, *words.split(' ')], env={}, capture_output=True, text=True, check=False)
+            self.assertEqual(done.returncode, 2, words)
+            self.assertIn(told, done.stderr, words)
+            self.assertIn("see 'banger ", done.stderr, words)
 
 
 if __name__ == '__main__':

@@ -59,6 +59,14 @@ refuse(GError **error, const char *key, const char *allowed)
 }
 
 bool
+banger_vm_spec_set_init(BangerVmSpec *spec, const char *init, GError **error)
+{
+	spec->use_init = g_str_equal(init, "auto");
+	return spec->use_init || g_str_equal(init, "none") ||
+	       refuse(error, "init", "\"auto\" or \"none\"");
+}
+
+bool
 banger_vm_spec_check(const BangerVmSpec *spec, GError **error)
 {
 	if (!bn_names_is_vm(spec->name))

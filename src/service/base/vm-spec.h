@@ -44,5 +44,8 @@ BangerVmSpec *banger_vm_spec_dup(const BangerVmSpec *spec);
 void banger_vm_spec_free(BangerVmSpec *spec);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(BangerVmSpec, banger_vm_spec_free)
 
+/* "auto" or "none", else BANGER_ERROR_INVALID_ARGUMENT. */
+bool banger_vm_spec_set_init(BangerVmSpec *spec, const char *init, GError **error);
+
 /* False with BANGER_ERROR_INVALID_ARGUMENT naming the option that is out of bounds. */
 bool banger_vm_spec_check(const BangerVmSpec *spec, GError **error);

@@ -55,13 +55,8 @@ read_create_options(BangerBus *bus, GVariant *options, CreateOptions *ret, GErro
 	spec->kernel = g_strdup(kernel);
 	spec->vmm = bn_vmm_kind_from_string(vmm);
 	spec->accelerator = banger_accelerator_from_string(accelerator);
-	spec->use_init = g_str_equal(init, "auto");
-	if (!spec->use_init && !g_str_equal(init, "none")) {
-		g_set_error(error, BANGER_ERROR, BANGER_ERROR_INVALID_ARGUMENT,
-			    "option 'init': must be \"auto\" or \"none\"");
-		return false;
-	}
-	return banger_manager_resolve_spec(bus->manager, spec, error);
+	return banger_vm_spec_set_init(spec, init, error) &&
+	       banger_manager_resolve_spec(bus->manager, spec, error);
 }
 
 typedef struct Ephemeral {
