@@ -204,6 +204,21 @@ cli_tell_write_error(int error)
 		(void)fprintf(stderr, _("banger: writing the output: %s\n"), g_strerror(error));
 }
 
+bool
+cli_flag(Cli *cli, const char *property)
+{
+	g_autoptr(GVariant) reply = g_dbus_connection_call_sync(
+		cli->bus, BANGER_BUS_NAME, BANGER_OBJECT_PATH, "org.freedesktop.DBus.Properties",
+		"Get", g_variant_new("(ss)", BANGER_BUS_NAME, property), G_VARIANT_TYPE("(v)"),
+		G_DBUS_CALL_FLAGS_NONE, G_MAXINT, /* cancellable= */ NULL, /* error= */ NULL);
+	g_autoptr(GVariant) value = NULL;
+
+	if (reply)
+		g_variant_get(reply, "(v)", &value);
+	return value && g_variant_is_of_type(value, G_VARIANT_TYPE_BOOLEAN) &&
+	       g_variant_get_boolean(value);
+}
+
 GHashTable *
 cli_list(Cli *cli, const char *interface, GError **error)
 {

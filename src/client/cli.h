@@ -67,6 +67,9 @@ int cli_usage(const char *format, ...) G_GNUC_PRINTF(1, 2);
 /* Why our own output could not be written, but where its reader has merely left. */
 void cli_tell_write_error(int error);
 
+/* What a boolean property of the Manager says; false where it says nothing. */
+bool cli_flag(Cli *cli, const char *property);
+
 /* Every object of `interface` with its properties: path → a{sv}. */
 GHashTable *cli_list(Cli *cli, const char *interface, GError **error);
 const char *cli_text(GVariant *properties, const char *name);

@@ -119,6 +119,10 @@ print_name(Cli *cli, const char *path)
 		return cli_fail_own(error);
 	if (properties)
 		out_name(cli_text(properties, "Name"), cli->json);
+	if (!cli->quiet && cli_flag(cli, "EndsWithSession"))
+		(void)fputs(
+			_("banger: it is shut down when you log out; to keep it: 'loginctl enable-linger'\n"),
+			stderr);
 	return CLI_OK;
 }
 

@@ -83,6 +83,11 @@ class Rig(unittest.TestCase):
 class Run(Rig):
     ready = ('vm', 'run', '--rm', '--image', 'x', '--kernel', 'y')
 
+    def test_run_when_detached_then_told_that_it_ends_with_the_session(self):
+        words = ('vm', 'run', '-d', '--image', 'x', '--kernel', 'y')
+        self.assertIn('loginctl enable-linger', self.banger(*words, '--name', 'a').stderr)
+        self.assertEqual(self.banger('-q', *words, '--name', 'b').stderr, '')
+
     def test_run_when_no_defaults_then_makes_them_and_runs(self):
         done = self.banger('vm', 'run', '--rm', '--', 'echo', 'hello world')
         self.assertEqual((done.returncode, done.stdout), (0, 'hello world\n'), done.stderr)

@@ -51,7 +51,7 @@ class Fake:
                 self.interfaces[kind] = Gio.DBusNodeInfo.new_for_xml(file.read()).interfaces[0]
         self.objects, self.running, self.waiting, self.children = {}, {}, {}, {}
         self.jobs = self.made = 0
-        self.add('Manager', PATH, Version='fake', DefaultImage='/', DefaultKernel='/')
+        self.add('Manager', PATH, Version='fake', DefaultImage='/', DefaultKernel='/', EndsWithSession=True)
         self.bus.register_object(PATH, Gio.DBusNodeInfo.new_for_xml(OBJECT_MANAGER).interfaces[0], self.on_call)
         self.bus.call_sync('org.freedesktop.DBus', '/', 'org.freedesktop.DBus', 'RequestName',
                            GLib.Variant('(su)', ('org.banger.Manager', 4)), None, 0, -1, None)

@@ -168,22 +168,22 @@ class Sandbox(unittest.TestCase):
 class Sessions(unittest.TestCase):
     """What happens at the end of the session in which a machine was started."""
 
-    def test_machine_when_its_user_logs_out_then_runs_on_and_obeys_at_the_next_login(self):
+    def test_machine_when_its_user_logs_out_then_shut_down_and_starts_again(self):
         how = {'user': dev, 'way': 'ssh'}
-        banger('vm', 'run', '-d', '--name', 'box', **how)
+        # Nothing syncs it but the guest's own shutdown.
+        script = 'banger vm run -d --name box && banger vm exec box -- sh -c "echo kept > /srv/kept"'
+        done = dev.run('ssh', 'sh', '-c', script)
+        self.assertEqual((done.returncode, done.stdout), (0, 'box\n'), done.stderr)
+        self.assertIn('loginctl enable-linger', done.stderr)
         host.wait_state(f'user@{dev.uid}.service', 'inactive')
-        self.assertNotIn('bangerd', [name for _, name, uid in machine.processes() if uid == dev.uid])
-        # Each command is a session of its own, and starts a bangerd.
-        self.assertEqual(show(**how)['state'], 'running')
-        before = boot_id(**how)
-        banger('vm', 'exec', 'box', '--', 'sh', '-c', 'echo kept > /srv/kept', **how)
+        self.assertEqual(host.show(f'user@{dev.uid}.service', 'Result'), 'success')
+        self.assertEqual([name for _, name, uid in machine.processes() if uid == dev.uid], [])
+        self.assertEqual(host.must('systemctl', 'list-units', '--plain', '--no-legend', f'banger-vm-{dev.uid}-*'), '')
+        self.assertEqual([show(**how)[key] for key in ('state', 'error')], ['stopped', ''])
+        # Each command is a session of its own, and ends it.
+        script = 'banger -q vm start box && banger vm exec box -- cat /srv/kept'
+        self.assertEqual(dev.must('ssh', 'sh', '-c', script), 'kept\n')
         host.wait_state(f'user@{dev.uid}.service', 'inactive')
-        self.assertEqual(boot_id(**how), before)
-        host.wait_state(f'user@{dev.uid}.service', 'inactive')
-        # As the first command it lets the guest shut down, which writes what was not yet.
-        banger('vm', 'stop', 'box', **how)
-        banger('vm', 'start', 'box', **how)
-        self.assertEqual(banger('vm', 'exec', 'box', '--', 'cat', '/srv/kept', **how), 'kept\n')
         banger('vm', 'delete', '-f', 'box', **how)
 
     def test_bangerd_when_its_user_lingers_then_log_out_is_nothing_to_it(self):
@@ -210,9 +210,11 @@ class Idle(unittest.TestCase):
 class Zz_Shutdown(unittest.TestCase):
     """Last, since it ends the machine."""
 
-    def test_host_when_shut_down_then_at_once_and_machines_start_again(self):
-        banger('vm', 'exec', 'box', '--', 'sh', '-c', 'echo kept > /srv/kept && sync')
+    def test_host_when_shut_down_then_guests_first_and_machines_start_again(self):
+        # Nothing syncs it but the guest's own shutdown.
+        banger('vm', 'exec', 'box', '--', 'sh', '-c', 'echo kept > /srv/kept')
         before = boot_id()
+        self.assertIn('banger', host.must('systemd-inhibit', '--list', '--no-legend'))
         host.must('systemctl', 'poweroff')
         self.assertEqual(host.process.wait(), 0)
         host.boot()
@@ -220,7 +222,8 @@ class Zz_Shutdown(unittest.TestCase):
         # What systemd says where it had to wait, and then kill.
         self.assertNotIn("' timed out", journal)
         self.assertNotIn('Killing process', journal)
-        # Of what ran when the host went down nothing is left but its disk.
+        self.assertIn('the host is about to go down: stopping 1 VMs', journal)
+        self.assertEqual([show()[key] for key in ('state', 'error')], ['stopped', ''])
         banger('vm', 'start', 'box')
         self.assertNotEqual(boot_id(), before)
         self.assertEqual(banger('vm', 'exec', 'box', '--', 'cat', '/srv/kept'), 'kept\n')
