@@ -14,8 +14,7 @@ import subprocess
 import sys
 from typing import NamedTuple
 
-PURPOSE = 'real Linux virtual machines of your own, with one command'
-SYNOPSIS = 'banger [--json] [--quiet] [--no-ask] COMMAND [OPTIONS] [ARGUMENTS]'
+SYNOPSIS = 'banger COMMAND [OPTIONS] [ARGUMENTS]'
 DESCRIPTION = (
     'banger starts a virtual machine with a kernel and an init of its own in about the time a container takes, runs '
     'commands in it, and hands on their input, output and exit status.',
@@ -90,28 +89,28 @@ def match_lines(pattern, lines):
         yield match
 
 
-def read_options(lines):
+def read_options(paragraphs):
+    """Takes them away where they come first."""
+    lines = paragraphs.pop(0).splitlines()[1:] if paragraphs[0].startswith('Options:\n') else []
     return [Option(*(group or '' for group in match.groups())) for match in match_lines(OPTION_LINE, lines)]
 
 
 def read_command(banger, name, summary):
     usage, told, *rest = ask(banger, *name.split())
-    if not usage.startswith('usage: banger ') or told != summary:
-        raise Unexpected(f'banger {name} --help: {usage}: {told}')
-    arguments = usage.partition(f'] {name}')[2].strip()
-    options = []
-    if rest and rest[0].startswith('Options:\n'):
-        options = read_options(rest.pop(0).splitlines()[1:])
-    return Command(name, summary, arguments, options, rest)
+    if not usage.startswith(f'usage: banger {name}') or told != summary or not rest[-1].startswith('--json'):
+        raise Unexpected(f'banger {name} --help: {usage}: {told}: {rest}')
+    options = read_options(rest)
+    return Command(name, summary, usage.partition(name)[2].strip(), options, rest[:-1])
 
 
 def read_all(banger):
-    """Every command, and the options that all have."""
-    usage, commands, options, *_ = ask(banger)
-    if not usage.startswith('usage: banger '):
-        raise Unexpected(f'banger --help: {usage}')
-    return ([read_command(banger, *match.groups()) for match in match_lines(COMMAND_LINE, commands.splitlines())],
-            read_options(options.splitlines()))
+    """What banger is for, every command, and the options that all have."""
+    usage, purpose, commands, *rest = ask(banger)
+    options = read_options(rest)
+    if not usage.startswith('usage: banger ') or not options:
+        raise Unexpected(f'banger --help: {usage}: {rest}')
+    found = match_lines(COMMAND_LINE, commands.splitlines())
+    return purpose, [read_command(banger, *match.groups()) for match in found], options
 
 
 # ---- troff
@@ -168,14 +167,13 @@ def command(c):
     return lines
 
 
-def page(version, commands, options):
+def page(version, purpose, commands, options):
     lines = [r'.\" SPDX-License-Identifier: LGPL-2.1-or-later', r'.\" Made by tools/gen-man.py.',
              f'.TH BANGER 1 "" "{text(version)}" "User Commands"',
-             '.nh', '.ad l', '.SH NAME', rf'banger \- {text(PURPOSE)}', '.SH SYNOPSIS', usage_of(SYNOPSIS),
+             '.nh', '.ad l', '.SH NAME', rf'banger \- {text(purpose)}', '.SH SYNOPSIS', usage_of(SYNOPSIS),
              '.SH DESCRIPTION', *map(text, DESCRIPTION), '.SH OPTIONS']
     for o in options:
         lines += option(o)
-    lines += ['.TP', bold('--help'), 'print the commands; behind a command, all about it']
     lines.append('.SH COMMANDS')
     for c in commands:
         lines += command(c)

@@ -52,7 +52,9 @@ cli_parse(Cli *cli, const GOptionEntry *entries, int *argc, char ***argv, int le
 	}
 	n = *argc - 1;
 	if (n < least) {
-		(void)cli_usage(_("something is missing behind '%s'"), (*argv)[0]);
+		g_autofree char *usage = help_make_usage();
+
+		(void)cli_usage(_("something is missing: %s"), usage);
 		return false;
 	}
 	if (most >= 0 && n > most) {
@@ -188,12 +190,12 @@ int
 cli_usage(const char *format, ...)
 {
 	va_list args;
-	g_autofree char *text = NULL;
+	g_autofree char *text = NULL, *way = help_make_way();
 
 	va_start(args, format);
 	text = g_strdup_vprintf(format, args);
 	va_end(args);
-	(void)fprintf(stderr, _("banger: %s\nbanger: see '%s'\n"), text, help_get_way());
+	(void)fprintf(stderr, _("banger: %s\nbanger: see '%s'\n"), text, way);
 	return CLI_USAGE;
 }
 

@@ -44,8 +44,8 @@ cmd_vm_logs(Cli *cli, int argc, char **argv)
 {
 	gboolean follow = FALSE;
 	const GOptionEntry entries[] = {
-		{ "follow", 'f', 0, G_OPTION_ARG_NONE, &follow, N_("go on showing what comes"),
-		  NULL },
+		{ "follow", 'f', 0, G_OPTION_ARG_NONE, &follow,
+		  N_("go on showing what comes, until the VM stops"), NULL },
 		{ NULL },
 	};
 	g_autoptr(BangerDBusVM) vm = NULL;

@@ -18,7 +18,8 @@ cmd_image_build(Cli *cli, int argc, char **argv)
 	g_auto(GStrv) packages = NULL;
 	gboolean make_default = FALSE;
 	const GOptionEntry entries[] = {
-		{ "name", 0, 0, G_OPTION_ARG_STRING, &name, N_("the image's name"), N_("NAME") },
+		{ "name", 0, 0, G_OPTION_ARG_STRING, &name,
+		  N_("the image's name; otherwise the release's"), N_("NAME") },
 		{ "suite", 0, 0, G_OPTION_ARG_STRING, &suite,
 		  N_("the Debian release; otherwise bookworm"), N_("SUITE") },
 		{ "package", 0, 0, G_OPTION_ARG_STRING_ARRAY, &packages,

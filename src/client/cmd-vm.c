@@ -206,7 +206,8 @@ cmd_vm_kill(Cli *cli, int argc, char **argv)
 	g_autofree char *name = NULL;
 	const GOptionEntry entries[] = {
 		{ "signal", 's', 0, G_OPTION_ARG_STRING, &name,
-		  N_("HUP, INT, QUIT, ABRT, KILL (the default), USR1, USR2 or TERM"), N_("NAME") },
+		  N_("what the VM's process is sent: HUP, INT, QUIT, ABRT, KILL (the default), USR1, USR2 or TERM"),
+		  N_("NAME") },
 		{ NULL },
 	};
 	guint32 number;

@@ -47,6 +47,18 @@ print_lines(const GOptionEntry *entries)
 	}
 }
 
+/* Those that every command has; cli_parse() and main() read them. */
+static const GOptionEntry general[] = {
+	{ "json", 0, 0, G_OPTION_ARG_NONE, NULL, N_("results as JSON"), NULL },
+	{ "quiet", 'q', 0, G_OPTION_ARG_NONE, NULL,
+	  N_("no progress, and no names of what was done"), NULL },
+	{ "no-ask", 0, 0, G_OPTION_ARG_NONE, NULL, N_("never ask a question"), NULL },
+	{ "help", 'h', 0, G_OPTION_ARG_NONE, NULL, N_("print this; with a command, all about it"),
+	  NULL },
+	{ "version", 0, 0, G_OPTION_ARG_NONE, NULL, N_("print the version"), NULL },
+	{ NULL },
+};
+
 bool
 help_describe(const GOptionEntry *entries)
 {
@@ -67,7 +79,9 @@ describe(const Command *command, Wanted what)
 	wanted = NOTHING;
 }
 
+/* The words of the command line that are understood. */
 static const Command *current;
+static const char *current_noun;
 
 void
 help_set_current(const Command *command)
@@ -75,22 +89,28 @@ help_set_current(const Command *command)
 	current = command;
 }
 
-const char *
-help_get_way(void)
-{
-	static char way[64] = "banger --help";
-
-	if (current)
-		(void)g_snprintf(way, sizeof(way), "banger %s%s%s --help", current->noun,
-				 current->verb ? " " : "", current->verb ? current->verb : "");
-	return way;
-}
-
 static char *
 command_name(const Command *command)
 {
 	return command->verb ? g_strdup_printf("%s %s", command->noun, command->verb)
 			     : g_strdup(command->noun);
+}
+
+char *
+help_make_usage(void)
+{
+	g_autofree char *name = command_name(current);
+
+	return g_strdup_printf("banger %s%s%s", name, *current->arguments ? " " : "",
+			       *current->arguments ? _(current->arguments) : "");
+}
+
+char *
+help_make_way(void)
+{
+	g_autofree char *name = current ? command_name(current) : g_strdup(current_noun);
+
+	return name ? g_strdup_printf("banger %s --help", name) : g_strdup("banger --help");
 }
 
 void
@@ -102,33 +122,35 @@ help_print_words(const Command *command)
 void
 help_print_command(const Command *command)
 {
-	g_autofree char *name = command_name(command);
+	g_autofree char *usage = NULL;
 
-	(void)printf("%s banger [--json] [--quiet] [--no-ask] %s%s%s\n\n%s\n", _("usage:"), name,
-		     *command->arguments ? " " : "",
-		     *command->arguments ? _(command->arguments) : "", _(command->summary));
+	help_set_current(command);
+	usage = help_make_usage();
+	(void)printf("%s %s\n\n%s\n", _("usage:"), usage, _(command->summary));
 	describe(command, LINES);
 	if (command->details)
 		(void)printf("\n%s\n", _(command->details));
+	(void)printf("\n%s\n",
+		     _("--json, --quiet and --no-ask go with every command: see 'banger --help'."));
 }
 
 void
 help_print(const char *noun)
 {
-	(void)printf("%s banger [--json] [--quiet] [--no-ask] %s\n\n", _("usage:"), _("COMMAND"));
+	(void)printf("%s banger %s%s%s\n\n", _("usage:"), noun ? noun : "", noun ? " " : "",
+		     _("COMMAND"));
+	if (!noun)
+		(void)printf("%s\n\n",
+			     _("real Linux virtual machines of your own, with one command"));
 	for (const Command *c = commands; c->noun; c++) {
 		g_autofree char *name = command_name(c);
 
 		if (!noun || g_str_equal(noun, c->noun))
 			(void)printf("  %-16s %s\n", name, _(c->summary));
 	}
-	(void)printf("\n  --json           %s\n"
-		     "  --quiet          %s\n"
-		     "  --no-ask         %s\n"
-		     "  --version        %s\n"
-		     "\n%s\n",
-		     _("results as JSON"), _("no progress, and no names of what was done"),
-		     _("never ask a question"), _("print the version"),
+	if (!noun)
+		print_lines(general);
+	(void)printf("\n%s\n",
 		     _("'banger COMMAND --help' tells more; so does the manual page banger(1)."));
 }
 
@@ -188,9 +210,9 @@ help_find(const char *noun, const char *verb)
 			return c;
 	}
 	meant = known && !verb ? NULL : nearest(known ? noun : NULL, known ? verb : noun);
+	current_noun = known ? noun : NULL;
 	if (known && !verb)
-		(void)cli_usage(_("a word is missing: 'banger %s --help' shows which there are"),
-				noun);
+		(void)cli_usage(_("a command is missing behind '%s'"), noun);
 	else if (meant)
 		(void)cli_usage(_("there is no command '%s%s%s': do you mean '%s'?"),
 				known ? noun : "", known ? " " : "", known ? verb : noun, meant);

@@ -11,9 +11,11 @@ void help_print_command(const Command *command);
 /* Its options as words, each with a space before it. */
 void help_print_words(const Command *command);
 
-/* The command that runs, and what to type for its help: "banger vm exec --help". */
+/* The command that runs; how it is used: "banger vm show VM"; and what to type for help about as much as was
+ * understood: "banger vm show --help". Both are the caller's to free. */
 void help_set_current(const Command *command);
-const char *help_get_way(void);
+char *help_make_usage(void);
+char *help_make_way(void);
 
 /* cli_parse() asks it first: whether a command is only to describe its options, which is then done. */
 bool help_describe(const GOptionEntry *entries);

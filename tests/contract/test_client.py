@@ -485,6 +485,7 @@ class NoBus(unittest.TestCase):
                 ('vm run --env A', '--env A: must be NAME=VALUE'),
                 ('vm run --user 0', '--user 0: must be a name'),
                 ('vm exec --workdir here web true', '--workdir here: must be an absolute path'),
+                ('vm exec web', 'something is missing: banger vm exec [OPTIONS] VM'),
                 ('vm shell web id', "'id' is one argument too many"),
                 ('vm stop --timeout soon web', '--timeout'),
                 ('vm stop --timeout -1 web', '--timeout -1: must not be negative'),
@@ -496,11 +497,12 @@ class NoBus(unittest.TestCase):
                 ('kernel import --package x --modules y', '--modules goes with --vmlinuz'),
                 ('kernel import --vmlinuz x --suite y', '--suite and --mirror go with --fetch'),
                 ('completion csh', "'csh': must be bash, zsh or fish"),
+                ('vm', "a command is missing behind 'vm'"),
                 ('vm strat web', "do you mean 'start'?")):
             done = subprocess.run([BANGER, *words.split(' ')], env={}, capture_output=True, text=True, check=False)
             self.assertEqual(done.returncode, 2, words)
             self.assertIn(told, done.stderr, words)
-            self.assertIn("see 'banger ", done.stderr, words)
+            self.assertIn("see 'banger " + words.split(' ', maxsplit=1)[0], done.stderr, words)
 
 
 if __name__ == '__main__':

@@ -50,7 +50,7 @@ def commands_of(banger):
 
 
 def listed_of(banger):
-    return [line[2:18].strip() for line in told(banger, '--help').split('\n\n')[1].splitlines()]
+    return [line[2:18].strip() for line in told(banger, '--help').split('\n\n')[2].splitlines()]
 
 
 def check_commands(banger, page):
@@ -77,9 +77,9 @@ def check_options(banger, page):
 
 
 def check_globals(banger, page):
-    options = re.findall(r'^  (--\S+)', told(banger, '--help'), re.M)
+    options = re.findall(r'^  (?:-\w, |    )(--\S+)', told(banger, '--help'), re.M)
     section = render(page)[0].partition('\nOPTIONS\n')[2].partition('\nCOMMANDS\n')[0]
-    wrong = [o for o in options if not re.search(rf'^ +{o}(?: |$)', section, re.M)]
+    wrong = [o for o in options if not re.search(rf'^ +(?:-\w, )?{o}(?: |$)', section, re.M)]
     return f'not in the page: {wrong}' if wrong or not options else ''
 
 
