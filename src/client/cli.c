@@ -173,6 +173,8 @@ cli_fail(GError *error)
 		return CLI_INTERRUPTED;
 	}
 	text = bn_str_escape(own->message, strlen(own->message), 4096);
+	if (g_error_matches(own, BANGER_ERROR, BANGER_ERROR_INVALID_ARGUMENT))
+		return cli_usage("%s", text);
 	next = hint(own);
 	(void)fprintf(stderr, "banger: %s\n", text);
 	if (next)

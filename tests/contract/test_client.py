@@ -451,6 +451,12 @@ class Others(Rig):
         self.assertRegex(options.pop('operation'), '^[0-9a-f]{32}$')
         self.assertEqual(options, {'fetch': '', 'default': True})
 
+    def test_build_when_the_manager_refuses_an_option_then_2_and_where_to_look(self):
+        done = self.banger('image', 'build', '--suite', 'X')
+        self.assertEqual((done.returncode, done.stdout), (2, ''))
+        self.assertEqual(done.stderr, "banger: option 'suite': must be a release's name\n"
+                         "banger: see 'banger image build --help'\n")
+
     def test_doctor_when_a_check_fails_then_1(self):
         done = self.banger('doctor')
         self.assertEqual(done.returncode, 1)

@@ -127,7 +127,10 @@ class Fake:
         job = self.job('', {key: GLib.Variant('o', made)})
         invocation.return_value(GLib.Variant('(o)', (job,)))
 
-    def on_Manager_BuildImage(self, _path, _arguments, invocation):
+    def on_Manager_BuildImage(self, _path, arguments, invocation):
+        if 'suite' in arguments.unpack()[0]:
+            invocation.return_dbus_error(ERROR + 'InvalidArgument', "option 'suite': must be a release's name")
+            return
         self.finish_making('Image', 'DefaultImage', 'image', invocation)
 
     def on_Manager_ImportImage(self, _path, _arguments, invocation):

@@ -159,7 +159,7 @@ handle_open_console(BangerDBusVM *skeleton, GDBusMethodInvocation *invocation, G
 		fd = BANGER_CONSOLE_GET_IFACE(console)->open(console, &error);
 	else
 		g_set_error(&error, BANGER_ERROR, BANGER_ERROR_INVALID_STATE,
-			    "the VM does not run");
+			    "the VM does not run: start it first");
 	return_fd(invocation, fd, error);
 	return TRUE;
 }
@@ -180,7 +180,7 @@ handle_open_log(BangerDBusVM *skeleton, GDBusMethodInvocation *invocation, GUnix
 	if (banger_vm_get_started_us(export->vm) == 0)
 		return banger_bus_refuse(invocation,
 					 g_error_new(BANGER_ERROR, BANGER_ERROR_INVALID_STATE,
-						     "the VM has never run"));
+						     "the VM has never run: start it first"));
 	if (!console)
 		console = closed =
 			export->bus->ports->console_new(banger_vm_get_spec(export->vm)->id,
