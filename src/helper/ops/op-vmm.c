@@ -59,8 +59,8 @@ launch_vmm_claim(const OpEnv *env, OpCall *call)
 {
 	static const char *const holds[_LEDGER_STATE_MAX] = {
 		/* Calls about one VM run one by one: nobody launches it just now. */
-		[LEDGER_LAUNCHING] = "a launch of this VM did not come to its end; ReleaseVM "
-				     "gives back what is left",
+		[LEDGER_LAUNCHING] = ("a launch of this VM did not come to its end; ReleaseVM "
+				      "gives back what is left"),
 		[LEDGER_RUNNING] = "this VM has a VMM already",
 		[LEDGER_ENDED] = "this VM has a VMM that ended; ReleaseVM gives it back",
 	};
