@@ -82,7 +82,7 @@ def one_round():
     os.mkdir(tree)
     settle()
     times = {'read_ms': timed(read), 'ours_ms': timed(ours)}
-    run('banger', 'image', 'delete', 'bench')
+    run('banger', 'image', 'delete', '-f', 'bench')
     settle()
     times['tar_ms'] = timed(lambda: usual(tree))
     os.unlink(IMAGE)

@@ -310,7 +310,7 @@ class Images(unittest.TestCase):
 
     def test_image_when_used_then_not_deleted(self):
         dev.must('vm', 'create', '--name', 'user')
-        done = dev.banger('image', 'delete', dev.show('user')['image'])
+        done = dev.banger('image', 'delete', '-f', dev.show('user')['image'])
         self.assertEqual(done.returncode, 1)
         self.assertIn('user', done.stderr)
         dev.must('vm', 'delete', '-f', 'user')
