@@ -21,8 +21,7 @@
 #include "shared/base/log.h"
 #include "shared/base/macro.h"
 
-#define IDLE_MS 30000
-/* Half of TimeoutStopSec: the other half is for what runs. */
+/* IDLE_MS is meson's. Half of TimeoutStopSec: the other half is for what runs. */
 #define LAST_MS 60000
 /* Fixed: an address from the environment would let whoever starts us choose who may call. */
 #define BUS_ADDRESS "unix:path=/run/dbus/system_bus_socket"

@@ -237,14 +237,14 @@ def checked(done):
 
 
 class Signals:
-    """Waits for what a signal of one sender tells; none is missed from the moment it is made."""
+    """Waits for what a signal of one sender tells; none is missed from the beginning of the block."""
 
     def __init__(self, bus, sender):
         self.bus, self.sender, self.seen = bus, sender, []
 
     def __enter__(self):
         self.id = self.bus.signal_subscribe(self.sender, None, None, None, None, 0,
-                                            lambda *signal: self.seen.append(signal[4]))
+                                            lambda *signal: self.seen.append((signal[4], *signal[5].unpack())))
         return self
 
     def __exit__(self, *_):
@@ -255,8 +255,10 @@ class Signals:
         while not test():
             GLib.MainContext.default().iteration(True)
 
-    def wait(self, member):
-        self.wait_for(lambda: member in self.seen)
+    def wait(self, member, *arguments):
+        """For one whose first arguments are these."""
+        wanted = (member, *arguments)
+        self.wait_for(lambda: any(signal[:len(wanted)] == wanted for signal in self.seen))
 
 
 class User:
