@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -20,6 +21,9 @@
 #include "shared/base/cleanup.h"
 #include "shared/base/errno-util.h"
 #include "shared/base/log.h"
+
+/* A wrong configuration is read again by the next helper, which shall come soon. */
+#define WRONG_IDLE_MS 1000
 
 typedef struct Helper {
 	int lock;
@@ -133,7 +137,7 @@ join_bus(Helper *h, const HelperSetup *setup)
 {
 	DispatchSetup dispatch = { .env = h->env, .workers = h->workers };
 	BusSetup bus = { .address = setup->bus_address,
-			 .idle_ms = setup->idle_ms,
+			 .idle_ms = h->env.limits.wrong[0] != '\0' ? WRONG_IDLE_MS : setup->idle_ms,
 			 .last_ms = setup->last_ms };
 	struct rlimit descriptors = {};
 	Budget budget;
@@ -158,18 +162,26 @@ join_bus(Helper *h, const HelperSetup *setup)
 	return r < 0 ? r : bus_start(h->bus, h->dispatch);
 }
 
+/* Where they are wrong, what runs can still be used and ended. A helper that did not start would say nothing to
+ * anybody: the bus, which waits for it, only gives up in the end. */
+static void
+load_limits(const char *path, OpLimits *ret)
+{
+	char wrong[128] = "";
+
+	if (helper_conf_load(path, ret, wrong, sizeof(wrong)) >= 0)
+		return;
+	(void)snprintf(ret->wrong, sizeof(ret->wrong), "%s: %s", path, wrong);
+	bn_log_error("%s", ret->wrong);
+}
+
 int
 helper_run(const HelperSetup *setup)
 {
 	_cleanup_(helper_done) Helper h = { .lock = -1, .env.kernel = setup->kernel };
-	char wrong[256] = "";
 	int r;
 
-	r = helper_conf_load(setup->conf_path, &h.env.limits, wrong, sizeof(wrong));
-	if (r < 0) {
-		bn_log_error("%s: %s", setup->conf_path, wrong);
-		return r;
-	}
+	load_limits(setup->conf_path, &h.env.limits);
 	r = open_ledger(&h, setup);
 	if (r < 0)
 		return r;

@@ -98,6 +98,8 @@ typedef struct OpCall {
 /* Limits, from /etc/banger/helper.conf. */
 typedef struct OpLimits {
 	unsigned vms_per_user;
+	char wrong
+		[256]; /* why they are not known, and nothing that they limit can be made; else "" */
 } OpLimits;
 
 typedef struct OpEnv {

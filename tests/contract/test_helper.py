@@ -504,8 +504,11 @@ class Ending(Stack):
 
     def test_configuration_with_an_unknown_key_is_refused_by_name(self):
         self.write('helper.conf', '[limits]\nvms-per-usr=3\n')
-        call = self.call(self.connect(), 'ListResources')
-        self.assertIsNotNone(call.error)
+        c = self.connect()
+        self.assert_error(self.launch(c), 'Failed', '[limits] vms-per-usr: unknown key')
+        # What runs can be found and ended.
+        self.assertEqual(self.call(c, 'ListResources').value.unpack(), ([],))
+        self.assertIsNone(self.call(c, 'ReleaseVM', GLib.Variant('(ss)', (VM, ''))).error)
         self.log.flush()
         with open(self.path('log'), encoding='utf-8') as f:
             self.assertIn('[limits] vms-per-usr: unknown key', f.read())

@@ -69,6 +69,9 @@ launch_vmm_claim(const OpEnv *env, OpCall *call)
 
 	if (entry)
 		return op_fail(call, OP_ERROR_ALREADY_EXISTS, "%s", holds[entry->state]);
+	if (env->limits.wrong[0] != '\0')
+		return op_fail(call, OP_ERROR_FAILED,
+			       "%s; an administrator has to correct that first", env->limits.wrong);
 	if (ledger_count(env->ledger, call->target) >= env->limits.vms_per_user)
 		return op_fail(call, OP_ERROR_QUOTA_REACHED,
 			       "%u VMs are the limit of one user here (vms-per-user in "
