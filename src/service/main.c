@@ -18,6 +18,7 @@
 #include "service/base/error.h"
 #include "service/base/names.h"
 #include "service/bus/bus.h"
+#include "service/bus/refusal.h"
 #include "shared/base/fd-util.h"
 #include "shared/base/log.h"
 
@@ -141,15 +142,21 @@ on_signal(gpointer data)
 	return G_SOURCE_CONTINUE;
 }
 
+static void
+own_name(Daemon *daemon)
+{
+	if (daemon->name == 0)
+		daemon->name = g_bus_own_name_on_connection(
+			daemon->session, BANGER_BUS_NAME, G_BUS_NAME_OWNER_FLAGS_DO_NOT_QUEUE,
+			/* acquired= */ NULL, on_name_lost, daemon, /* free= */ NULL);
+}
+
 /* Before what runs was found every VM looks as if it were starting. */
 static void
 serve(Daemon *daemon)
 {
 	g_clear_handle_id(&daemon->limit, g_source_remove);
-	if (daemon->name == 0)
-		daemon->name = g_bus_own_name_on_connection(
-			daemon->session, BANGER_BUS_NAME, G_BUS_NAME_OWNER_FLAGS_DO_NOT_QUEUE,
-			/* acquired= */ NULL, on_name_lost, daemon, /* free= */ NULL);
+	own_name(daemon);
 }
 
 static gboolean
@@ -202,6 +209,34 @@ run(Daemon *daemon)
 	banger_manager_recover_async(daemon->manager, on_recovered, daemon);
 	g_main_loop_run(daemon->loop);
 	g_clear_handle_id(&daemon->limit, g_source_remove);
+	g_clear_handle_id(&daemon->name, g_bus_unown_name);
+}
+
+static gboolean
+on_refused(gpointer data)
+{
+	Daemon *daemon = data;
+
+	g_main_loop_quit(daemon->loop);
+	return G_SOURCE_REMOVE;
+}
+
+/* Tells it to the first who calls, and to whoever called before the name was given back; the next call starts a daemon
+ * that may find things mended. */
+static void
+refuse(Daemon *daemon, const GError *why)
+{
+	g_autoptr(BangerRefusal) refusal = NULL;
+
+	bn_log_error("%s", why->message);
+	daemon->status = 1;
+	if (!daemon->session)
+		return;
+	refusal = banger_refusal_new(daemon->session, why, on_refused, daemon);
+	(void)g_unix_signal_add(SIGTERM, on_refused, daemon);
+	(void)g_unix_signal_add(SIGINT, on_refused, daemon);
+	own_name(daemon);
+	g_main_loop_run(daemon->loop);
 	g_clear_handle_id(&daemon->name, g_bus_unown_name);
 }
 
@@ -258,12 +293,10 @@ main(int argc, char **argv)
 		return print_errors();
 	(void)banger_error_quark();
 	daemon.loop = g_main_loop_new(NULL, FALSE);
-	if (build(&daemon, &error)) {
+	if (build(&daemon, &error))
 		run(&daemon);
-	} else {
-		bn_log_error("%s", error->message);
-		daemon.status = 1;
-	}
+	else
+		refuse(&daemon, error);
 	tear_down(&daemon);
 	return daemon.status;
 }

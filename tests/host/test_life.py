@@ -193,6 +193,35 @@ class Sessions(unittest.TestCase):
         self.assertEqual(boot_id(way='ssh'), before)
 
 
+class Refusal(unittest.TestCase):
+    """A bangerd that cannot work says why at once, to everybody, and does not keep the next from trying."""
+
+    STATE = f'/home/{dev.name}/.local/state/banger'
+
+    def setUp(self):
+        dev.linger()
+        self.addCleanup(dev.linger, False)
+        host.must('mv', self.STATE, self.STATE + '.kept')
+        self.addCleanup(host.must, 'mv', self.STATE + '.kept', self.STATE)
+        self.addCleanup(host.must, 'rm', '-r', self.STATE)
+        dev.must('unit', 'mkdir', self.STATE)
+
+    def test_state_when_damaged_then_every_caller_is_told_and_nobody_waits(self):
+        dev.must('unit', 'tee', f'{self.STATE}/state-1.db', data='nonsense\n')
+        clients = [dev.start('unit', 'banger', 'vm', 'list') for _ in range(10)]
+        said = [client.communicate()[1].decode() for client in clients]
+        self.assertEqual([text for text in said if 'file is not a database' not in text], [])
+        done = dev.run('unit', 'busctl', '--user', 'call', 'org.banger.Manager', '/', 'org.banger.Manager', 'Whatever')
+        self.assertIn('file is not a database', done.stderr)
+        dev.must('unit', 'rm', f'{self.STATE}/state-1.db')
+        self.assertEqual(dev.must('unit', 'banger', '--json', 'vm', 'list').strip(), '[]')
+        dev.must('manager', 'systemctl', '--user', 'stop', 'bangerd.service')
+
+    def test_home_when_not_writable_then_told_what_could_not_be_done(self):
+        dev.must('unit', 'chmod', '500', self.STATE)
+        self.assertIn('Permission denied', dev.run('unit', 'banger', 'vm', 'list').stderr)
+
+
 class Idle(unittest.TestCase):
     def test_services_when_nothing_is_asked_then_gone_and_back_when_asked(self):
         before = boot_id()
