@@ -401,6 +401,15 @@ bus_terminate(Bus *bus)
 	update_idle(bus);
 }
 
+/* The bus went, and with it everybody who could call: an idle exit like any other, and no failure of ours. */
+static int
+on_disconnected(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+	Bus *bus = userdata;
+
+	return sd_event_exit(bus->event, 0);
+}
+
 static int
 connect_bus(Bus *bus, const char *address)
 {
@@ -417,7 +426,10 @@ connect_bus(Bus *bus, const char *address)
 	if (r >= 0)
 		r = sd_bus_attach_event(bus->bus, bus->event, SD_EVENT_PRIORITY_NORMAL);
 	if (r >= 0)
-		r = sd_bus_set_exit_on_disconnect(bus->bus, true);
+		/* sd-bus itself sends this one. */
+		r = sd_bus_match_signal(bus->bus, NULL, NULL, "/org/freedesktop/DBus/Local",
+					"org.freedesktop.DBus.Local", "Disconnected",
+					on_disconnected, bus);
 	return r;
 }
 

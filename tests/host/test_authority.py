@@ -112,8 +112,11 @@ class Helper(unittest.TestCase):
 class Bus(unittest.TestCase):
     def test_system_bus_when_restarted_then_bangerd_comes_back_to_it(self):
         pid = machine.pid_of('bangerd', dev2.uid)
+        host.must('systemctl', 'start', HELPER)
         host.must('systemctl', 'restart', 'dbus.service')
         host.connect()
+        host.wait_state(HELPER, 'inactive', 'failed')
+        self.assertEqual(host.state(HELPER), 'inactive')
         self.assertEqual(dev2.must('unit', *HOSTNAME), 'box\n')
         self.assertEqual(dev2.must('unit', *RUN), 'ran\n')
         self.assertEqual(machine.pid_of('bangerd', dev2.uid), pid)
