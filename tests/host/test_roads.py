@@ -200,12 +200,18 @@ class Rules(unittest.TestCase):
 
 class Neighbours(unittest.TestCase):
     def test_machines_when_two_members_have_some_then_neither_sees_the_others(self):
-        dev2.must('manager', 'banger', 'vm', 'run', '-d', '--name', 'own')
-        vm = json.loads(dev2.must('manager', 'banger', '--json', 'vm', 'show', 'own'))['id']
-        self.assertEqual(json.loads(dev.must('ssh', 'banger', '--json', 'vm', 'list')), [])
+        dev.linger()
+        self.addCleanup(dev.linger, False)
+        for user in dev, dev2:
+            user.must('manager', 'banger', 'vm', 'run', '-d', '--name', 'own')
+        other, vm = (json.loads(user.must('manager', 'banger', '--json', 'vm', 'show', 'own'))['id']
+                     for user in (dev, dev2))
+        self.assertEqual([row['id'] for row in json.loads(dev.must('ssh', 'banger', '--json', 'vm', 'list'))], [other])
         self.assertNotEqual(dev.run('ssh', 'banger', 'vm', 'show', vm).returncode, 0)
         self.assertIn(vm, dev2.must('manager', 'busctl', 'call', *HELPER, 'ListResources'))
-        self.assertNotIn(vm, dev.must('ssh', 'busctl', 'call', *HELPER, 'ListResources'))
+        held = dev.must('ssh', 'busctl', 'call', *HELPER, 'ListResources')
+        self.assertIn(other, held)
+        self.assertNotIn(vm, held)
         # Releasing what is not there is done already.
         for method, *more, answer in (('OpenVmm', 'org.banger.Error.NotFound'), ('ReleaseVM', "('',)"),
                                       ('SignalVmm', '9', 'org.banger.Error.NotFound')):
@@ -214,8 +220,9 @@ class Neighbours(unittest.TestCase):
             self.assertIn(answer, done.stdout + done.stderr)
         for path in '/run/banger-helper', '/run/banger-jail', f'/home/{dev2.name}', f'/run/user/{dev2.uid}':
             self.assertIn('Permission denied', dev.run('ssh', 'ls', path).stderr, path)
-        self.assertEqual(dev2.must('manager', 'banger', 'vm', 'exec', 'own', '--', 'uname'), 'Linux\n')
-        dev2.must('manager', 'banger', 'vm', 'delete', '-f', 'own')
+        for user in dev, dev2:
+            self.assertEqual(user.must('manager', 'banger', 'vm', 'exec', 'own', '--', 'uname'), 'Linux\n')
+            user.must('manager', 'banger', 'vm', 'delete', '-f', 'own')
 
 
 if __name__ == '__main__':
