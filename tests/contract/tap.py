@@ -23,6 +23,11 @@ class Result(unittest.TestResult):
 
     addError = addFailure
 
+    def addSubTest(self, test, subtest, err):
+        # Told of each part, and of the whole only where all parts are good.
+        if err:
+            self.addFailure(subtest, err)
+
     def addSkip(self, test, reason):
         self.line('ok', test, f' # SKIP {reason}')
 
