@@ -14,10 +14,10 @@
 /* RLIMIT_NOFILE: what the unit says, and what the process itself tries to have where it was started otherwise. */
 #define BUDGET_DESCRIPTORS 65536
 
-/* Calls of one connection whose user the bus has not told yet, which takes one round trip. */
-#define BUDGET_ARRIVALS_PER_SENDER BN_QUESTIONS_PER_USER
 /* Calls of one user, waiting and running. */
 #define BUDGET_CALLS_PER_USER 128
+/* Calls of one connection whose user the bus has not told yet, which takes one round trip. */
+#define BUDGET_ARRIVALS_PER_SENDER BUDGET_CALLS_PER_USER
 /* What one of these holds at most: what it brought, what it is answered with, and what its worker opens meanwhile. */
 #define BUDGET_CALL_DESCRIPTORS (OP_WIRE_FDS_MAX + 4 + 8)
 

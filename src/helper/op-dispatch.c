@@ -11,6 +11,7 @@
 
 typedef enum Stage {
 	STAGE_NEW,
+	STAGE_QUEUED,      /* until there is room for one more of this user to be looked into */
 	STAGE_DESCRIPTORS, /* in a worker */
 	STAGE_AUTHORIZING, /* polkit thinks, or a person */
 	STAGE_TURN,        /* may run, once nothing before it is in its way */
@@ -40,6 +41,7 @@ struct Dispatch {
 };
 
 static void advance(Dispatch *d);
+static void look_into(Pending *p);
 
 static Pending *
 pending_free(Pending *p)
@@ -199,17 +201,34 @@ has_its_turn(const Dispatch *d, const Pending *p)
 	return true;
 }
 
-/* Starts whatever may start now. start() may finish calls and come back here: so one at a time,
- * and from the front again. */
+/* Each may put a question on somebody's screen, so they are few at once; what is behind them waits
+ * unasked, where a caller would have to come again. */
+static bool
+may_be_looked_into(const Dispatch *d, const Pending *p)
+{
+	unsigned n = 0;
+
+	for (const Pending *other = d->pending; other; other = other->next)
+		n += other->call.caller.uid == p->call.caller.uid &&
+		     (other->stage == STAGE_DESCRIPTORS || other->stage == STAGE_AUTHORIZING);
+	return n < BN_QUESTIONS_PER_USER;
+}
+
+/* Moves on whatever may move now. What it calls may finish calls and come back here: so one at a
+ * time, and from the front again. */
 static void
 advance(Dispatch *d)
 {
-	for (Pending *p = d->pending; p; p = p->next)
-		if (p->stage == STAGE_TURN && has_its_turn(d, p)) {
+	for (Pending *p = d->pending; p; p = p->next) {
+		if (p->stage == STAGE_TURN && has_its_turn(d, p))
 			start(p);
-			advance(d);
-			return;
-		}
+		else if (p->stage == STAGE_QUEUED && may_be_looked_into(d, p))
+			look_into(p);
+		else
+			continue;
+		advance(d);
+		return;
+	}
 }
 
 static void
@@ -300,23 +319,40 @@ check_in_worker(WorkerJob *job)
 static int
 check_room(Pending *p)
 {
-	unsigned waiting = 0, own = 0, all = 0;
+	unsigned own = 0, all = 0;
 
 	for (const Pending *other = p->dispatch->pending; other != p; other = other->next) {
 		all++;
-		if (other->call.caller.uid != p->call.caller.uid)
-			continue;
-		own++;
-		waiting += other->stage != STAGE_RUNNING;
+		own += other->call.caller.uid == p->call.caller.uid;
 	}
-	if (waiting >= BN_QUESTIONS_PER_USER || own >= BUDGET_CALLS_PER_USER)
+	if (own >= BUDGET_CALLS_PER_USER)
 		return op_fail(&p->call, OP_ERROR_BUSY,
-			       "%u calls of this user wait already, and %u run", waiting,
-			       own - waiting);
+			       "%u calls of this user are under way already", own);
 	if (all >= p->dispatch->setup.calls_max)
 		return op_fail(&p->call, OP_ERROR_BUSY,
 			       "%u calls of all users are under way; try again", all);
 	return 0;
+}
+
+static void
+look_into(Pending *p)
+{
+	int r;
+
+	if (!p->impl->descriptors) {
+		authorize(p);
+		return;
+	}
+	p->stage = STAGE_DESCRIPTORS;
+	p->job = (WorkerJob){ .uid = p->call.caller.uid,
+			      .run = check_in_worker,
+			      .done = on_descriptors };
+	r = workers_submit(p->dispatch->setup.workers, &p->job);
+	if (r >= 0)
+		return;
+	p->stage = STAGE_NEW;
+	(void)op_fail_errno(&p->call, r, "no worker");
+	finish(p);
 }
 
 static void
@@ -326,20 +362,12 @@ begin(Pending *p)
 
 	if (r >= 0 && p->impl->check)
 		r = p->impl->check(&p->call);
-	if (r >= 0 && p->impl->descriptors) {
-		p->stage = STAGE_DESCRIPTORS;
-		p->job = (WorkerJob){ .uid = p->call.caller.uid,
-				      .run = check_in_worker,
-				      .done = on_descriptors };
-		r = workers_submit(p->dispatch->setup.workers, &p->job);
-		if (r >= 0)
-			return;
-		(void)op_fail_errno(&p->call, r, "no worker");
-	}
-	if (r < 0)
+	if (r < 0) {
 		finish(p);
-	else
-		authorize(p);
+		return;
+	}
+	p->stage = STAGE_QUEUED;
+	advance(p->dispatch);
 }
 
 void

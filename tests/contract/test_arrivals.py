@@ -11,7 +11,7 @@ import scripted_helper
 import tap
 
 # src/helper/budget.h: a quarter of the descriptors is for what has arrived, six for each.
-PER_SENDER = 16
+PER_SENDER = 128
 ALL = 512
 DESCRIPTORS = ALL * 6 * 4
 BUSY = 'org.banger.Error.Busy'

@@ -516,9 +516,19 @@ class Ending(Stack):
     def test_questions_of_one_user_are_bounded(self):
         self.polkit('ask-wait')
         c = self.connect()
-        calls = [self.send(c, 'ReleaseUser', GLib.Variant('(u)', (1,)), ask=True) for _ in range(17)]
-        self.assert_error(calls[16].wait(), 'Busy')
-        self.assertEqual([call.done for call in calls[:16]], [False] * 16)
+        calls = [self.send(c, 'ReleaseUser', GLib.Variant('(u)', (1,)), ask=True) for _ in range(128)]
+        # Twice each: without a person, and with.
+        self.assertEqual(len(self.asked_until(32)), 32)
+        # The bus has passed all of them on when it has answered this.
+        c.call_sync('org.freedesktop.DBus', '/org/freedesktop/DBus', 'org.freedesktop.DBus', 'GetId', None, None,
+                    Gio.DBusCallFlags.NONE, -1, None)
+        # Another connection: the bus lets one wait for no more answers than that.
+        self.assert_error(self.call(self.connect(), 'ListResources'), 'Busy')
+        # Whoever comes behind them was not asked about.
+        self.polkit('yes')
+        self.assertIsNone(self.call(self.connect(BOB), 'ListResources').error)
+        self.assertEqual(len(self.asked()), 33)
+        self.assertEqual([call.done for call in calls], [False] * 128)
         c.close_sync(None)
         self.assert_holds_nothing(self.connect())
 

@@ -89,25 +89,47 @@ test_quota_when_at_its_limit_then_only_the_next_is_refused(void)
 }
 
 static void
-test_questions_when_too_many_are_open_then_busy_for_that_user(void)
+test_questions_when_as_many_are_open_as_may_be_then_the_next_wait_in_order(void)
 {
-	RigCall *last = NULL, *other;
+	RigCall *last, *behind, *gone, *other;
 
 	rig_init(&rig);
 	rig.hold_questions = true;
-	for (int i = 0; i < BN_QUESTIONS_PER_USER; i++) {
-		last = rig_call(&rig, OP_LIST_RESOURCES, ALICE, 0);
-		check(!last->is_answered);
-	}
+	for (int i = 0; i < BN_QUESTIONS_PER_USER; i++)
+		check(rig_call(&rig, OP_LIST_RESOURCES, ALICE, 0)->is_asked);
 	last = rig_call(&rig, OP_LIST_RESOURCES, ALICE, 0);
-	check_str(rig_result(last), "Busy");
+	gone = rig_call(&rig, OP_LIST_RESOURCES, ALICE, 0);
+	behind = rig_launch(&rig, ALICE, 'a');
+	rig_settle(&rig);
+	check(!last->is_asked && !gone->is_asked && !behind->is_asked);
 	other = rig_call(&rig, OP_LIST_RESOURCES, BOB, 0);
-	check(!other->is_answered && other->is_asked);
-	rig_decide(&rig.calls[0], AUTHORITY_NO);
-	last = rig_call(&rig, OP_LIST_RESOURCES, ALICE, 0);
-	check(!last->is_answered && last->is_asked);
+	check(other->is_asked);
+	rig_decide(&rig.calls[3], AUTHORITY_NO);
+	check(last->is_asked && !gone->is_asked && !behind->is_asked);
+	/* Whose caller goes is not asked about any more, and leaves its place. */
+	dispatch_sender_gone(rig.dispatch, ":17");
+	check(gone->is_answered && !gone->is_cancelled);
+	dispatch_sender_gone(rig.dispatch, ":0");
+	rig_settle(&rig);
+	check(behind->is_asked);
+	check_str(rig_result(rig_call(&rig, OP_OPEN_VMM, ALICE, '/')), "InvalidArgument");
 	rig.hold_questions = false;
 	rig_settle(&rig);
+	check_str(rig_result(last), "ok");
+	check_str(rig_result(behind), "ok");
+	rig_done(&rig);
+}
+
+/* A restarted bangerd asks for all its VMs at once. */
+static void
+test_calls_when_far_more_than_questions_come_at_once_then_all_are_served(void)
+{
+	rig_init(&rig);
+	for (int i = 0; i < BUDGET_CALLS_PER_USER; i++)
+		rig_call(&rig, i % 2 ? OP_RELEASE_VM : OP_LIST_RESOURCES, ALICE, 'a');
+	rig_settle(&rig);
+	for (int i = 0; i < BUDGET_CALLS_PER_USER; i++)
+		check_str(rig_result(&rig.calls[i]), "ok");
 	rig_done(&rig);
 }
 
@@ -581,7 +603,8 @@ test_launch_when_it_succeeds_then_reads_as_written(void)
 TEST_MAIN(TEST(test_calls_when_decided_out_of_order_then_run_in_order_of_arrival),
 	  TEST(test_failure_when_calls_wait_behind_then_they_are_aborted_and_no_others),
 	  TEST(test_quota_when_at_its_limit_then_only_the_next_is_refused),
-	  TEST(test_questions_when_too_many_are_open_then_busy_for_that_user),
+	  TEST(test_questions_when_as_many_are_open_as_may_be_then_the_next_wait_in_order),
+	  TEST(test_calls_when_far_more_than_questions_come_at_once_then_all_are_served),
 	  TEST(test_calls_when_a_user_has_all_it_may_have_then_the_next_is_busy),
 	  TEST(test_calls_when_all_users_have_all_the_helper_takes_then_the_next_is_busy),
 	  TEST(test_budget_when_descriptors_are_few_or_many_then_calls_cannot_use_them_up),
