@@ -117,6 +117,26 @@ test_recover_when_nobody_can_say_then_left_alone_and_found_later(void)
 }
 
 static void
+test_wait_guest_when_nobody_could_say_then_looked_for_again(void)
+{
+	g_auto(Rig) rig = {};
+	g_auto(Answer) recovered = {}, refused = {}, waiting = {};
+
+	rig_recover(&rig, /* lives= */ true, &recovered);
+	fake_ports_fail(rig.fakes, "open", BANGER_ERROR_NOT_AUTHORIZED);
+	rig_wait_guest(&rig, &refused);
+	fake_ports_fail(rig.fakes, "open", BANGER_ERROR_NOT_AUTHORIZED);
+	check_failed(refused, BANGER_ERROR_GUEST_UNREACHABLE);
+	check(strstr(refused.error->message, "open failed"));
+	rig_wait_guest(&rig, &waiting);
+	fake_ports_succeed(rig.fakes, "open");
+	fake_ports_succeed(rig.fakes, "guest-open");
+	check(waiting.guest == rig.fakes->guest);
+	check_int(banger_vm_get_state(rig.vm), BANGER_VM_RUNNING);
+	check(!banger_vm_is_held(rig.vm));
+}
+
+static void
 test_lose_when_it_was_to_be_recovered_then_in_error_and_held(void)
 {
 	g_auto(Rig) rig = {};
@@ -280,6 +300,7 @@ TEST_MAIN(TEST(test_recover_when_it_does_not_live_then_stopped),
 	  TEST(test_recover_when_it_is_not_found_then_stopped),
 	  TEST(test_recover_when_it_cannot_be_released_then_in_error_and_held),
 	  TEST(test_recover_when_nobody_can_say_then_left_alone_and_found_later),
+	  TEST(test_wait_guest_when_nobody_could_say_then_looked_for_again),
 	  TEST(test_lose_when_it_was_to_be_recovered_then_in_error_and_held),
 	  TEST(test_recover_when_the_guest_does_not_answer_then_it_runs_without_agent),
 	  TEST(test_recover_when_found_paused_then_who_waits_hears_when_it_goes_on),

@@ -340,12 +340,22 @@ banger_vm_settle_guest(BangerVm *self, const GError *error)
 	}
 }
 
+static void
+on_looked_again(GObject *source, GAsyncResult *result, gpointer data)
+{
+	/* Who waits has been answered, and what went wrong is in LastError. */
+	(void)banger_vm_recover_finish(BANGER_VM(source), result, /* error= */ NULL);
+}
+
 void
 banger_vm_wait_guest_async(BangerVm *self, GCancellable *cancellable, GAsyncReadyCallback callback,
 			   void *data)
 {
 	g_autoptr(GTask) task = g_task_new(self, cancellable, callback, data);
 
+	/* Nobody could say whether it runs; by now somebody may. */
+	if (self->held && self->state == BANGER_VM_ERROR)
+		banger_vm_recover_async(self, /* lives= */ true, on_looked_again, /* data= */ NULL);
 	if (self->state == BANGER_VM_STARTING)
 		g_ptr_array_add(self->waiting_guest, g_steal_pointer(&task));
 	else if (self->state != BANGER_VM_RUNNING)

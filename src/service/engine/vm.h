@@ -71,8 +71,8 @@ bool banger_vm_recover_finish(BangerVm *self, GAsyncResult *result, GError **err
 /* The same, for one that is to be recovered, where it is known beforehand that nobody can say. */
 void banger_vm_lose(BangerVm *self, const GError *why);
 
-/* Waits while it is starting; then its guest (a reference), or BANGER_ERROR_INVALID_STATE or
- * BANGER_ERROR_GUEST_UNREACHABLE. */
+/* Waits while it is starting, and looks again for one that is held; then its guest (a reference), or
+ * BANGER_ERROR_INVALID_STATE or BANGER_ERROR_GUEST_UNREACHABLE. */
 void banger_vm_wait_guest_async(BangerVm *self, GCancellable *cancellable,
 				GAsyncReadyCallback callback, void *data);
 BangerGuest *banger_vm_wait_guest_finish(BangerVm *self, GAsyncResult *result, GError **error);
