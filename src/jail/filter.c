@@ -4,6 +4,7 @@
 #include <asm/ioctls.h>
 #include <errno.h>
 #include <linux/audit.h>
+#include <linux/falloc.h>
 #include <linux/filter.h>
 #include <linux/fs.h>
 #include <linux/prctl.h>
@@ -92,11 +93,6 @@ static const Rule qemu_rules[] = { ALLOW(execve),
 				   ALLOW(getpeername),
 				   ALLOW(getsockopt),
 				   ALLOW(setsockopt),
-				   ALLOW(fdatasync),
-				   ALLOW(fsync),
-				   ALLOW(fallocate),
-				   ALLOW(ftruncate),
-				   ALLOW(sync_file_range),
 				   ALLOW_IF(ioctl, 1, UINT32_MAX, FIONBIO),
 				   ALLOW_IF(ioctl, 1, UINT32_MAX, FIONREAD),
 				   ALLOW_IF(ioctl, 1, UINT32_MAX, TCGETS),
@@ -106,6 +102,18 @@ static const Rule qemu_rules[] = { ALLOW(execve),
 				   ALLOW(timer_settime),
 				   ALLOW(timer_gettime),
 				   ALLOW(timer_delete) };
+
+/* What is done to disks beside reading and writing. Of fallocate's ways those that RLIMIT_FSIZE
+ * bounds: reserving behind the end of a file and inserting into it are not among them. */
+static const Rule disk_rules[] = {
+	ALLOW(fdatasync),
+	ALLOW(fsync),
+	ALLOW(ftruncate),
+	ALLOW(sync_file_range),
+	ALLOW_IF(fallocate, 1, UINT32_MAX, 0),
+	ALLOW_IF(fallocate, 1, UINT32_MAX, FALLOC_FL_ZERO_RANGE),
+	ALLOW_IF(fallocate, 1, UINT32_MAX, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE),
+};
 
 /* Every request of type 0xae (KVMIO, linux/kvm.h), whatever its direction, number and size. */
 static const Rule kvm_rules[] = { ALLOW_IF(ioctl, 1, 0xff00, 0xae00) };
@@ -210,9 +218,10 @@ filter_install_vmm(BnVmmKind kind, bool kvm)
 	static const Table kinds[_BN_VMM_MAX] = {
 		[BN_VMM_QEMU_MICROVM] = TABLE(qemu_rules), [BN_VMM_QEMU_Q35] = TABLE(qemu_rules)
 	};
-	const Table tables[] = { TABLE(base_rules), kinds[kind], TABLE(kvm_rules) };
+	const Table tables[] = { TABLE(base_rules), kinds[kind], TABLE(disk_rules),
+				 TABLE(kvm_rules) };
 
-	return install(tables, kvm ? 3 : 2);
+	return install(tables, BN_ELEMENTSOF(tables) - (kvm ? 0 : 1));
 }
 
 int

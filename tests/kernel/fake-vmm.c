@@ -6,6 +6,7 @@
  * that it needs nothing of the jail. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/falloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -111,6 +112,14 @@ say_attempts(char **argv)
 	(void)signal(SIGXFSZ, SIG_IGN);
 	say_result("write disk", pwrite(9, "x", 1, 0));
 	say_result("grow disk", pwrite(9, "x", 1, 1 << 20));
+	/* No limit on a file's size holds these back. */
+	say_result("reserve beyond disk",
+		   syscall(SYS_fallocate, 9, FALLOC_FL_KEEP_SIZE, 0, 1 << 21));
+	say_result("insert into disk", syscall(SYS_fallocate, 9, FALLOC_FL_INSERT_RANGE, 0, 4096));
+	/* What QEMU does where a guest discards or zeroes. */
+	say_result("punch disk",
+		   syscall(SYS_fallocate, 9, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 4096));
+	say_result("fill disk", syscall(SYS_fallocate, 9, 0, 0, 4096));
 	say_result("write read-only disk", pwrite(8, "x", 1, 0));
 }
 

@@ -174,6 +174,10 @@ test_go_when_run_then_what_is_forbidden_fails(void)
 				       "raise limit: Operation not permitted\n"
 				       "write disk: yes\n"
 				       "grow disk: File too large\n"
+				       "reserve beyond disk: Operation not permitted\n"
+				       "insert into disk: Operation not permitted\n"
+				       "punch disk: yes\n"
+				       "fill disk: yes\n"
 				       "write read-only disk: Bad file descriptor\n\n";
 	Running r = run(2);
 
