@@ -155,14 +155,17 @@ bind_views(const Jail *jail)
 	return 0;
 }
 
-/* QEMU opens its kernel by /proc/self/fd/N; nothing else of /proc is there to see. */
+/* QEMU opens its kernel by /proc/self/fd/N; nothing else of /proc is there to see. Read-only: where
+ * the launcher may not lower an OOM score, the kernel takes the one it has set for no limit, and the
+ * VMM could lower its own. */
 static int
 mount_proc(const Jail *jail)
 {
+	unsigned long flags = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC;
+
 	if (jail_is_probe(jail))
 		return 0;
-	return bn_ret_errno(mount("proc", "proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC,
-				  "hidepid=invisible,subset=pid"));
+	return bn_ret_errno(mount("proc", "proc", "proc", flags, "hidepid=invisible,subset=pid"));
 }
 
 /* A mount of its own, because the root has no devices. */

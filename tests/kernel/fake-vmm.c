@@ -93,6 +93,7 @@ say_attempts(char **argv)
 	say_result("create in /", open("/x", O_CREAT | O_WRONLY, 0600));
 	say_result("create in /dev", open("/dev/x", O_CREAT | O_WRONLY, 0600));
 	say_result("read /proc/self/fd/3", open("/proc/self/fd/3", O_RDONLY));
+	say_result("write own oom score", open("/proc/self/oom_score_adj", O_WRONLY));
 	say_result("write /dev/null", open("/dev/null", O_WRONLY));
 	say_result("read /dev/urandom", open("/dev/urandom", O_RDONLY));
 	say_result("fork", fork());

@@ -123,7 +123,7 @@ test_go_when_run_then_sees_only_its_jail(void)
 	static const char *const mounts[] = { " / / ro,nosuid,nodev,noexec",
 					      " /usr/lib/x86_64-linux-gnu ro,nosuid,nodev,relatime",
 					      " /usr/share/qemu ro,nosuid,nodev,noexec",
-					      " /proc rw,nosuid,nodev,noexec",
+					      " /proc ro,nosuid,nodev,noexec",
 					      " /dev ro,nosuid,noexec" };
 	Running r = run(2);
 	char *s = strdup(tell(&r, "mounts"));
@@ -158,6 +158,7 @@ test_go_when_run_then_what_is_forbidden_fails(void)
 				       "create in /: Read-only file system\n"
 				       "create in /dev: Read-only file system\n"
 				       "read /proc/self/fd/3: yes\n"
+				       "write own oom score: Read-only file system\n"
 				       "write /dev/null: yes\n"
 				       "read /dev/urandom: yes\n"
 				       "fork: Operation not permitted\n"
