@@ -126,11 +126,29 @@ check_regular(int fd, struct statx *ret_st, int *ret_flags, const char **reterr)
 	return check_filesystem(fd, ret_st, reterr);
 }
 
+static bool
+is_sealed(int fd)
+{
+	int seals = fcntl(fd, F_GET_SEALS);
+
+	return seals >= 0 && (seals & ALL_SEALS) == ALL_SEALS;
+}
+
+/* Opened read-only, which must hold for the VMM too: it can open the file once more by /proc, as the
+ * VM's uid, where the mode alone decides. */
+static int
+check_read_only(int fd, const struct statx *st, const char **reterr)
+{
+	if ((st->stx_mode & S_IWOTH) && !is_sealed(fd))
+		return refuse(reterr, "opened read-only, but its mode lets everybody write");
+	return 0;
+}
+
 int
 descriptor_check_image(int fd, uint64_t max, const char **reterr)
 {
 	struct statx st = {};
-	int flags = 0, r, seals;
+	int flags = 0, r;
 
 	r = check_regular(fd, &st, &flags, reterr);
 	if (r < 0)
@@ -138,11 +156,8 @@ descriptor_check_image(int fd, uint64_t max, const char **reterr)
 	if (st.stx_size == 0 || st.stx_size > max)
 		return refuse(reterr, st.stx_size == 0 ? "an empty file" : "larger than 256 MiB");
 	if ((flags & O_ACCMODE) == O_RDONLY)
-		return 0;
-	seals = fcntl(fd, F_GET_SEALS);
-	if (seals < 0 || (seals & ALL_SEALS) != ALL_SEALS)
-		return refuse(reterr, "neither opened read-only nor a sealed memfd");
-	return 0;
+		return check_read_only(fd, &st, reterr);
+	return is_sealed(fd) ? 0 : refuse(reterr, "neither opened read-only nor a sealed memfd");
 }
 
 int
@@ -158,7 +173,7 @@ descriptor_check_disk(int fd, uid_t owner, bool *ret_read_only, const char **ret
 		return refuse(reterr, st.stx_size == 0 ? "an empty file" : "larger than 64 TiB");
 	if ((flags & O_ACCMODE) == O_RDONLY) {
 		*ret_read_only = true;
-		return 0;
+		return check_read_only(fd, &st, reterr);
 	}
 	if ((flags & O_ACCMODE) != O_RDWR)
 		return refuse(reterr, "opened write-only");

@@ -2,7 +2,8 @@
 /* Rules for descriptors that a caller passes. Nothing is ever read from one.
  *
  * Asking a filesystem may block where its server wants it to (FUSE, NFS): worker threads only. What
- * the mount table already tells is refused without asking. */
+ * the mount table already tells is refused without asking. What is opened read-only must be sealed, or
+ * have a mode that does not let everybody write. */
 #pragma once
 
 #include <stdbool.h>

@@ -37,6 +37,16 @@ is_key(const char key[static BN_DERIVE_KEY_SIZE])
 	return bn_str_parse_u64(uid, UINT32_MAX - 1, &value) >= 0;
 }
 
+/* A memfd whose content is settled for good. */
+static bool
+is_sealed(int fd)
+{
+	const int needed = F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW;
+	int seals = fcntl(fd, F_GET_SEALS);
+
+	return seals >= 0 && (seals & needed) == needed;
+}
+
 static int
 check_file(int fd, uint64_t max, int *ret_mode)
 {
@@ -50,6 +60,10 @@ check_file(int fd, uint64_t max, int *ret_mode)
 	    (uint64_t)st.st_size > max)
 		return -EINVAL;
 	*ret_mode = flags & O_ACCMODE;
+	/* By /proc/self/fd the VMM can open it once more, as its own uid: then the file's mode
+	 * decides, and no directory that would have to be passed. */
+	if (*ret_mode == O_RDONLY && (st.st_mode & S_IWOTH) && !is_sealed(fd))
+		return -EPERM;
 	return 0;
 }
 
@@ -58,13 +72,11 @@ check_file(int fd, uint64_t max, int *ret_mode)
 static int
 check_boot_file(int fd, uint64_t max)
 {
-	const int needed = F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW;
-	int mode, seals, r = check_file(fd, max, &mode);
+	int mode, r = check_file(fd, max, &mode);
 
 	if (r < 0 || mode == O_RDONLY)
 		return r;
-	seals = fcntl(fd, F_GET_SEALS);
-	return mode == O_RDWR && seals >= 0 && (seals & needed) == needed ? 0 : -EBADF;
+	return mode == O_RDWR && is_sealed(fd) ? 0 : -EBADF;
 }
 
 /* What the spec calls read-only must be so by its descriptor, and the other way round. */

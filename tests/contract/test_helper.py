@@ -421,6 +421,14 @@ class Arguments(Stack):
         self.assertEqual(self.call(c, 'NoSuchMethod').error, 'org.freedesktop.DBus.Error.UnknownMethod')
         self.assertEqual(self.asked(), [])
 
+    def shared(self):
+        """A file that everybody may write."""
+        path = self.path('shared')
+        with open(path, 'wb') as file:
+            file.write(b'shared')
+        os.chmod(path, 0o646)
+        return path
+
     def test_descriptors(self):
         c = self.connect()
         good = self.fd(memfd())
@@ -431,7 +439,7 @@ class Arguments(Stack):
         kinds = {'pipe': read, 'directory': os.open('/', os.O_RDONLY), 'null': os.open('/dev/null', os.O_RDWR),
                  'unsealed': memfd(False), 'empty': memfd(content=b''), 'path': os.open(path, os.O_PATH),
                  'proc': os.open('/proc/self/status', os.O_RDONLY), 'append': os.open(path, os.O_RDWR | os.O_APPEND),
-                 'write-only': os.open(path, os.O_WRONLY)}
+                 'write-only': os.open(path, os.O_WRONLY), 'writable by all': os.open(self.shared(), os.O_RDONLY)}
         self.fds += list(kinds.values()) + [write]
         for kind, fd in kinds.items():
             with self.subTest(kind):

@@ -78,6 +78,17 @@ open_unsealed(void)
 	return fd;
 }
 
+/* Read-only by its descriptor: but a VMM could open it once more by /proc, and for writing. */
+static int
+open_writable_by_all(void)
+{
+	int fd = open("/run/shared", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+	check(fd >= 0 && write(fd, "shared", 6) == 6 && fchmod(fd, 0646) == 0);
+	(void)close(fd);
+	return open("/run/shared", O_RDONLY | O_CLOEXEC);
+}
+
 static void
 test_message_when_malformed_then_refused(void)
 {
@@ -149,7 +160,9 @@ test_descriptor_when_of_another_kind_then_refused(void)
 	check_refused(-EBADF, "kernel", replace(&c, 0, open("/run/disk-a", O_WRONLY)));
 	check_refused(-EBADF, "kernel", replace(&c, 0, open("/run/disk-a", O_RDWR)));
 	check_refused(-EBADF, "kernel", replace(&c, 0, open_unsealed()));
+	check_refused(-EPERM, "kernel", replace(&c, 0, open_writable_by_all()));
 	check_refused(-EINVAL, "initramfs", replace(&c, 1, open_pipe()));
+	check_refused(-EPERM, "disks", replace(&c, 2, open_writable_by_all()));
 	check_refused(-EBADF, "disks", replace(&c, 2, open("/run/disk-a", O_RDWR)));
 	check_refused(-EBADF, "disks", replace(&c, 3, open("/run/disk-b", O_RDONLY)));
 	check_refused(-EBADF, "disks", replace(&c, 3, open("/run/disk-b", O_WRONLY)));

@@ -11,7 +11,8 @@
  *                    connection to it]. The VMM does not run yet. Every descriptor is a regular file,
  *                    not empty; kernel and initramfs open for reading or a memfd sealed against writing
  *                    and resizing, readable by the jail's uid (mode 0444); a disk open as the spec says:
- *                    for reading, or for reading and writing.
+ *                    for reading, or for reading and writing. What is open for reading alone must not be
+ *                    writable by everybody either, or be such a memfd.
  *    BN_JAIL_PROBE   no descriptors; a jail with nothing but /dev/kvm runs the functional probe;
  *                    answers BnJailReply (no descriptors) with `usable` and `text`.
  *
