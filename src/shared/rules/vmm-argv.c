@@ -102,8 +102,9 @@ add_channels(BnVmmArgv *argv, const char *bus)
 }
 
 /* The locks are QEMU's own, on the open file: a disk that another VM writes is refused here at
- * last. A write that fails stops the guest instead of telling it, so that a full host disk is
- * only a pause. */
+ * last. What is only read is shared between VMs that do not trust one another, and has none: with a
+ * lock on it one that was taken over could keep all others from starting. A write that fails stops
+ * the guest instead of telling it, so that a full host disk is only a pause. */
 static void
 add_disk(BnVmmArgv *argv, const char *bus, unsigned i, bool read_only)
 {
@@ -114,9 +115,10 @@ add_disk(BnVmmArgv *argv, const char *bus, unsigned i, bool read_only)
 	add(argv, "-blockdev");
 	add(argv,
 	    "driver=raw,node-name=disk%u,%s,file.driver=file,file.filename=/dev/fdset/%u,"
-	    "file.locking=on,file.%s%s",
-	    i, access, i, read_only ? "read-only=on" : "read-only=off",
-	    read_only ? "" : ",file.discard=unmap");
+	    "file.%s",
+	    i, access, i,
+	    read_only ? "locking=off,file.read-only=on"
+		      : "locking=on,file.read-only=off,file.discard=unmap");
 	add(argv, "-device");
 	add(argv, "virtio-blk-%s,drive=disk%u%s", bus, i,
 	    read_only ? "" : ",werror=stop,rerror=stop");
