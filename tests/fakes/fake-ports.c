@@ -226,13 +226,13 @@ fake_storage_init(BangerStorageInterface *iface)
 }
 
 static bool
-get_kernel(BangerImageStore *self, const char *id, int *ret_kernel, int *ret_initramfs,
-	   GError **error)
+open_kernel(BangerImageStore *self, const char *id, int *ret_kernel, int *ret_initramfs,
+	    GError **error)
 {
 	if (!answer_now("kernel", error))
 		return false;
-	*ret_kernel = world->kernel;
-	*ret_initramfs = world->initramfs;
+	*ret_kernel = world->kernel = hand_out();
+	*ret_initramfs = world->initramfs = hand_out();
 	return true;
 }
 
@@ -251,7 +251,7 @@ remove_kernel(BangerImageStore *self, const char *id, GError **error)
 static void
 fake_images_init(BangerImageStoreInterface *iface)
 {
-	iface->get_kernel = get_kernel;
+	iface->open_kernel = open_kernel;
 	iface->remove_image = remove_image;
 	iface->remove_kernel = remove_kernel;
 }
@@ -451,8 +451,6 @@ fake_ports_new(void)
 	self->log = g_string_new(NULL);
 	self->pending = g_ptr_array_new_with_free_func(g_object_unref);
 	self->peers = g_array_new(FALSE, FALSE, sizeof(int));
-	self->kernel = memfd_create("kernel", MFD_CLOEXEC);
-	self->initramfs = memfd_create("initramfs", MFD_CLOEXEC);
 	self->end_reason = "";
 	self->ended = "killed";
 	self->kvm_usable = true;
@@ -471,9 +469,6 @@ fake_ports_free(FakePorts *self)
 {
 	check_int(self->pending->len, 0);
 	check_int(fake_ports_count_held(self), 0);
-	/* What was only borrowed is still there. */
-	check(fcntl(self->kernel, F_GETFD) >= 0);
-	check(fcntl(self->initramfs, F_GETFD) >= 0);
 	g_object_unref(self->ports.privileged);
 	g_object_unref(self->ports.session);
 	g_object_unref(self->ports.storage);
@@ -481,8 +476,6 @@ fake_ports_free(FakePorts *self)
 	check_int(self->objects, 0);
 	for (guint i = 0; i < self->peers->len; i++)
 		bn_closep(&g_array_index(self->peers, int, i));
-	bn_closep(&self->kernel);
-	bn_closep(&self->initramfs);
 	g_string_free(self->log, TRUE);
 	g_ptr_array_unref(self->pending);
 	g_array_unref(self->peers);

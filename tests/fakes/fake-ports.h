@@ -12,10 +12,10 @@
 typedef struct FakePorts {
 	BangerPorts ports;
 	GString *log;
-	GPtrArray *pending; /* GTask, named by its call */
-	GArray *peers;      /* int: the test's ends of all that was handed out */
-	int process;        /* of these, the latest VMM's process */
-	int kernel, initramfs;
+	GPtrArray *pending;    /* GTask, named by its call */
+	GArray *peers;         /* int: the test's ends of all that was handed out */
+	int process;           /* of these, the latest VMM's process */
+	int kernel, initramfs; /* the latest that were opened; the engine's */
 	int objects;           /* ports alive, made by the constructors */
 	BangerVmm *vmm;        /* the latest; borrowed, NULL when it is gone */
 	BangerGuest *guest;    /* the same */

@@ -11,6 +11,7 @@
 #include "service/adapters/image-store.h"
 #include "service/base/error.h"
 #include "service/base/remove-tree.h"
+#include "shared/base/cleanup.h"
 
 #define ID    "11111111111111111111111111111111"
 #define OTHER "22222222222222222222222222222222"
@@ -72,7 +73,7 @@ static void
 rig_get(Rig *rig, const char *id, int *ret_kernel, int *ret_initramfs)
 {
 	check(BANGER_IMAGE_STORE_GET_IFACE(rig->store)
-		      ->get_kernel(rig->store, id, ret_kernel, ret_initramfs, NULL));
+		      ->open_kernel(rig->store, id, ret_kernel, ret_initramfs, NULL));
 }
 
 static size_t
@@ -118,7 +119,7 @@ unpack_init(const char *data, size_t size)
 static char *
 rig_init_of(Rig *rig, const char *id)
 {
-	int kernel, initramfs;
+	_cleanup_close_ int kernel = -1, initramfs = -1;
 	size_t size;
 	g_autofree char *data = NULL;
 
@@ -153,11 +154,11 @@ test_kernel_when_loaded_then_its_part_and_the_agent_whatever_their_sizes(void)
 {
 	const char *const agents[] = { "agent", "agent1", "agent12", "agent123" };
 	g_autoptr(GByteArray) part = make_old("");
-	int kernel, initramfs;
 	Rig rig;
 
 	rig_init(&rig);
 	for (size_t i = 0; i < 4 * G_N_ELEMENTS(agents); i++) {
+		_cleanup_close_ int kernel = -1, initramfs = -1;
 		g_autofree char *data = NULL, *init = NULL;
 		size_t size;
 
@@ -175,10 +176,19 @@ test_kernel_when_loaded_then_its_part_and_the_agent_whatever_their_sizes(void)
 	rig_done(&rig);
 }
 
+static ino_t
+inode_of(int fd)
+{
+	struct stat st;
+
+	check_int(fstat(fd, &st), 0);
+	return st.st_ino;
+}
+
 static void
 test_kernel_when_asked_for_again_then_the_same_memory(void)
 {
-	int kernel, initramfs, again[2];
+	_cleanup_close_ int kernel = -1, initramfs = -1, kernel2 = -1, initramfs2 = -1;
 	g_autofree char *data = NULL;
 	size_t size;
 	Rig rig;
@@ -189,12 +199,42 @@ test_kernel_when_asked_for_again_then_the_same_memory(void)
 	rig_get(&rig, ID, &kernel, &initramfs);
 	/* The file counts no more: what VMs share is in memory. */
 	rig_write(&rig, "kernel/" ID "/vmlinux", "CHANGED", 7);
-	rig_get(&rig, ID, &again[0], &again[1]);
-	check_int(again[0], kernel);
-	check_int(again[1], initramfs);
+	rig_get(&rig, ID, &kernel2, &initramfs2);
+	check_int(inode_of(kernel2), inode_of(kernel));
+	check_int(inode_of(initramfs2), inode_of(initramfs));
+	/* Another VM, of another kernel, is started before this one boots. */
+	check_init(&rig, OTHER, "agent 1");
 	data = read_sealed(kernel, &size);
 	check_str(data, "KERNEL");
-	check_init(&rig, OTHER, "agent 1");
+	rig_done(&rig);
+}
+
+/* What a VMM can do to a descriptor that others have a copy of. */
+static void
+change_descriptor(int fd)
+{
+	check_int(fcntl(fd, F_SETFL, O_APPEND), 0);
+	check_int(lseek(fd, 3, SEEK_SET), 3);
+}
+
+static void
+test_kernel_when_a_vmm_changes_its_descriptor_then_no_other_sees_it(void)
+{
+	_cleanup_close_ int kernel = -1, initramfs = -1, kernel2 = -1, initramfs2 = -1;
+	Rig rig;
+
+	rig_init(&rig);
+	rig_write(&rig, "kernel/" ID "/initramfs", "", 0);
+	rig_get(&rig, ID, &kernel, &initramfs);
+	change_descriptor(kernel);
+	change_descriptor(initramfs);
+	rig_get(&rig, ID, &kernel2, &initramfs2);
+	for (int i = 0; i < 2; i++) {
+		int fd = i == 0 ? kernel2 : initramfs2;
+
+		check_int(fcntl(fd, F_GETFL) & (O_ACCMODE | O_APPEND), O_RDONLY);
+		check_int(lseek(fd, 0, SEEK_CUR), 0);
+	}
 	rig_done(&rig);
 }
 
@@ -229,7 +269,7 @@ test_kernel_when_of_an_older_store_then_the_installed_agent_wins(void)
 static void
 test_agent_when_missing_then_named_and_back_when_it_is(void)
 {
-	int kernel, initramfs;
+	_cleanup_close_ int kernel = -1, initramfs = -1;
 	g_autoptr(GError) error = NULL;
 	Rig rig;
 
@@ -237,8 +277,8 @@ test_agent_when_missing_then_named_and_back_when_it_is(void)
 	rig_write(&rig, "kernel/" ID "/initramfs", "", 0);
 	check_init(&rig, ID, "agent 1");
 	check_int(g_unlink(rig.agent), 0);
-	check(!BANGER_IMAGE_STORE_GET_IFACE(rig.store)->get_kernel(rig.store, ID, &kernel,
-								   &initramfs, &error));
+	check(!BANGER_IMAGE_STORE_GET_IFACE(rig.store)->open_kernel(rig.store, ID, &kernel,
+								    &initramfs, &error));
 	check(strstr(error->message, rig.agent));
 	rig_write(&rig, "agent", "agent 3", 7);
 	check_init(&rig, ID, "agent 3");
@@ -247,6 +287,7 @@ test_agent_when_missing_then_named_and_back_when_it_is(void)
 
 TEST_MAIN(TEST(test_kernel_when_loaded_then_its_part_and_the_agent_whatever_their_sizes),
 	  TEST(test_kernel_when_asked_for_again_then_the_same_memory),
+	  TEST(test_kernel_when_a_vmm_changes_its_descriptor_then_no_other_sees_it),
 	  TEST(test_agent_when_upgraded_then_the_next_start_has_it_without_an_import),
 	  TEST(test_kernel_when_of_an_older_store_then_the_installed_agent_wins),
 	  TEST(test_agent_when_missing_then_named_and_back_when_it_is))

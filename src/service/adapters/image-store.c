@@ -273,30 +273,57 @@ load_initramfs(BangerImageDirectory *self, const char *id, int agent, size_t age
 }
 
 static bool
-get_kernel(BangerImageStore *store, const char *id, int *ret_kernel, int *ret_initramfs,
-	   GError **error)
+load_kernel(BangerImageDirectory *self, const char *id, GError **error)
 {
-	BangerImageDirectory *self = BANGER_IMAGE_DIRECTORY(store);
 	struct stat st;
 	_cleanup_close_ int agent = open_agent(self, &st, error);
 
 	if (agent < 0)
 		return false;
-	if (g_strcmp0(self->kernel, id) != 0 || !is_unchanged(&self->agent_stat, &st)) {
+	if (g_strcmp0(self->kernel, id) == 0 && is_unchanged(&self->agent_stat, &st))
+		return true;
+	forget_kernel(self);
+	self->kernel_fd = load_vmlinux(self, id, error);
+	if (self->kernel_fd >= 0)
+		self->initramfs_fd = load_initramfs(self, id, agent, (size_t)st.st_size, error);
+	if (self->initramfs_fd < 0) {
 		forget_kernel(self);
-		self->kernel_fd = load_vmlinux(self, id, error);
-		if (self->kernel_fd >= 0)
-			self->initramfs_fd =
-				load_initramfs(self, id, agent, (size_t)st.st_size, error);
-		if (self->initramfs_fd < 0) {
-			forget_kernel(self);
-			return false;
-		}
-		self->kernel = g_strdup(id);
-		self->agent_stat = st;
+		return false;
 	}
-	*ret_kernel = self->kernel_fd;
-	*ret_initramfs = self->initramfs_fd;
+	self->kernel = g_strdup(id);
+	self->agent_stat = st;
+	return true;
+}
+
+/* Not a copy of the descriptor: whoever has one of those sets the flags of all of them, and a VMM that was taken over
+ * could make one that banger-helper refuses of what the next VM is to boot from. */
+static int
+open_again(int fd, GError **error)
+{
+	g_autofree char *path = g_strdup_printf("/proc/self/fd/%d", fd);
+	int again = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (again < 0)
+		(void)banger_error_set_errno(error, "%s", path);
+	return again;
+}
+
+static bool
+open_kernel(BangerImageStore *store, const char *id, int *ret_kernel, int *ret_initramfs,
+	    GError **error)
+{
+	BangerImageDirectory *self = BANGER_IMAGE_DIRECTORY(store);
+	_cleanup_close_ int kernel = -1, initramfs = -1;
+
+	if (!load_kernel(self, id, error))
+		return false;
+	kernel = open_again(self->kernel_fd, error);
+	if (kernel >= 0)
+		initramfs = open_again(self->initramfs_fd, error);
+	if (initramfs < 0)
+		return false;
+	*ret_kernel = BN_TAKE_FD(kernel);
+	*ret_initramfs = BN_TAKE_FD(initramfs);
 	return true;
 }
 
@@ -312,5 +339,5 @@ banger_image_directory_iface_init(BangerImageStoreInterface *iface)
 	iface->remove_image = remove_image;
 	iface->remove_kernel = remove_kernel;
 	iface->open_image = open_image;
-	iface->get_kernel = get_kernel;
+	iface->open_kernel = open_kernel;
 }

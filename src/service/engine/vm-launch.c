@@ -3,6 +3,7 @@
 #include "service/base/error.h"
 #include "service/engine/launch-run.h"
 #include "service/engine/vm-private.h"
+#include "shared/base/cleanup.h"
 #include "shared/base/log.h"
 #include "shared/rules/boot-cmdline.h"
 
@@ -92,6 +93,14 @@ fill_spec(BangerVm *self, BnVmmSpec *ret, GError **error)
 	return true;
 }
 
+void
+banger_vm_drop_files(BangerVm *self)
+{
+	bn_closep(&self->kernel_fd);
+	bn_closep(&self->initramfs_fd);
+	banger_disks_clear(&self->disks);
+}
+
 /* A launch that is taken back, and why. */
 typedef struct Withdrawal {
 	GTask *step;
@@ -172,7 +181,7 @@ on_launched(GObject *source, GAsyncResult *result, gpointer data)
 	g_autoptr(GError) error = NULL;
 
 	/* The VMM has its own copies now, or there is none. */
-	banger_disks_clear(&self->disks);
+	banger_vm_drop_files(self);
 	if (!BANGER_PRIVILEGED_GET_IFACE(privileged)
 		     ->launch_finish(privileged, result, &handles, &error)) {
 		/* Of a VMM that we know nothing of: to be looked for. */
@@ -327,8 +336,8 @@ run_step(BangerStep kind, GTask *step, void *data)
 		return;
 	case BANGER_STEP_KERNEL:
 		ok = BANGER_IMAGE_STORE_GET_IFACE(ports->images)
-			     ->get_kernel(ports->images, self->spec->kernel, &self->kernel_fd,
-					  &self->initramfs_fd, &error);
+			     ->open_kernel(ports->images, self->spec->kernel, &self->kernel_fd,
+					   &self->initramfs_fd, &error);
 		break;
 	case BANGER_STEP_DISKS:
 		ok = BANGER_STORAGE_GET_IFACE(ports->storage)
@@ -372,8 +381,9 @@ undo_step(BangerStep kind, GTask *step, void *data)
 			bn_log_warning("op=%s vm=%s: its disk could not be removed, ignoring: %s",
 				       self->operation, self->spec->id, error->message);
 		break;
+	case BANGER_STEP_KERNEL:
 	case BANGER_STEP_DISKS:
-		banger_disks_clear(&self->disks);
+		banger_vm_drop_files(self);
 		break;
 	case BANGER_STEP_LAUNCH:
 		banger_vm_detach(self);

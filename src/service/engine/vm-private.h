@@ -29,7 +29,8 @@ struct _BangerVm {
 	GSource *patience;     /* fires when a guest has not come up in all that time */
 	BangerVmProgress progress;
 	void *progress_data;
-	int kernel_fd; /* borrowed from the image store */
+	/* From their steps until the launch is answered. */
+	int kernel_fd;
 	int initramfs_fd;
 	BangerDisks disks;
 
@@ -55,6 +56,9 @@ void banger_vm_apply(BangerVm *self, BangerVmEvent event, const char *error);
 
 /* The step from starting to running; an end that came before it is noticed after it. */
 void banger_vm_apply_ready(BangerVm *self);
+
+/* Closes what a VMM is launched with. */
+void banger_vm_drop_files(BangerVm *self);
 
 /* Takes over a running VMM's descriptors. */
 void banger_vm_attach(BangerVm *self, BangerVmmHandles *handles, bool fresh);

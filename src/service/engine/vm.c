@@ -21,7 +21,7 @@ banger_vm_finalize(GObject *object)
 	BangerVm *self = BANGER_VM(object);
 
 	banger_vm_detach(self);
-	banger_disks_clear(&self->disks);
+	banger_vm_drop_files(self);
 	g_clear_object(&self->kvm);
 	g_clear_pointer(&self->spec, banger_vm_spec_free);
 	g_free(self->last_error);
@@ -53,6 +53,8 @@ banger_vm_init(BangerVm *self)
 	self->last_error = g_strdup("");
 	self->operation = "";
 	self->process_fd = -1;
+	self->kernel_fd = -1;
+	self->initramfs_fd = -1;
 	self->waiting_guest = g_ptr_array_new_with_free_func(g_object_unref);
 	self->waiting_end = g_ptr_array_new_with_free_func(g_object_unref);
 }

@@ -96,8 +96,8 @@ struct _BangerImageStoreInterface {
 	/* The image's filesystem, opened read-only: a descriptor of the caller's, or -1. */
 	int (*open_image)(BangerImageStore *self, const char *id, GError **error);
 
-	/* Kernel and initramfs as sealed memory; the descriptors stay the store's and live at least until the next
-	 * call. */
-	bool (*get_kernel)(BangerImageStore *self, const char *id, int *ret_kernel,
-			   int *ret_initramfs, GError **error);
+	/* Kernel and initramfs as sealed memory: descriptors of the caller's. VMs share the memory, and nothing that
+	 * one of them could change. */
+	bool (*open_kernel)(BangerImageStore *self, const char *id, int *ret_kernel,
+			    int *ret_initramfs, GError **error);
 };
