@@ -206,7 +206,26 @@ test_words_when_hostile_then_escaped_bounded_or_the_end(void)
 	rig_done(&rig);
 }
 
-TEST_MAIN(TEST(test_pause_when_a_disk_had_an_error_then_told_which),
+/* A parser that calls itself for each level runs out of stack. */
+static void
+test_message_when_nested_deep_then_the_end(void)
+{
+	for (size_t depth = 900; depth <= 32000; depth += 31100) {
+		g_autofree char *begins = g_strnfill(depth, '['), *ends = g_strnfill(depth, ']');
+		g_autofree char *line =
+			g_strdup_printf("{\"event\": \"STOP\", \"data\": %s%s}", begins, ends);
+		Rig rig;
+
+		rig_init(&rig, "running");
+		rig_say(&rig, line);
+		check((rig.told->len > 0) == (depth == 900));
+		check((rig_hear(&rig) != NULL) == (depth == 900));
+		rig_done(&rig);
+	}
+}
+
+TEST_MAIN(TEST(test_message_when_nested_deep_then_the_end),
+	  TEST(test_pause_when_a_disk_had_an_error_then_told_which),
 	  TEST(test_pause_when_no_disk_stopped_it_then_none_is_blamed),
 	  TEST(test_status_when_a_disk_failed_before_we_came_then_it_is_asked_which),
 	  TEST(test_status_when_it_goes_on_before_the_answer_then_not_paused),

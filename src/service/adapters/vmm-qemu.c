@@ -14,6 +14,8 @@
 /* A jail may be taken over by its guest, so QMP is a hostile stream too: nothing of QEMU's that we listen
  * for is longer. */
 #define MESSAGE_MAX 65536
+/* Objects and arrays in one of them. The parser calls itself for each that lies in another. */
+#define CONTAINERS_MAX 1000
 
 /* What our commands are told apart by in QEMU's answers. */
 enum { ID_CAPABILITIES = 1, ID_STATUS, ID_DISKS, ID_CONTINUE };
@@ -296,6 +298,17 @@ read_answer(BangerVmmQemu *self, gint64 id, JsonObject *answer)
 	}
 }
 
+/* Counted wherever they stand, in strings too: telling those apart is the parser's business. */
+static bool
+is_parsable(const char *line, size_t size)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < size; i++)
+		n += line[i] == '{' || line[i] == '[';
+	return n <= CONTAINERS_MAX;
+}
+
 static bool
 read_message(BangerVmmQemu *self, const char *line, size_t size)
 {
@@ -303,7 +316,8 @@ read_message(BangerVmmQemu *self, const char *line, size_t size)
 	JsonNode *root;
 	JsonObject *message;
 
-	if (!json_parser_load_from_data(parser, line, (gssize)size, /* error= */ NULL))
+	if (!is_parsable(line, size) ||
+	    !json_parser_load_from_data(parser, line, (gssize)size, /* error= */ NULL))
 		return false;
 	root = json_parser_get_root(parser);
 	if (!root || !JSON_NODE_HOLDS_OBJECT(root))
