@@ -257,9 +257,9 @@ fake_images_init(BangerImageStoreInterface *iface)
 }
 
 static void
-resume(BangerVmm *self, GAsyncReadyCallback callback, void *data)
+resume(BangerVmm *self, GCancellable *cancellable, GAsyncReadyCallback callback, void *data)
 {
-	ask(self, "resume", /* cancellable= */ NULL, callback, data);
+	ask(self, "resume", cancellable, callback, data);
 }
 
 static bool

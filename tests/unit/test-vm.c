@@ -451,6 +451,23 @@ test_pause_when_running_then_a_start_lets_it_go_on(void)
 	check_int(rig.ended, 0);
 }
 
+/* A VMM may never answer. */
+static void
+test_pause_when_its_start_is_cancelled_then_given_up_and_still_paused(void)
+{
+	g_auto(Rig) rig = {};
+	g_auto(Answer) up = {};
+
+	rig_run(&rig);
+	rig_pause(&rig);
+	rig_begin(&rig, BANGER_PLAN_START, &up);
+	g_cancellable_cancel(rig.cancellable);
+	check(fake_ports_is_given_up(rig.fakes, "resume"));
+	fake_ports_fail(rig.fakes, "resume", BANGER_ERROR_CANCELLED);
+	check_failed(up, BANGER_ERROR_CANCELLED);
+	check_int(banger_vm_get_state(rig.vm), BANGER_VM_PAUSED);
+}
+
 static void
 test_pause_when_its_process_has_ended_then_it_cannot_be_started(void)
 {
@@ -588,5 +605,6 @@ TEST_MAIN(TEST(test_bring_up_when_all_succeed_then_it_runs),
 	  TEST(test_process_when_it_ends_while_stopping_then_stopped),
 	  TEST(test_pause_when_starting_then_no_space),
 	  TEST(test_pause_when_running_then_a_start_lets_it_go_on),
+	  TEST(test_pause_when_its_start_is_cancelled_then_given_up_and_still_paused),
 	  TEST(test_pause_when_its_process_has_ended_then_it_cannot_be_started),
 	  TEST(test_events_when_not_allowed_then_invalid_state))

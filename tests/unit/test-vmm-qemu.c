@@ -100,6 +100,12 @@ rig_say_disk_error(Rig *rig, const char *action, const char *more)
 }
 
 static void
+on_answer(GObject *source, GAsyncResult *result, gpointer data)
+{
+	*(GAsyncResult **)data = g_object_ref(result);
+}
+
+static void
 test_pause_when_a_disk_had_an_error_then_told_which(void)
 {
 	Rig rig;
@@ -206,6 +212,29 @@ test_words_when_hostile_then_escaped_bounded_or_the_end(void)
 	rig_done(&rig);
 }
 
+static void
+test_resume_when_cancelled_then_not_waited_for_and_heard_when_it_comes(void)
+{
+	g_autoptr(GCancellable) cancellable = g_cancellable_new();
+	g_autoptr(GAsyncResult) result = NULL;
+	g_autoptr(GError) error = NULL;
+	Rig rig;
+
+	rig_init(&rig, "paused");
+	g_string_truncate(rig.told, 0);
+	BANGER_VMM_GET_IFACE(rig.vmm)->resume(rig.vmm, cancellable, on_answer, &result);
+	check_str(rig_hear(&rig), "{\"execute\":\"cont\",\"id\":4}\n");
+	g_cancellable_cancel(cancellable);
+	while (g_main_context_iteration(NULL, FALSE))
+		;
+	check(result && !BANGER_VMM_GET_IFACE(rig.vmm)->resume_finish(rig.vmm, result, &error));
+	check(banger_error_is_cancelled(error));
+	rig_say(&rig, "{\"event\": \"RESUME\"}");
+	rig_check_told(&rig, "resumed\n");
+	rig_say(&rig, "{\"return\": {}, \"id\": 4}");
+	rig_done(&rig);
+}
+
 /* A parser that calls itself for each level runs out of stack. */
 static void
 test_message_when_nested_deep_then_the_end(void)
@@ -224,7 +253,8 @@ test_message_when_nested_deep_then_the_end(void)
 	}
 }
 
-TEST_MAIN(TEST(test_message_when_nested_deep_then_the_end),
+TEST_MAIN(TEST(test_resume_when_cancelled_then_not_waited_for_and_heard_when_it_comes),
+	  TEST(test_message_when_nested_deep_then_the_end),
 	  TEST(test_pause_when_a_disk_had_an_error_then_told_which),
 	  TEST(test_pause_when_no_disk_stopped_it_then_none_is_blamed),
 	  TEST(test_status_when_a_disk_failed_before_we_came_then_it_is_asked_which),

@@ -388,16 +388,37 @@ banger_vmm_qemu_new(int fd)
 }
 
 static void
-resume(BangerVmm *vmm, GAsyncReadyCallback callback, void *data)
+on_resume_cancelled(GCancellable *cancellable, BangerVmmQemu *self)
+{
+	for (guint i = self->resuming->len; i > 0 && i <= self->resuming->len; i--) {
+		g_autoptr(GTask) task = g_object_ref(g_ptr_array_index(self->resuming, i - 1));
+
+		if (g_task_get_cancellable(task) != cancellable)
+			continue;
+		(void)g_ptr_array_remove_index(self->resuming, i - 1);
+		(void)g_task_return_error_if_cancelled(task);
+	}
+}
+
+static void
+resume(BangerVmm *vmm, GCancellable *cancellable, GAsyncReadyCallback callback, void *data)
 {
 	BangerVmmQemu *self = BANGER_VMM_QEMU(vmm);
-	GTask *task = g_task_new(vmm, /* cancellable= */ NULL, callback, data);
+	GTask *task = g_task_new(vmm, cancellable, callback, data);
 
+	if (g_task_return_error_if_cancelled(task)) {
+		g_object_unref(task);
+		return;
+	}
 	g_ptr_array_add(self->resuming, task);
-	if (self->fd < 0)
+	if (self->fd < 0) {
 		hang_up(self);
-	else
-		send_command(self, "cont", ID_CONTINUE);
+		return;
+	}
+	if (cancellable)
+		g_signal_connect_object(cancellable, "cancelled", G_CALLBACK(on_resume_cancelled),
+					self, 0);
+	send_command(self, "cont", ID_CONTINUE);
 }
 
 static bool

@@ -498,7 +498,7 @@ banger_vm_bring_up_async(BangerVm *self, BangerPlanFlags flags, const char *oper
 	g_task_set_task_data(task, up, (GDestroyNotify)bring_up_free);
 	/* Without its VMM it is paused only until that is released, and cannot be started like any that still runs. */
 	if (self->state == BANGER_VM_PAUSED && self->vmm && (flags & BANGER_PLAN_START)) {
-		BANGER_VMM_GET_IFACE(self->vmm)->resume(self->vmm, on_resumed,
+		BANGER_VMM_GET_IFACE(self->vmm)->resume(self->vmm, cancellable, on_resumed,
 							g_steal_pointer(&task));
 		return;
 	}

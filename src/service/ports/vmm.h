@@ -15,8 +15,9 @@ G_DECLARE_INTERFACE(BangerVmm, banger_vmm, BANGER, VMM, GObject)
 struct _BangerVmmInterface {
 	GTypeInterface parent;
 
-	/* Lets the guest's processors run again. */
-	void (*resume)(BangerVmm *self, GAsyncReadyCallback callback, void *data);
+	/* Lets the guest's processors run again. Cancelling gives up the wait; it may still do so. */
+	void (*resume)(BangerVmm *self, GCancellable *cancellable, GAsyncReadyCallback callback,
+		       void *data);
 	bool (*resume_finish)(BangerVmm *self, GAsyncResult *result, GError **error);
 
 	const char *(*get_end_reason)(BangerVmm *self);
