@@ -105,6 +105,19 @@ on_answer(GObject *source, GAsyncResult *result, gpointer data)
 	*(GAsyncResult **)data = g_object_ref(result);
 }
 
+/* The daemon lets it go on, and it does. */
+static void
+rig_resume(Rig *rig)
+{
+	g_autoptr(GAsyncResult) result = NULL;
+
+	BANGER_VMM_GET_IFACE(rig->vmm)->resume(rig->vmm, NULL, on_answer, &result);
+	check_str(rig_hear(rig), "{\"execute\":\"cont\",\"id\":4}\n");
+	rig_say(rig, "{\"event\": \"RESUME\"}");
+	rig_say(rig, "{\"return\": {}, \"id\": 4}");
+	check(result && BANGER_VMM_GET_IFACE(rig->vmm)->resume_finish(rig->vmm, result, NULL));
+}
+
 static void
 test_pause_when_a_disk_had_an_error_then_told_which(void)
 {
@@ -116,13 +129,13 @@ test_pause_when_a_disk_had_an_error_then_told_which(void)
 			   ", \"nospace\": true, \"reason\": \"No space left on device\"");
 	rig_say(&rig, "{\"event\": \"STOP\"}");
 	rig_check_told(&rig, "paused: " FULL "\n");
-	rig_say(&rig, "{\"event\": \"RESUME\"}");
+	rig_resume(&rig);
 	rig_check_told(&rig, "resumed\n");
 	rig_say_disk_error(&rig, "stop",
 			   ", \"nospace\": false, \"reason\": \"Input/output error\"");
 	rig_say(&rig, "{\"event\": \"STOP\"}");
 	rig_check_told(&rig, "paused: a disk of the VM failed on the host: Input/output error\n");
-	rig_say(&rig, "{\"event\": \"RESUME\"}");
+	rig_resume(&rig);
 	rig_say_disk_error(&rig, "stop", "");
 	rig_say(&rig, "{\"event\": \"STOP\"}");
 	rig_check_told(&rig, "resumed\npaused: a disk of the VM failed on the host\n");
@@ -212,6 +225,26 @@ test_words_when_hostile_then_escaped_bounded_or_the_end(void)
 	rig_done(&rig);
 }
 
+/* Each time is on disk and on the bus before the next is looked at. */
+static void
+test_guest_when_it_goes_on_again_and_again_untold_then_the_end(void)
+{
+	Rig rig;
+
+	rig_init(&rig, "running");
+	rig_say(&rig, "{\"event\": \"STOP\"}");
+	/* A daemon before this one may have told it. */
+	rig_say(&rig, "{\"event\": \"RESUME\"}");
+	rig_say(&rig, "{\"event\": \"STOP\"}");
+	rig_resume(&rig);
+	rig_say(&rig, "{\"event\": \"STOP\"}");
+	g_string_truncate(rig.told, 0);
+	rig_say(&rig, "{\"event\": \"RESUME\"}");
+	rig_check_told(&rig, "");
+	check(!rig_hear(&rig));
+	rig_done(&rig);
+}
+
 static void
 test_resume_when_cancelled_then_not_waited_for_and_heard_when_it_comes(void)
 {
@@ -253,7 +286,8 @@ test_message_when_nested_deep_then_the_end(void)
 	}
 }
 
-TEST_MAIN(TEST(test_resume_when_cancelled_then_not_waited_for_and_heard_when_it_comes),
+TEST_MAIN(TEST(test_guest_when_it_goes_on_again_and_again_untold_then_the_end),
+	  TEST(test_resume_when_cancelled_then_not_waited_for_and_heard_when_it_comes),
 	  TEST(test_message_when_nested_deep_then_the_end),
 	  TEST(test_pause_when_a_disk_had_an_error_then_told_which),
 	  TEST(test_pause_when_no_disk_stopped_it_then_none_is_blamed),

@@ -42,6 +42,7 @@ struct _BangerVmmQemu {
 	bool paused;
 	bool asking;         /* the guest stood still when we came: which disk is it? */
 	GPtrArray *resuming; /* GTask */
+	unsigned resumes;    /* how often the guest may still go on: nobody else tells it to */
 };
 
 static void banger_vmm_qemu_iface_init(BangerVmmInterface *iface);
@@ -93,6 +94,7 @@ static void
 banger_vmm_qemu_init(BangerVmmQemu *self)
 {
 	self->fd = -1;
+	self->resumes = 1; /* told by a daemon before this one */
 	self->end_reason = "";
 	self->input = g_byte_array_new();
 	self->resuming = g_ptr_array_new_with_free_func(g_object_unref);
@@ -243,7 +245,20 @@ parse_shutdown(const char *reason)
 	return g_str_has_prefix(reason, "host-") ? "host" : "";
 }
 
-static void
+/* Told by us only, so each time that it does is accounted for: what follows from one is written to disk and to the
+ * bus. */
+static bool
+read_resume(BangerVmmQemu *self)
+{
+	if (self->resumes == 0)
+		return false;
+	self->resumes--;
+	set_resumed(self);
+	return true;
+}
+
+/* False where QEMU would not say this. */
+static bool
 read_event(BangerVmmQemu *self, const char *event, JsonObject *data)
 {
 	if (g_str_equal(event, "BLOCK_IO_ERROR"))
@@ -251,11 +266,12 @@ read_event(BangerVmmQemu *self, const char *event, JsonObject *data)
 	else if (g_str_equal(event, "STOP"))
 		set_paused(self);
 	else if (g_str_equal(event, "RESUME"))
-		set_resumed(self);
+		return read_resume(self);
 	else if (g_str_equal(event, "SHUTDOWN"))
 		self->end_reason = parse_shutdown(member_string(data, "reason"));
 	else if (g_str_equal(event, "GUEST_PANICKED"))
 		self->end_reason = "panic";
+	return true;
 }
 
 static void
@@ -326,7 +342,8 @@ read_message(BangerVmmQemu *self, const char *line, size_t size)
 	if (json_object_has_member(message, "QMP"))
 		send_command(self, "qmp_capabilities", ID_CAPABILITIES);
 	else if (json_object_has_member(message, "event"))
-		read_event(self, member_string(message, "event"), member_object(message, "data"));
+		return read_event(self, member_string(message, "event"),
+				  member_object(message, "data"));
 	else
 		read_answer(self, json_object_get_int_member_with_default(message, "id", 0),
 			    message);
@@ -415,6 +432,7 @@ resume(BangerVmm *vmm, GCancellable *cancellable, GAsyncReadyCallback callback, 
 		hang_up(self);
 		return;
 	}
+	self->resumes++;
 	if (cancellable)
 		g_signal_connect_object(cancellable, "cancelled", G_CALLBACK(on_resume_cancelled),
 					self, 0);
