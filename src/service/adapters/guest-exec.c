@@ -289,7 +289,9 @@ take_credit(BangerGuestStream *stream, const BnFrame *frame)
 static bool
 take_exit(BangerGuestStream *stream, const BnFrame *frame)
 {
-	if (frame->length != 2 || frame->payload[0] > 1)
+	/* Signal 0 would read as an exit. */
+	if (frame->length != 2 || frame->payload[0] > 1 ||
+	    (frame->payload[0] == 1 && (frame->payload[1] < 1 || frame->payload[1] > 64)))
 		return false;
 	if (frame->payload[0] == 0)
 		stream->result.status = frame->payload[1];
