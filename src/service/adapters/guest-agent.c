@@ -97,22 +97,20 @@ close_with(BangerGuestAgent *self, const char *reason)
 
 static gboolean on_writable(int fd, GIOCondition condition, gpointer data);
 
-static void
-flush(BangerGuestAgent *self)
+/* Writes what the connection takes, and sees to it that the rest follows. Negative errno where it is broken. */
+static ssize_t
+write_out(BangerGuestAgent *self)
 {
-	ssize_t n = self->fd >= 0 ? banger_byte_queue_flush(&self->out, self->fd) : 0;
+	ssize_t n = banger_byte_queue_flush(&self->out, self->fd);
 
-	if (n < 0) {
-		close_with(self, "the connection to the guest is broken");
-		return;
-	}
-	if (banger_byte_queue_size(&self->out) == 0) {
+	if (n >= 0 && banger_byte_queue_size(&self->out) == 0) {
 		drop_source(&self->writable);
-	} else if (!self->writable && self->fd >= 0) {
+	} else if (!self->writable) {
 		self->writable = g_unix_fd_source_new(self->fd, G_IO_OUT);
 		g_source_set_callback(self->writable, G_SOURCE_FUNC(on_writable), self, NULL);
 		(void)g_source_attach(self->writable, g_main_context_get_thread_default());
 	}
+	return n;
 }
 
 static gboolean
@@ -122,7 +120,10 @@ on_writable(int fd, GIOCondition condition, gpointer data)
 	GHashTableIter iter;
 	void *stream;
 
-	flush(self);
+	if (write_out(self) < 0) {
+		close_with(self, "the connection to the guest is broken");
+		return G_SOURCE_REMOVE;
+	}
 	if (banger_byte_queue_size(&self->out) < BANGER_GUEST_OUT_HIGH) {
 		g_hash_table_iter_init(&iter, self->streams);
 		while (g_hash_table_iter_next(&iter, NULL, &stream))
@@ -141,8 +142,10 @@ banger_guest_send(BangerGuestAgent *self, BnFrameType type, uint16_t stream, con
 		return;
 	room = banger_byte_queue_reserve(&self->out, BN_FRAME_HEADER + size + 1);
 	(void)bn_frame_render(room, type, stream, payload, size);
+	/* Our caller is in the middle of something with a stream. A failure is met once more by on_writable(), which
+	 * may end them all. */
 	if (!self->writable)
-		flush(self);
+		(void)write_out(self);
 }
 
 /* Statistics and the like: a stream that ends with its first answer. */

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A guest that says too much, or does not listen, behind well-formed frames. */
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "fakes/guest-rig.h"
+#include "shared/base/cleanup.h"
+#include "shared/base/fd-util.h"
+#include "shared/base/io-util.h"
+
+static size_t
+drain(int fd)
+{
+	char bytes[65536];
+	size_t all = 0;
+	ssize_t n;
+
+	while ((n = read(fd, bytes, sizeof(bytes))) > 0)
+		all += (size_t)n;
+	return all;
+}
+
+/* Output of `size` bytes, in frames. */
+static void
+rig_say_output(Rig *rig, size_t size)
+{
+	static uint8_t payload[BN_FRAME_PAYLOAD_MAX] = { BN_CHANNEL_OUT };
+
+	while (size > 0) {
+		size_t n = MIN(size, sizeof(payload) - 1);
+
+		rig_say_frame(rig, BN_FRAME_DATA, OF_EXEC, payload, n + 1);
+		size -= n;
+	}
+}
+
+static void
+test_output_when_nobody_reads_it_then_a_window_and_not_a_byte_more(void)
+{
+	size_t piped;
+	Rig rig;
+
+	rig_start(&rig);
+	piped = (size_t)fcntl(rig.outputs, F_GETPIPE_SZ);
+	/* What the pipe took was given back as credit, but for a part of a portion. */
+	rig_say_output(&rig, BN_FRAME_WINDOW);
+	check(!rig.closed);
+	rig_say_output(&rig, piped + BN_FRAME_WINDOW);
+	check_str(rig.closed, RIG_BROKEN);
+	check(drain(rig.outputs) <= piped);
+	rig_done(&rig);
+}
+
+/* The host notices in the middle of passing something on. */
+static void
+test_guest_when_it_stops_listening_then_hung_up_at_the_next_word(void)
+{
+	Rig rig;
+
+	(void)signal(SIGPIPE, SIG_IGN);
+	rig_start(&rig);
+	check_int(shutdown(rig.far, SHUT_RD), 0);
+	/* Credit is returned for what the command's caller took. */
+	rig_say_output(&rig, BN_FRAME_WINDOW / 8);
+	(void)drain(rig.outputs);
+	rig_say_output(&rig, BN_FRAME_WINDOW / 8);
+	check_str(rig.closed, RIG_CUT);
+	rig_done(&rig);
+	rig_start(&rig);
+	check_int(shutdown(rig.far, SHUT_RD), 0);
+	check_int(bn_io_write_all(rig.input, "more", 4), 0);
+	rig_turn();
+	check_str(rig.closed, RIG_CUT);
+	rig_done(&rig);
+	rig_start(&rig);
+	check_int(shutdown(rig.far, SHUT_RD), 0);
+	/* The caller takes no more output: the command would be hung up. */
+	bn_closep(&rig.outputs);
+	rig_turn();
+	check_str(rig.closed, RIG_CUT);
+	rig_done(&rig);
+	rig_start(&rig);
+	check_int(shutdown(rig.far, SHUT_RD), 0);
+	g_cancellable_cancel(rig.command);
+	rig_turn();
+	check_str(rig.closed, RIG_CUT);
+	rig_done(&rig);
+}
+
+TEST_MAIN(TEST(test_output_when_nobody_reads_it_then_a_window_and_not_a_byte_more),
+	  TEST(test_guest_when_it_stops_listening_then_hung_up_at_the_next_word))
