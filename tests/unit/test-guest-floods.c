@@ -90,5 +90,28 @@ test_guest_when_it_stops_listening_then_hung_up_at_the_next_word(void)
 	rig_done(&rig);
 }
 
+/* Whoever made the connection has a copy of it, and with it the flag that keeps us from waiting. */
+static void
+test_connection_when_made_to_block_by_who_shares_it_then_nobody_waits(void)
+{
+	static const char block[2 * BN_FRAME_WINDOW];
+	size_t written = 0;
+	ssize_t n = 0;
+	Rig rig;
+
+	rig_start(&rig);
+	check_int(bn_fd_set_nonblock(rig.input, true), 0);
+	check_int(bn_fd_set_nonblock(rig.copy, false), 0);
+	/* A window is more than a connection holds whose other end does not read. */
+	for (int i = 0; i < 100; i++) {
+		n = write(rig.input, block, sizeof(block));
+		written += n > 0 ? (size_t)n : 0;
+		rig_turn();
+	}
+	check(n < 0 && written >= BN_FRAME_WINDOW / 2);
+	rig_done(&rig);
+}
+
 TEST_MAIN(TEST(test_output_when_nobody_reads_it_then_a_window_and_not_a_byte_more),
-	  TEST(test_guest_when_it_stops_listening_then_hung_up_at_the_next_word))
+	  TEST(test_guest_when_it_stops_listening_then_hung_up_at_the_next_word),
+	  TEST(test_connection_when_made_to_block_by_who_shares_it_then_nobody_waits))

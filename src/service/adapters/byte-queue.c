@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "service/adapters/byte-queue.h"
 
+#include <errno.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "shared/base/errno-util.h"
@@ -57,14 +59,23 @@ banger_byte_queue_add(BangerByteQueue *queue, const void *data, size_t size)
 	memcpy(banger_byte_queue_reserve(queue, size), data, size);
 }
 
+/* Of a socket whoever else has it can take the flag away that keeps us from waiting: asked for each time. */
+static ssize_t
+write_some(int fd, const void *data, size_t size)
+{
+	ssize_t n = send(fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+	return n < 0 && errno == ENOTSOCK ? write(fd, data, size) : n;
+}
+
 ssize_t
 banger_byte_queue_flush(BangerByteQueue *queue, int fd)
 {
 	ssize_t total = 0;
 
 	while (banger_byte_queue_size(queue) > 0) {
-		ssize_t n =
-			write(fd, queue->bytes->data + queue->start, banger_byte_queue_size(queue));
+		ssize_t n = write_some(fd, queue->bytes->data + queue->start,
+				       banger_byte_queue_size(queue));
 
 		if (n < 0 && errno == EINTR)
 			continue;

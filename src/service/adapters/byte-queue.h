@@ -24,5 +24,6 @@ unsigned char *banger_byte_queue_reserve(BangerByteQueue *queue, size_t size);
 void banger_byte_queue_trim(BangerByteQueue *queue, size_t unused);
 void banger_byte_queue_add(BangerByteQueue *queue, const void *data, size_t size);
 
-/* Writes what a non-blocking descriptor takes. Returns the number of bytes, or negative errno; -EAGAIN is 0. */
+/* Writes what a socket takes, or a non-blocking descriptor of another kind. Returns the number of bytes, or negative
+ * errno; -EAGAIN is 0. */
 ssize_t banger_byte_queue_flush(BangerByteQueue *queue, int fd);

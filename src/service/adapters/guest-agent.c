@@ -3,13 +3,12 @@
 
 #include <glib-unix.h>
 #include <sys/random.h>
-#include <unistd.h>
+#include <sys/socket.h>
 
 #include "service/adapters/guest-private.h"
 #include "service/base/error.h"
 #include "shared/base/cleanup.h"
 #include "shared/base/errno-util.h"
-#include "shared/base/fd-util.h"
 #include "shared/base/str-util.h"
 
 static void banger_guest_agent_iface_init(BangerGuestInterface *iface);
@@ -269,7 +268,8 @@ on_readable(int fd, GIOCondition condition, gpointer data)
 	g_autoptr(BangerGuestAgent) self = g_object_ref(data);
 	const size_t portion = 65536;
 	unsigned char *room = banger_byte_queue_reserve(&self->in, portion);
-	ssize_t n = read(fd, room, portion);
+	/* The jail's first process has this connection too, and could have made it one that waits. */
+	ssize_t n = recv(fd, room, portion, MSG_DONTWAIT);
 
 	banger_byte_queue_trim(&self->in, portion - (size_t)MAX(n, 0));
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
@@ -288,7 +288,6 @@ banger_guest_agent_new(int fd)
 	BangerGuestAgent *self = g_object_new(BANGER_TYPE_GUEST_AGENT, NULL);
 
 	self->fd = fd;
-	(void)bn_fd_set_nonblock(fd, true);
 	self->readable = g_unix_fd_source_new(fd, G_IO_IN | G_IO_HUP);
 	g_source_set_callback(self->readable, G_SOURCE_FUNC(on_readable), self, NULL);
 	(void)g_source_attach(self->readable, g_main_context_get_thread_default());
