@@ -112,6 +112,28 @@ test_connection_when_made_to_block_by_who_shares_it_then_nobody_waits(void)
 	rig_done(&rig);
 }
 
+/* Credit is what it may say without having heard from us: who never listens has no more of it. */
+static void
+test_output_when_the_guest_never_listens_then_hung_up(void)
+{
+	static uint8_t bytes[BN_FRAME_MAX], payload[BN_FRAME_PAYLOAD_MAX] = { BN_CHANNEL_OUT };
+	size_t size = bn_frame_render(bytes, BN_FRAME_DATA, OF_EXEC, payload, sizeof(payload));
+	size_t at = 0;
+	Rig rig;
+
+	rig_start(&rig);
+	while (!rig.closed) {
+		ssize_t n = send(rig.far, bytes + at, size - at, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+		at = n > 0 ? (at + (size_t)n) % size : at;
+		rig_turn();
+		(void)drain(rig.outputs);
+	}
+	check_str(rig.closed, RIG_BROKEN);
+	rig_done(&rig);
+}
+
 TEST_MAIN(TEST(test_output_when_nobody_reads_it_then_a_window_and_not_a_byte_more),
 	  TEST(test_guest_when_it_stops_listening_then_hung_up_at_the_next_word),
-	  TEST(test_connection_when_made_to_block_by_who_shares_it_then_nobody_waits))
+	  TEST(test_connection_when_made_to_block_by_who_shares_it_then_nobody_waits),
+	  TEST(test_output_when_the_guest_never_listens_then_hung_up))

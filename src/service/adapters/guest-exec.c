@@ -134,10 +134,31 @@ may_read_input(const BangerGuestStream *stream)
 	       banger_byte_queue_size(&stream->agent->out) < BANGER_GUEST_OUT_HIGH;
 }
 
+/* Returned only while the guest listens: else what it may send would grow with what it sends, and what waits for it
+ * here, too. */
+static void
+return_credit(BangerGuestStream *stream, int channel)
+{
+	uint8_t payload[5];
+	BnPack pack = { .data = payload, .size = sizeof(payload) };
+
+	if (stream->returned[channel] < CREDIT_PORTION || stream->ended ||
+	    banger_byte_queue_size(&stream->agent->out) >= BANGER_GUEST_OUT_HIGH)
+		return;
+	bn_pack_put_uint(&pack, (uint64_t)channel, 1);
+	bn_pack_put_uint(&pack, stream->returned[channel], 4);
+	stream->returned[channel] = 0;
+	banger_guest_send(stream->agent, BN_FRAME_CREDIT, stream->number, payload, sizeof(payload));
+}
+
 void
 banger_guest_exec_resume(BangerGuestStream *stream)
 {
-	if (stream->answer == BN_FRAME_EXITED && may_read_input(stream))
+	if (stream->answer != BN_FRAME_EXITED)
+		return;
+	return_credit(stream, BN_CHANNEL_OUT);
+	return_credit(stream, BN_CHANNEL_ERR);
+	if (may_read_input(stream))
 		watch(stream, BN_CHANNEL_IN);
 }
 
@@ -168,22 +189,6 @@ on_input(int fd, GIOCondition condition, gpointer data)
 }
 
 static void
-return_credit(BangerGuestStream *stream, int channel, size_t size)
-{
-	uint8_t payload[5];
-	BnPack pack = { .data = payload, .size = sizeof(payload) };
-
-	stream->unread[channel] -= (uint32_t)size;
-	stream->returned[channel] += (uint32_t)size;
-	if (stream->returned[channel] < CREDIT_PORTION || stream->ended)
-		return;
-	bn_pack_put_uint(&pack, (uint64_t)channel, 1);
-	bn_pack_put_uint(&pack, stream->returned[channel], 4);
-	stream->returned[channel] = 0;
-	banger_guest_send(stream->agent, BN_FRAME_CREDIT, stream->number, payload, sizeof(payload));
-}
-
-static void
 deliver(BangerGuestStream *stream, int channel)
 {
 	ssize_t n = banger_byte_queue_flush(&stream->pending[channel], stream->fds[channel]);
@@ -195,7 +200,9 @@ deliver(BangerGuestStream *stream, int channel)
 			hang_up(stream);
 		return;
 	}
-	return_credit(stream, channel, (size_t)n);
+	stream->unread[channel] -= (uint32_t)n;
+	stream->returned[channel] += (uint32_t)n;
+	return_credit(stream, channel);
 	/* Its reader may wait for the end while the command goes on. */
 	if (stream->closed[channel] && banger_byte_queue_size(&stream->pending[channel]) == 0)
 		close_channel(stream, channel);

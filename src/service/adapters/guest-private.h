@@ -6,7 +6,7 @@
 #include "service/adapters/guest-agent.h"
 #include "shared/rules/frame.h"
 
-/* Commands' input is not read while so much waits for the guest. */
+/* Commands' input is not read, and credit for their output not returned, while so much waits for the guest. */
 #define BANGER_GUEST_OUT_HIGH (128 * 1024)
 
 struct _BangerGuestAgent {
@@ -59,7 +59,7 @@ void banger_guest_send(BangerGuestAgent *agent, BnFrameType type, uint16_t strea
 
 /* A frame of a running command. False where the guest broke the protocol. */
 bool banger_guest_exec_frame(BangerGuestStream *stream, const BnFrame *frame);
-/* The connection has room again: input that paused goes on. */
+/* The connection has room again: what paused goes on. */
 void banger_guest_exec_resume(BangerGuestStream *stream);
 
 uint32_t banger_guest_exec(BangerGuest *guest, const BangerExecSpec *spec, int fds[static 3],
