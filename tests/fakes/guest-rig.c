@@ -21,7 +21,7 @@ rig_iface(const Rig *rig)
 void
 rig_turn(void)
 {
-	while (g_main_context_iteration(NULL, FALSE))
+	for (int i = 0; i < 100 && g_main_context_iteration(NULL, FALSE); i++)
 		;
 }
 

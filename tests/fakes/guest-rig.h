@@ -51,7 +51,7 @@ typedef struct Said {
 
 BangerGuestInterface *rig_iface(const Rig *rig);
 
-/* Lets everything happen that can happen without another word. */
+/* Lets happen what can happen without another word; not for ever, where words keep coming. */
 void rig_turn(void);
 
 /* A host that waits for its guest's greeting. */

@@ -1,15 +1,20 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* A guest that says too much, or does not listen, behind well-formed frames. */
 #include <fcntl.h>
+#include <malloc.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "fakes/guest-rig.h"
 #include "shared/base/cleanup.h"
 #include "shared/base/fd-util.h"
 #include "shared/base/io-util.h"
+
+#define FLOOD_SIZE ((size_t)64 << 20)
 
 static size_t
 drain(int fd)
@@ -133,7 +138,108 @@ test_output_when_the_guest_never_listens_then_hung_up(void)
 	rig_done(&rig);
 }
 
+/* A process that says the same again and again, as fast as it is heard; counts the bytes. */
+static pid_t
+flood(const Rig *rig, const GByteArray *said, size_t *shared)
+{
+	pid_t pid = fork();
+
+	check(pid >= 0);
+	while (pid == 0) {
+		ssize_t n = send(rig->far, said->data, said->len, MSG_NOSIGNAL);
+
+		if (n <= 0)
+			_exit(0);
+		*shared += (size_t)n;
+	}
+	return pid;
+}
+
+typedef struct Flood {
+	const char *name;
+	bool greets;
+	Said said;
+	size_t zeros; /* before it */
+} Flood;
+
+/* As much as fits one write. */
+static GByteArray *
+flood_make(const Flood *f)
+{
+	GByteArray *said = g_byte_array_new();
+	uint8_t frame[BN_FRAME_MAX] = {};
+	size_t size = f->said.size;
+
+	if (f->said.type == 0)
+		memcpy(frame, f->said.bytes, size);
+	else
+		size = bn_frame_render(frame, f->said.type, f->said.stream, f->said.bytes, size);
+	while (said->len < 65536) {
+		guint end = said->len;
+
+		g_byte_array_set_size(said, end + (guint)f->zeros);
+		memset(said->data + end, 0, f->zeros);
+		g_byte_array_append(said, frame, (guint)size);
+	}
+	return said;
+}
+
+static void
+meet_flood(const Flood *f, size_t *shared)
+{
+	g_autoptr(GByteArray) said = flood_make(f);
+	Rig rig, other;
+	size_t before;
+	pid_t pid;
+
+	rig_init(&rig);
+	if (f->greets) {
+		rig_greet(&rig);
+		rig_ask(&rig);
+	}
+	*(volatile size_t *)shared = 0;
+	before = mallinfo2().uordblks;
+	pid = flood(&rig, said, shared);
+	/* Another guest is served meanwhile. */
+	rig_start(&other);
+	rig_say_frame(&other, BN_FRAME_EXITED, OF_EXEC, "\0\7", 2);
+	check_int(other.answers[EXEC], 1);
+	rig_done(&other);
+	while (*(volatile size_t *)shared < FLOOD_SIZE && !rig.closed)
+		(void)g_main_context_iteration(NULL, TRUE);
+	printf("# %s: %zu MiB taken no notice of, %zd KiB more held\n", f->name, *shared >> 20,
+	       ((ssize_t)mallinfo2().uordblks - (ssize_t)before) / 1024);
+	check(!rig.closed);
+	check((ssize_t)mallinfo2().uordblks - (ssize_t)before < 1 << 20);
+	(void)kill(pid, SIGKILL);
+	check_int(waitpid(pid, NULL, 0), pid);
+	rig_done(&rig);
+}
+
+static void
+test_guest_when_it_floods_then_others_are_served_and_nothing_is_kept(void)
+{
+	static const Flood floods[] = {
+		{ "zeros", true, RAW("\0\0\0\0\0\0\0\0"), 65536 },
+		{ "credit of nothing", true, FRAME(CREDIT, OF_EXEC, "\0\0\0\0\0"), 0 },
+		{ "output of no command", true,
+		  FRAME(DATA, OF_NONE, "\1xxxxxxxxxxxxxxxxxxxxxxxxxxx"), 0 },
+		{ "zeros before it greets", false, RAW("\0\0\0\0\0\0\0\0"), 65536 },
+		{ "noise before it greets", false, RAW("\377\377\377\377noise"), 0 },
+		{ "frames before it greets", false, FRAME(DONE, 1, ""), 0 },
+		{ "zeros and frames before it greets", false, FRAME(DONE, 1, ""), 65000 },
+		{ "beginnings of a greeting", false, RAW("\2\0\0\0\0\100\0\0"), 0 },
+	};
+	size_t *shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
+			      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	check(shared != MAP_FAILED);
+	for (size_t i = 0; i < G_N_ELEMENTS(floods); i++)
+		meet_flood(&floods[i], shared);
+}
+
 TEST_MAIN(TEST(test_output_when_nobody_reads_it_then_a_window_and_not_a_byte_more),
 	  TEST(test_guest_when_it_stops_listening_then_hung_up_at_the_next_word),
 	  TEST(test_connection_when_made_to_block_by_who_shares_it_then_nobody_waits),
-	  TEST(test_output_when_the_guest_never_listens_then_hung_up))
+	  TEST(test_output_when_the_guest_never_listens_then_hung_up),
+	  TEST(test_guest_when_it_floods_then_others_are_served_and_nothing_is_kept))

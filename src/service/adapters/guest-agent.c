@@ -213,32 +213,23 @@ handle_frame(BangerGuestAgent *self, const BnFrame *frame)
 }
 
 /* Before the session is open: drops everything up to the answer to our own RESET. A frame of an old session may have
- * been cut anywhere, so every byte may be the beginning. */
+ * been cut anywhere, so every byte may be the beginning, and is looked at once. */
 static void
 seek_hello(BangerGuestAgent *self)
 {
 	while (!self->is_open && banger_byte_queue_size(&self->in) > 0) {
+		const uint8_t *p = self->in.bytes->data + self->in.start;
+		size_t size = banger_byte_queue_size(&self->in), used = 0;
 		BnFrame frame;
-		size_t used = 0;
-		int r = bn_frame_parse(self->in.bytes->data + self->in.start,
-				       banger_byte_queue_size(&self->in), &frame, &used);
-		bool is_hello = r > 0 && frame.type == BN_FRAME_HELLO;
+		int r = *p == 0 ? -EBADMSG : bn_frame_parse(p, size, &frame, &used);
 
-		if (r == 0) {
-			/* The start of something: ours, or an old frame's whose rest never comes. */
-			const uint8_t *p = self->in.bytes->data + self->in.start + used;
-
-			self->in.start += used;
-			if (banger_byte_queue_size(&self->in) < BN_FRAME_HEADER ||
-			    p[0] == BN_FRAME_HELLO)
-				return;
-			self->in.start++;
-			continue;
-		}
-		if (is_hello && handle_hello(self, &frame))
+		/* The start of something: ours, or an old frame's whose rest never comes. */
+		if (r == 0 && (size < BN_FRAME_HEADER || *p == BN_FRAME_HELLO))
+			return;
+		if (r > 0 && frame.type == BN_FRAME_HELLO && handle_hello(self, &frame))
 			self->in.start += used;
 		else
-			self->in.start += used > 0 && r < 0 ? used + 1 : 1;
+			self->in.start++;
 	}
 }
 
