@@ -3,7 +3,9 @@
 #include "test.h"
 
 #include <glib/gstdio.h>
+#include <linux/sockios.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -266,6 +268,26 @@ test_console_when_typed_then_the_guest_reads_it_and_followers_type_nothing(void)
 	rig_done(&rig);
 }
 
+/* Its VMM may be there still, and go on faster than it is listened to. */
+static void
+test_last_words_when_it_never_stops_talking_then_told_all_the_same(void)
+{
+	g_autoptr(GString) lines = make_lines(2 * BANGER_CONSOLE_LOG_MAX);
+	int size = 2 * (int)lines->len, left = 0;
+	g_autofree char *words = NULL;
+	Rig rig = {};
+
+	rig_init(&rig);
+	check_int(setsockopt(rig.port, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size)), 0);
+	check_int(send(rig.port, lines->str, lines->len, MSG_DONTWAIT), lines->len);
+	words = BANGER_CONSOLE_GET_IFACE(rig.console)->get_last_words(rig.console);
+	check(words);
+	/* It has not waited for the end. */
+	check_int(ioctl(rig.port, SIOCOUTQ, &left), 0);
+	check(left > 0);
+	rig_done(&rig);
+}
+
 static void
 test_console_when_guest_is_gone_then_refused_and_the_log_stays(void)
 {
@@ -329,4 +351,5 @@ TEST_MAIN(TEST(test_log_when_guest_wrote_then_a_copy_that_ends),
 	  TEST(test_viewers_when_they_go_then_their_place_is_free),
 	  TEST(test_console_when_typed_then_the_guest_reads_it_and_followers_type_nothing),
 	  TEST(test_last_words_when_asked_then_what_matters_and_safe_to_show),
+	  TEST(test_last_words_when_it_never_stops_talking_then_told_all_the_same),
 	  TEST(test_console_when_guest_is_gone_then_refused_and_the_log_stays))

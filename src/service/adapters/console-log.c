@@ -17,6 +17,8 @@
 #include "shared/base/str-util.h"
 
 #define LOG_MAX BANGER_CONSOLE_LOG_MAX
+/* Taken from the serial port at once, at most. */
+#define PORTION 4096
 /* Where the guest's last words are looked for, and how long they may be. */
 #define WORDS_FROM 16384
 #define WORDS_MAX  200
@@ -107,7 +109,7 @@ append_log(BangerConsoleLog *self, const char *data, size_t size)
 static bool
 take_output(BangerConsoleLog *self)
 {
-	char buffer[4096];
+	char buffer[PORTION];
 	ssize_t n = recv(self->fd, buffer, sizeof(buffer), MSG_DONTWAIT);
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
@@ -254,9 +256,9 @@ get_last_words(BangerConsole *port)
 	off_t from;
 	ssize_t n;
 
-	/* Its VMM may have ended a moment ago. */
-	while (self->fd >= 0 && take_output(self))
-		;
+	/* Its VMM may have ended a moment ago. One that has not, and talks faster than we listen, is left at that. */
+	for (size_t taken = 0; taken < LOG_MAX && self->fd >= 0 && take_output(self);)
+		taken += PORTION;
 	from = MAX(0, self->log_size - WORDS_FROM);
 	n = pread(self->log, tail, WORDS_FROM, from);
 	if (n <= 0)
