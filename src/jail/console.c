@@ -75,8 +75,11 @@ give_input(Console *c)
 {
 	ssize_t n = send(c->serial, c->input, c->n_input, MSG_NOSIGNAL);
 
-	if (n < 0)
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
+	/* A VMM that has stopped listening: kept, it would have us try again at once and for ever. */
+	if (n < 0)
+		n = (ssize_t)c->n_input;
 	c->n_input -= (size_t)n;
 	memmove(c->input, c->input + n, c->n_input);
 }

@@ -163,6 +163,12 @@ act_stderr(char **argv)
 }
 
 static void
+act_deaf(char **argv)
+{
+	say_result("deaf", shutdown(10, SHUT_RD));
+}
+
+static void
 act_nothing(char **argv)
 {
 	fprintf(out, "nothing\n");
@@ -180,9 +186,11 @@ static const struct {
 	const char *name;
 	void (*run)(char **argv);
 } commands[] = {
-	{ "descriptors", say_descriptors }, { "status", say_status },   { "mounts", say_mounts },
-	{ "attempts", say_attempts },       { "console", act_console }, { "echo", act_echo },
-	{ "stderr", act_stderr },           { "exit", act_exit },       { "nothing", act_nothing },
+	{ "descriptors", say_descriptors }, { "status", say_status },
+	{ "mounts", say_mounts },           { "attempts", say_attempts },
+	{ "console", act_console },         { "echo", act_echo },
+	{ "stderr", act_stderr },           { "exit", act_exit },
+	{ "nothing", act_nothing },         { "deaf", act_deaf },
 };
 
 static void

@@ -331,6 +331,20 @@ test_console_when_written_then_vmm_reads_it(void)
 }
 
 static void
+test_console_when_vmm_hears_nothing_then_what_is_written_is_lost(void)
+{
+	static const char much[4 * BN_CONSOLE_RING];
+	Running r = run(0);
+
+	check_has(tell(&r, "deaf"), "deaf: yes\n");
+	/* Else this waits for ever. */
+	check_int(bn_io_write_all(r.out[BN_JAIL_OUT_CONSOLE], much, sizeof(much)), 0);
+	check_has(tell(&r, "stderr"), "done\n");
+	(void)read_until(r.out[BN_JAIL_OUT_CONSOLE], "an error\n");
+	end(&r);
+}
+
+static void
 test_console_when_vmm_ends_then_its_last_words_arrive(void)
 {
 	Running r = run(0);
@@ -543,6 +557,7 @@ main(int argc, char **argv)
 		TEST(test_set_when_console_is_closed_then_the_others_end),
 		TEST(test_console_when_nobody_reads_then_last_bytes_are_kept),
 		TEST(test_console_when_written_then_vmm_reads_it),
+		TEST(test_console_when_vmm_hears_nothing_then_what_is_written_is_lost),
 		TEST(test_console_when_vmm_ends_then_its_last_words_arrive),
 		TEST(test_command_when_before_go_then_refused),
 		TEST(test_jail_when_nobody_says_go_then_ends),
