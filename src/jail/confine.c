@@ -29,8 +29,9 @@ limit_resources(const Jail *jail)
 		int resource;
 		rlim_t value;
 	} limits[] = {
-		/* Guest memory belongs in no file on the host. */
-		{ RLIMIT_CORE, 0 },
+		/* Guest memory belongs in no file on the host, and in none of the host's programs: a handler in
+		 * core_pattern is root's and gets a dump of any limit, but of 1 (fs/coredump.c). */
+		{ RLIMIT_CORE, 1 },
 		{ RLIMIT_AS,
 		  spec->memory_bytes + OVERHEAD_BYTES + spec->vcpus * OVERHEAD_VCPU_BYTES },
 		/* Counted per uid, and the uid is this VM's alone. */

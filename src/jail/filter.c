@@ -19,22 +19,49 @@
 #include "shared/base/errno-util.h"
 #include "shared/base/macro.h"
 
-/* A call that is allowed; with a mask only if (argument & mask) == value. A call may stand more
- * than once. Arguments compared here are 32 bits wide for the kernel too. */
-typedef struct Rule {
-	uint16_t nr;
-	uint8_t arg;
+#define CONDITIONS_MAX 3
+
+/* (half & mask) == value, of one half of an argument; a mask of 0: no condition. */
+typedef struct Condition {
+	uint8_t half; /* 2 * argument, and 1 more for the upper 32 bits */
 	uint32_t mask;
 	uint32_t value;
+} Condition;
+
+/* A call that is allowed, if all of its conditions hold. A call may stand more than once. */
+typedef struct Rule {
+	uint16_t nr;
+	Condition conditions[CONDITIONS_MAX];
 } Rule;
 
 #define ALLOW(name)                                                                                \
 	{                                                                                          \
-		SYS_##name, 0, 0, 0                                                                \
+		SYS_##name,                                                                        \
+		{                                                                                  \
+		}                                                                                  \
 	}
+/* An argument that is 32 bits wide for the kernel too, or whose lower half says it all. */
 #define ALLOW_IF(name, argument, bits, wanted)                                                     \
 	{                                                                                          \
-		SYS_##name, argument, bits, wanted                                                 \
+		SYS_##name,                                                                        \
+		{                                                                                  \
+			{                                                                          \
+				2 * (argument), bits, wanted                                       \
+			}                                                                          \
+		}                                                                                  \
+	}
+
+/* prlimit64 of the process itself, and only to read: lowering the limit on cores would have the host's
+ * handler called. A pointer has two halves. */
+#define ALLOW_OWN_LIMITS                                                                           \
+	{                                                                                          \
+		SYS_prlimit64,                                                                     \
+		{                                                                                  \
+			{ 0, UINT32_MAX, 0 }, { 4, UINT32_MAX, 0 },                                \
+			{                                                                          \
+				5, UINT32_MAX, 0                                                   \
+			}                                                                          \
+		}                                                                                  \
 	}
 
 typedef struct Table {
@@ -55,22 +82,20 @@ static const Rule base_rules[] = {
 	ALLOW(dup3), ALLOW(fcntl), ALLOW(pipe2), ALLOW(openat), ALLOW(open), ALLOW(access),
 	ALLOW(faccessat), ALLOW(faccessat2), ALLOW(stat), ALLOW(fstat), ALLOW(lstat),
 	ALLOW(newfstatat), ALLOW(statx), ALLOW(readlink), ALLOW(readlinkat), ALLOW(getdents64),
-	ALLOW(getcwd), ALLOW(statfs), ALLOW(fstatfs), ALLOW(umask), ALLOW(mmap), ALLOW(munmap),
-	ALLOW(mprotect), ALLOW(mremap), ALLOW(madvise), ALLOW(brk), ALLOW(mincore),
-	ALLOW(membarrier), ALLOW(poll), ALLOW(ppoll), ALLOW(select), ALLOW(pselect6),
-	ALLOW(epoll_create1), ALLOW(epoll_ctl), ALLOW(epoll_wait), ALLOW(epoll_pwait),
-	ALLOW(eventfd2), ALLOW(signalfd4), ALLOW(rt_sigaction), ALLOW(rt_sigprocmask),
-	ALLOW(rt_sigreturn), ALLOW(rt_sigtimedwait), ALLOW(rt_sigpending), ALLOW(rt_sigsuspend),
-	ALLOW(sigaltstack), ALLOW(tgkill), ALLOW(futex), ALLOW(set_robust_list),
-	ALLOW(get_robust_list), ALLOW(rseq), ALLOW(set_tid_address), ALLOW(gettid), ALLOW(getpid),
-	ALLOW(getppid), ALLOW(getuid), ALLOW(geteuid), ALLOW(getgid), ALLOW(getegid),
-	ALLOW(sched_yield), ALLOW(sched_getaffinity), ALLOW(clock_gettime), ALLOW(clock_getres),
-	ALLOW(clock_nanosleep), ALLOW(nanosleep), ALLOW(gettimeofday), ALLOW(time),
-	ALLOW(getrandom), ALLOW(uname), ALLOW(sysinfo), ALLOW(getrusage), ALLOW(arch_prctl),
-	ALLOW(restart_syscall), ALLOW(exit), ALLOW(exit_group), ALLOW(getcpu),
+	ALLOW(getcwd), ALLOW(statfs), ALLOW(fstatfs), ALLOW(umask), ALLOW(munmap), ALLOW(mprotect),
+	ALLOW(mremap), ALLOW(madvise), ALLOW(brk), ALLOW(mincore), ALLOW(membarrier), ALLOW(poll),
+	ALLOW(ppoll), ALLOW(select), ALLOW(pselect6), ALLOW(epoll_create1), ALLOW(epoll_ctl),
+	ALLOW(epoll_wait), ALLOW(epoll_pwait), ALLOW(eventfd2), ALLOW(signalfd4),
+	ALLOW(rt_sigaction), ALLOW(rt_sigprocmask), ALLOW(rt_sigreturn), ALLOW(rt_sigtimedwait),
+	ALLOW(rt_sigpending), ALLOW(rt_sigsuspend), ALLOW(sigaltstack), ALLOW(tgkill), ALLOW(futex),
+	ALLOW(set_robust_list), ALLOW(get_robust_list), ALLOW(rseq), ALLOW(set_tid_address),
+	ALLOW(gettid), ALLOW(getpid), ALLOW(getppid), ALLOW(getuid), ALLOW(geteuid), ALLOW(getgid),
+	ALLOW(getegid), ALLOW(sched_yield), ALLOW(sched_getaffinity), ALLOW(clock_gettime),
+	ALLOW(clock_getres), ALLOW(clock_nanosleep), ALLOW(nanosleep), ALLOW(gettimeofday),
+	ALLOW(time), ALLOW(getrandom), ALLOW(uname), ALLOW(sysinfo), ALLOW(getrusage),
+	ALLOW(arch_prctl), ALLOW(restart_syscall), ALLOW(exit), ALLOW(exit_group), ALLOW(getcpu),
 	ALLOW_IF(clone, 0, CLONE_THREAD, CLONE_THREAD),
-	/* Its own limits, which it can only lower; not those of the first process. */
-	ALLOW_IF(prlimit64, 0, UINT32_MAX, 0), ALLOW(getrlimit)
+	ALLOW(mmap), ALLOW_OWN_LIMITS, ALLOW(getrlimit)
 };
 
 /* execve is what starts it, from this very program; QEMU's own sandbox takes it away (spawn=deny).
@@ -171,20 +196,26 @@ emit_return(Program *p, uint32_t action)
 	emit(p, BPF_RET | BPF_K, action, 0, 0);
 }
 
+/* Each condition is three instructions; behind them one that allows, and one that loads the number
+ * again for the next rule. */
 static void
 emit_rule(Program *p, const Rule *rule)
 {
-	if (rule->mask == 0) {
-		emit(p, BPF_JMP | BPF_JEQ | BPF_K, rule->nr, 0, 1);
-		emit_return(p, SECCOMP_RET_ALLOW);
-		return;
+	unsigned n = 0;
+
+	while (n < CONDITIONS_MAX && rule->conditions[n].mask != 0)
+		n++;
+	emit(p, BPF_JMP | BPF_JEQ | BPF_K, rule->nr, 0, (uint8_t)(n > 0 ? 3 * n + 2 : 1));
+	for (unsigned i = 0; i < n; i++) {
+		const Condition *c = &rule->conditions[i];
+
+		emit_load(p, offsetof(struct seccomp_data, args) + 4 * c->half); /* little endian */
+		emit(p, BPF_ALU | BPF_AND | BPF_K, c->mask, 0, 0);
+		emit(p, BPF_JMP | BPF_JEQ | BPF_K, c->value, 0, (uint8_t)(3 * (n - 1 - i) + 1));
 	}
-	emit(p, BPF_JMP | BPF_JEQ | BPF_K, rule->nr, 0, 5);
-	emit_load(p, offsetof(struct seccomp_data, args[rule->arg])); /* low half: little endian */
-	emit(p, BPF_ALU | BPF_AND | BPF_K, rule->mask, 0, 0);
-	emit(p, BPF_JMP | BPF_JEQ | BPF_K, rule->value, 0, 1);
 	emit_return(p, SECCOMP_RET_ALLOW);
-	emit_load(p, offsetof(struct seccomp_data, nr));
+	if (n > 0)
+		emit_load(p, offsetof(struct seccomp_data, nr));
 }
 
 static int

@@ -109,6 +109,8 @@ say_attempts(char **argv)
 	say_result("TIOCSTI", ioctl(0, TIOCSTI, "x"));
 	say_result("raise limit",
 		   setrlimit(RLIMIT_NPROC, &(struct rlimit){ RLIM_INFINITY, RLIM_INFINITY }));
+	say_result("lower limit", setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 }));
+	say_result("read limit", getrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 }));
 	/* The writable disk is descriptor 9 where there is one; SIGXFSZ would end us. */
 	(void)signal(SIGXFSZ, SIG_IGN);
 	say_result("write disk", pwrite(9, "x", 1, 0));

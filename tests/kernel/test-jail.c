@@ -107,7 +107,7 @@ test_go_when_run_then_no_rights_are_left(void)
 		  "CapAmb:\t0000000000000000\nNoNewPrivs:\t1\nSeccomp:\t2\nSeccomp_filters:\t1\n");
 	check_has(s, "\nUmask:\t0077\n");
 	check_has(s, "\nSigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n");
-	check_has(s, "\nMax core file size        0                    0 ");
+	check_has(s, "\nMax core file size        1                    1 ");
 	check_has(s, "\nMax processes             98                   98 ");
 	check_has(s, "\nMax open files            1024                 1024 ");
 	check_has(s, "\nMax file size             1048576              1048576 ");
@@ -173,6 +173,8 @@ test_go_when_run_then_what_is_forbidden_fails(void)
 				       "io_uring: Operation not permitted\n"
 				       "TIOCSTI: Operation not permitted\n"
 				       "raise limit: Operation not permitted\n"
+				       "lower limit: Operation not permitted\n"
+				       "read limit: yes\n"
 				       "write disk: yes\n"
 				       "grow disk: File too large\n"
 				       "reserve beyond disk: Operation not permitted\n"
