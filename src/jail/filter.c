@@ -95,7 +95,8 @@ static const Rule base_rules[] = {
 	ALLOW(time), ALLOW(getrandom), ALLOW(uname), ALLOW(sysinfo), ALLOW(getrusage),
 	ALLOW(arch_prctl), ALLOW(restart_syscall), ALLOW(exit), ALLOW(exit_group), ALLOW(getcpu),
 	ALLOW_IF(clone, 0, CLONE_THREAD, CLONE_THREAD),
-	ALLOW(mmap), ALLOW_OWN_LIMITS, ALLOW(getrlimit)
+	/* Huge pages are the host's, counted and few. */
+	ALLOW_IF(mmap, 3, MAP_HUGETLB, 0), ALLOW_OWN_LIMITS, ALLOW(getrlimit)
 };
 
 /* execve is what starts it, from this very program; QEMU's own sandbox takes it away (spawn=deny).

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -111,6 +112,11 @@ say_attempts(char **argv)
 		   setrlimit(RLIMIT_NPROC, &(struct rlimit){ RLIM_INFINITY, RLIM_INFINITY }));
 	say_result("lower limit", setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 }));
 	say_result("read limit", getrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 }));
+	say_result("huge pages",
+		   mmap(NULL, 1 << 21, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1,
+			0) == MAP_FAILED
+			   ? -1
+			   : 0);
 	/* The writable disk is descriptor 9 where there is one; SIGXFSZ would end us. */
 	(void)signal(SIGXFSZ, SIG_IGN);
 	say_result("write disk", pwrite(9, "x", 1, 0));

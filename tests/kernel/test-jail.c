@@ -175,6 +175,7 @@ test_go_when_run_then_what_is_forbidden_fails(void)
 				       "raise limit: Operation not permitted\n"
 				       "lower limit: Operation not permitted\n"
 				       "read limit: yes\n"
+				       "huge pages: Operation not permitted\n"
 				       "write disk: yes\n"
 				       "grow disk: File too large\n"
 				       "reserve beyond disk: Operation not permitted\n"
