@@ -178,7 +178,8 @@ flood_make(const Flood *f)
 		guint end = said->len;
 
 		g_byte_array_set_size(said, end + (guint)f->zeros);
-		memset(said->data + end, 0, f->zeros);
+		if (f->zeros > 0)
+			memset(said->data + end, 0, f->zeros);
 		g_byte_array_append(said, frame, (guint)size);
 	}
 	return said;
