@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""unittest, told to meson as TAP: one line per test."""
+"""unittest, told to meson as TAP: one line per test. BANGER_TEST=Class.test runs that one alone."""
 
+import os
 import sys
 import unittest
 
@@ -35,7 +36,8 @@ class Result(unittest.TestResult):
 def main():
     loader = unittest.defaultTestLoader
     module = sys.modules['__main__']
-    suite = loader.loadTestsFromNames(sys.argv[1:], module) if sys.argv[1:] else loader.loadTestsFromModule(module)
+    names = [os.environ['BANGER_TEST']] if 'BANGER_TEST' in os.environ else sys.argv[1:]
+    suite = loader.loadTestsFromNames(names, module) if names else loader.loadTestsFromModule(module)
     print(f'1..{suite.countTestCases()}', flush=True)
     result = Result()
     suite.run(result)

@@ -19,10 +19,10 @@ typedef struct Launched {
 	int pidfd, control;
 } Launched;
 
-/* Own mount, pid and network namespaces, /run and a /tmp of its own; where `vmm` is not NULL
- * that program lies over the VMM's. The caller goes on as the first process of that pid
- * namespace. */
-void world_enter(const char *vmm);
+/* Begins a test program: mount, pid and network namespaces and a /run of its own, whose first process the caller goes
+ * on as. argv[1] is the launcher, argv[2] the fake VMM, which lies over the VMM's program. */
+void world_begin(int argc, char **argv);
+extern const char *launcher_program;
 
 /* Starts banger-jail the way systemd does; its pid. */
 pid_t launcher_start(const char *program, const char *const *options);
@@ -54,9 +54,3 @@ void check_nothing_left(pid_t launcher);
 const char *read_until(int fd, const char *text);
 /* Says one line to the fake VMM, and what it answers up to an empty line. */
 const char *ask(int fd, const char *line);
-
-/* main() of a test program: enters the world of argv[1], the launcher, and argv[2], the fake
- * VMM. */
-
-int run_in_world(int argc, char **argv, const Test *tests, size_t n);
-extern const char *launcher_program;

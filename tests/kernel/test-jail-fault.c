@@ -319,5 +319,6 @@ main(int argc, char **argv)
 	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
 		      0);
 	check(shared != MAP_FAILED);
-	return run_in_world(argc, argv, tests, BN_ELEMENTSOF(tests));
+	world_begin(argc, argv);
+	return test_run_all(tests, BN_ELEMENTSOF(tests));
 }

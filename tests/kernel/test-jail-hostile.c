@@ -290,17 +290,10 @@ test_everything_when_over_then_nothing_is_left_and_a_jail_starts(void)
 	(void)close(l.control);
 }
 
-static void
-start_launcher(void)
-{
-	launcher = launcher_start(launcher_program, NULL);
-}
-
 int
 main(int argc, char **argv)
 {
 	static const Test tests[] = {
-		TEST(start_launcher),
 		TEST(test_message_when_malformed_then_refused),
 		TEST(test_uid_when_not_a_jails_then_refused),
 		TEST(test_key_when_not_derived_then_refused),
@@ -313,5 +306,7 @@ main(int argc, char **argv)
 		TEST(test_command_when_malformed_then_refused_and_jail_unharmed),
 	};
 
-	return run_in_world(argc, argv, tests, BN_ELEMENTSOF(tests));
+	world_begin(argc, argv);
+	launcher = launcher_start(launcher_program, NULL);
+	return test_run_all(tests, BN_ELEMENTSOF(tests));
 }

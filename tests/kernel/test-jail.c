@@ -573,5 +573,6 @@ main(int argc, char **argv)
 		TEST(test_launcher_when_socket_activated_then_exits_idle_and_jail_stays),
 	};
 
-	return run_in_world(argc, argv, tests, BN_ELEMENTSOF(tests));
+	world_begin(argc, argv);
+	return test_run_all(tests, BN_ELEMENTSOF(tests));
 }
