@@ -190,7 +190,7 @@ def threat_model_is_the_interface(inputs):
 
 # ---- what the policy and the bus allow
 
-@check('actions', 'policy')
+@check('t29-actions', 'policy')
 def actions_say_why_and_to_whom(inputs):
     for element, comment in with_comments(parse_xml(inputs.policy)):
         if element.tag == 'action':
@@ -218,7 +218,7 @@ def action_trouble(name, action, comment):
             yield f'{who} is yes: it would be free to who is not at the machine'
 
 
-@check('bus-policy', 'bus_conf')
+@check('t29-bus-policy', 'bus_conf')
 def bus_lets_nobody_else_be_the_helper(inputs):
     denied = set()
     for policy in parse_xml(inputs.bus_conf).iter('policy'):

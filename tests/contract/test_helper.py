@@ -217,7 +217,7 @@ class Stack(unittest.TestCase):
 
 
 class Authorization(Stack):
-    def test_yes(self):
+    def test_t19_yes(self):
         c = self.connect()
         call = self.launch(c, operation='b' * 32)
         self.assertIsNone(call.error)
@@ -287,7 +287,7 @@ class Authorization(Stack):
             self.call(c, 'ListResources')
         self.assertEqual(len(self.asked()), 3)
 
-    def test_t08_every_method_asks_its_own_action(self):
+    def test_t08_t29_every_method_asks_its_own_action(self):
         self.polkit('no')
         c = self.connect(BOB)
         interface = ElementTree.parse(f'{SOURCE}/data/dbus/org.banger.Helper.xml').getroot().find('interface')
@@ -396,7 +396,7 @@ class Arguments(Stack):
         # One descriptor in two places is two uses of one file.
         self.assertIsNone(self.launch(c, two, initramfs=0).error)
 
-    def test_t10_descriptors_are_not_kept(self):
+    def test_t10_t23_descriptors_are_not_kept(self):
         c = self.connect()
         self.call(c, 'ListResources')
         directory = f'/proc/{self.pid_of(NAME)}/fd'
@@ -429,7 +429,7 @@ class Arguments(Stack):
         os.chmod(path, 0o646)
         return path
 
-    def test_descriptors(self):
+    def test_t15_descriptors(self):
         c = self.connect()
         good = self.fd(memfd())
         path = self.path('disk')

@@ -151,7 +151,7 @@ open_vmm(KernelText *detail)
 }
 
 static void
-test_answers_when_hostile_then_refused_and_nothing_kept(void)
+test_t14_answers_when_hostile_then_refused_and_nothing_kept(void)
 {
 	static const struct {
 		Manner manner;
@@ -203,7 +203,7 @@ test_process_when_asked_then_the_one_that_answers(void)
 }
 
 static void
-test_process_when_it_has_not_the_jails_uid_then_refused(void)
+test_t14_process_when_it_has_not_the_jails_uid_then_refused(void)
 {
 	_cleanup_(kernel_jail_donep) KernelJail jail = KERNEL_JAIL_INIT;
 	int pidfd = -1;
@@ -302,9 +302,9 @@ test_verdict_when_kept_then_read_until_the_next_boot(void)
 
 int run_tests(void);
 #define main run_tests
-TEST_MAIN(TEST(test_answers_when_hostile_then_refused_and_nothing_kept),
+TEST_MAIN(TEST(test_t14_answers_when_hostile_then_refused_and_nothing_kept),
 	  TEST(test_process_when_asked_then_the_one_that_answers),
-	  TEST(test_process_when_it_has_not_the_jails_uid_then_refused),
+	  TEST(test_t14_process_when_it_has_not_the_jails_uid_then_refused),
 	  TEST(test_end_when_the_jail_obeys_or_not_then_nobody_of_its_uid_is_left),
 	  TEST(test_end_when_the_uid_is_no_jails_then_nothing_is_killed),
 	  TEST(test_ended_when_the_jail_wrote_something_else_then_unknown),

@@ -148,9 +148,9 @@ test_spec_when_out_of_bounds_then_argument_is_named(void)
 	check_refused(-EINVAL, "cmdline", c.request.spec.cmdline[5] = '\n');
 }
 
-/* T10, T15: what a descriptor is, not what somebody says of it. */
+/* What a descriptor is, not what somebody says of it. */
 static void
-test_descriptor_when_of_another_kind_then_refused(void)
+test_t10_t15_descriptor_when_of_another_kind_then_refused(void)
 {
 	check_refused(-EINVAL, "kernel", replace(&c, 0, open_pipe()));
 	check_refused(-EINVAL, "kernel", replace(&c, 0, open("/", O_RDONLY)));
@@ -171,7 +171,7 @@ test_descriptor_when_of_another_kind_then_refused(void)
 
 /* As uid 65534, to a socket whose mode lets it in. */
 static void
-test_peer_when_not_root_then_gets_nothing(void)
+test_t26_peer_when_not_root_then_gets_nothing(void)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX,
 				       .sun_path = BN_JAIL_RUN_DIR "/" BN_JAIL_SOCKET };
@@ -199,9 +199,9 @@ test_peer_when_not_root_then_gets_nothing(void)
 	check_int(chmod(BN_JAIL_RUN_DIR, 0700), 0);
 }
 
-/* T24: a directory that others may enter is not the place for sockets of root. */
+/* A directory that others may enter is not the place for sockets of root. */
 static void
-test_run_directory_when_open_to_others_then_no_jail(void)
+test_t24_run_directory_when_open_to_others_then_no_jail(void)
 {
 	Launched l;
 
@@ -216,9 +216,9 @@ test_run_directory_when_open_to_others_then_no_jail(void)
 	check_int(chown(BN_JAIL_RUN_DIR, 0, 0), 0);
 }
 
-/* T14, T33: a name of ours that leads elsewhere is replaced, not followed. */
+/* A name of ours that leads elsewhere is replaced, not followed. */
 static void
-test_run_directory_when_names_are_links_then_not_followed(void)
+test_t14_t33_run_directory_when_names_are_links_then_not_followed(void)
 {
 	static const char path[] = BN_JAIL_RUN_DIR "/" JAIL_KEY;
 	char target[16] = {};
@@ -298,10 +298,10 @@ main(int argc, char **argv)
 		TEST(test_uid_when_not_a_jails_then_refused),
 		TEST(test_key_when_not_derived_then_refused),
 		TEST(test_spec_when_out_of_bounds_then_argument_is_named),
-		TEST(test_descriptor_when_of_another_kind_then_refused),
-		TEST(test_peer_when_not_root_then_gets_nothing),
-		TEST(test_run_directory_when_open_to_others_then_no_jail),
-		TEST(test_run_directory_when_names_are_links_then_not_followed),
+		TEST(test_t10_t15_descriptor_when_of_another_kind_then_refused),
+		TEST(test_t26_peer_when_not_root_then_gets_nothing),
+		TEST(test_t24_run_directory_when_open_to_others_then_no_jail),
+		TEST(test_t14_t33_run_directory_when_names_are_links_then_not_followed),
 		TEST(test_everything_when_over_then_nothing_is_left_and_a_jail_starts),
 		TEST(test_command_when_malformed_then_refused_and_jail_unharmed),
 	};

@@ -78,7 +78,7 @@ end(Running *r)
 	} while (0)
 
 static void
-test_go_when_run_then_exactly_these_descriptors_and_this_environment(void)
+test_t35_go_when_run_then_exactly_these_descriptors_and_this_environment(void)
 {
 	Running r = run(2);
 
@@ -118,7 +118,7 @@ test_go_when_run_then_no_rights_are_left(void)
 }
 
 static void
-test_go_when_run_then_sees_only_its_jail(void)
+test_t36_go_when_run_then_sees_only_its_jail(void)
 {
 	static const char *const mounts[] = { " / / ro,nosuid,nodev,noexec",
 					      " /usr/lib/x86_64-linux-gnu ro,nosuid,nodev,relatime",
@@ -190,7 +190,7 @@ test_go_when_run_then_what_is_forbidden_fails(void)
 }
 
 static void
-test_end_of_vmm_when_each_kind_then_reported(void)
+test_t45_end_of_vmm_when_each_kind_then_reported(void)
 {
 	static const struct {
 		const char *line;
@@ -222,9 +222,9 @@ test_end_of_vmm_when_each_kind_then_reported(void)
 	}
 }
 
-/* T45: the first process of a pid namespace gets no signal that it does not handle. */
+/* The first process of a pid namespace gets no signal that it does not handle. */
 static void
-test_first_process_when_signalled_from_outside_then_vmm_gets_it(void)
+test_t45_first_process_when_signalled_from_outside_then_vmm_gets_it(void)
 {
 	Running r = run(0);
 
@@ -433,9 +433,8 @@ test_program_when_it_does_not_run_then_go_says_why(void)
 	check_program_refused(0755, false, -ENOEXEC, "execute");
 }
 
-/* T25 */
 static void
-test_program_when_others_may_write_it_then_no_jail(void)
+test_t25_program_when_others_may_write_it_then_no_jail(void)
 {
 	check_program_refused(0775, true, -EPERM, "check programs");
 	check_program_refused(0757, true, -EPERM, "check programs");
@@ -548,12 +547,12 @@ int
 main(int argc, char **argv)
 {
 	static const Test tests[] = {
-		TEST(test_go_when_run_then_exactly_these_descriptors_and_this_environment),
+		TEST(test_t35_go_when_run_then_exactly_these_descriptors_and_this_environment),
 		TEST(test_go_when_run_then_no_rights_are_left),
-		TEST(test_go_when_run_then_sees_only_its_jail),
+		TEST(test_t36_go_when_run_then_sees_only_its_jail),
 		TEST(test_go_when_run_then_what_is_forbidden_fails),
-		TEST(test_end_of_vmm_when_each_kind_then_reported),
-		TEST(test_first_process_when_signalled_from_outside_then_vmm_gets_it),
+		TEST(test_t45_end_of_vmm_when_each_kind_then_reported),
+		TEST(test_t45_first_process_when_signalled_from_outside_then_vmm_gets_it),
 		TEST(test_first_process_when_killed_then_vmm_is_dead),
 		TEST(test_launcher_when_killed_then_jail_lives_and_obeys),
 		TEST(test_open_when_old_set_is_alive_then_old_one_dies),
@@ -565,7 +564,7 @@ main(int argc, char **argv)
 		TEST(test_command_when_before_go_then_refused),
 		TEST(test_jail_when_nobody_says_go_then_ends),
 		TEST(test_program_when_it_does_not_run_then_go_says_why),
-		TEST(test_program_when_others_may_write_it_then_no_jail),
+		TEST(test_t25_program_when_others_may_write_it_then_no_jail),
 		TEST(test_launch_when_key_lives_then_refused_and_untouched),
 		TEST(test_launch_when_files_are_stale_then_replaced),
 		TEST(test_launch_when_two_at_once_then_both_run),

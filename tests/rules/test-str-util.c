@@ -56,7 +56,7 @@ check_escape(const char *in, size_t size, size_t max, const char *expected)
 }
 
 static void
-test_escape_when_hostile_then_safe_for_a_terminal(void)
+test_t39_escape_when_hostile_then_safe_for_a_terminal(void)
 {
 	check_escape("plain \xc3\xa4", 8, 100, "plain ä");
 	check_escape("\x1b[2J", 4, 100, "\\x1b[2J");
@@ -89,5 +89,5 @@ test_hex_when_bytes_then_two_digits_each(void)
 
 TEST_MAIN(TEST(test_u64_when_not_plain_decimal_then_refused),
 	  TEST(test_size_when_unit_given_then_binary_multiple),
-	  TEST(test_escape_when_hostile_then_safe_for_a_terminal),
+	  TEST(test_t39_escape_when_hostile_then_safe_for_a_terminal),
 	  TEST(test_hex_when_bytes_then_two_digits_each))

@@ -87,7 +87,7 @@ test_make_when_everything_is_largest_then_fits(void)
 }
 
 static void
-test_make_when_cmdline_looks_like_options_then_stays_one_argument(void)
+test_t12_make_when_cmdline_looks_like_options_then_stays_one_argument(void)
 {
 	BnVmmSpec spec = base(BN_VMM_QEMU_MICROVM, false);
 	size_t n, seen = 0;
@@ -108,4 +108,4 @@ test_make_when_cmdline_looks_like_options_then_stays_one_argument(void)
 TEST_MAIN(TEST(test_make_when_each_machine_and_accelerator_then_as_written_down),
 	  TEST(test_make_when_no_disk_then_none_named),
 	  TEST(test_make_when_everything_is_largest_then_fits),
-	  TEST(test_make_when_cmdline_looks_like_options_then_stays_one_argument))
+	  TEST(test_t12_make_when_cmdline_looks_like_options_then_stays_one_argument))

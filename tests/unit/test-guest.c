@@ -494,7 +494,7 @@ meet_frame(BnFrameType type, uint16_t stream, const void *payload, size_t size)
 }
 
 static void
-test_guest_when_it_breaks_a_rule_then_only_it_is_ended(void)
+test_t31_guest_when_it_breaks_a_rule_then_only_it_is_ended(void)
 {
 	static const uint8_t zeros[64];
 	const int unreachable = BANGER_ERROR_GUEST_UNREACHABLE;
@@ -583,7 +583,7 @@ test_guest_when_it_sends_beyond_its_credit_then_ended(void)
 }
 
 static void
-test_guest_when_its_words_are_hostile_then_escaped_and_bounded(void)
+test_t12_t39_guest_when_its_words_are_hostile_then_escaped_and_bounded(void)
 {
 	static char words[BN_FRAME_PAYLOAD_MAX];
 
@@ -602,7 +602,7 @@ TEST_MAIN(TEST(test_exec_when_command_ends_then_status_and_output),
 	  TEST(test_exec_when_given_up_or_host_gone_then_command_is_hung_up),
 	  TEST(test_exec_when_its_strings_are_around_the_bound_then_run_or_refused),
 	  TEST(test_exec_when_command_closes_an_output_then_its_reader_sees_the_end),
-	  TEST(test_guest_when_it_breaks_a_rule_then_only_it_is_ended),
+	  TEST(test_t31_guest_when_it_breaks_a_rule_then_only_it_is_ended),
 	  TEST(test_guest_when_it_goes_on_behind_the_end_of_an_output_then_ended),
 	  TEST(test_guest_when_it_sends_beyond_its_credit_then_ended),
-	  TEST(test_guest_when_its_words_are_hostile_then_escaped_and_bounded))
+	  TEST(test_t12_t39_guest_when_its_words_are_hostile_then_escaped_and_bounded))

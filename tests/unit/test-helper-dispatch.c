@@ -193,23 +193,26 @@ test_budget_when_descriptors_are_few_or_many_then_calls_cannot_use_them_up(void)
 }
 
 static void
-test_sender_when_gone_mid_question_then_nothing_happens(void)
+test_t07_sender_when_gone_mid_question_then_its_call_alone_ends(void)
 {
-	RigCall *launch, *other;
+	RigCall *launch, *other, *another_users;
 
 	rig_init(&rig);
 	rig.hold_questions = true;
 	launch = rig_launch(&rig, ALICE, 'a');
 	other = rig_call(&rig, OP_RELEASE_VM, ALICE, 'a');
+	another_users = rig_call(&rig, OP_LIST_RESOURCES, BOB, 0);
 	rig_settle(&rig);
 	dispatch_sender_gone(rig.dispatch, ":0");
 	check(launch->is_cancelled && launch->is_answered);
 	check_str(launch->text, "(nobody)");
 	/* It did not fail: whoever else is behind it goes on. */
-	check(!other->is_answered);
+	check(!other->is_answered && !another_users->is_answered);
 	rig_decide(other, AUTHORITY_YES);
+	rig_decide(another_users, AUTHORITY_YES);
 	rig_settle(&rig);
 	check_str(rig_result(other), "ok");
+	check_str(rig_result(another_users), "ok");
 	check_int(rig.kernel.calls, 0);
 	check_int(ledger_count(rig.ledger, LEDGER_ALL), 0);
 	rig_done(&rig);
@@ -239,9 +242,9 @@ test_sender_when_gone_mid_run_then_its_vm_lives(void)
 	rig_done(&rig);
 }
 
-/* T6, T13: what was checked is what runs. */
+/* What was checked is what runs. */
 static void
-test_arguments_when_changed_while_polkit_thinks_then_the_checked_ones_run(void)
+test_t06_t13_arguments_when_changed_while_polkit_thinks_then_the_checked_ones_run(void)
 {
 	OpArgs args;
 	RigCall *launch;
@@ -270,9 +273,9 @@ test_arguments_when_changed_while_polkit_thinks_then_the_checked_ones_run(void)
 	rig_done(&rig);
 }
 
-/* T6: looked up again after the question. */
+/* Looked up again after the question. */
 static void
-test_vm_when_gone_while_polkit_thinks_then_not_found(void)
+test_t06_vm_when_gone_while_polkit_thinks_then_not_found(void)
 {
 	RigCall *open;
 
@@ -288,9 +291,8 @@ test_vm_when_gone_while_polkit_thinks_then_not_found(void)
 	rig_done(&rig);
 }
 
-/* T28 */
 static void
-test_vm_when_another_users_then_invisible(void)
+test_t28_vm_when_another_users_then_invisible(void)
 {
 	rig_init(&rig);
 	rig_launch(&rig, ALICE, 'a');
@@ -339,9 +341,8 @@ test_refusal_when_given_then_names_action_and_remedy(void)
 	rig_done(&rig);
 }
 
-/* T44 */
 static void
-test_user_when_its_calls_hang_then_another_is_served(void)
+test_t44_user_when_its_calls_hang_then_another_is_served(void)
 {
 	RigCall *other;
 
@@ -608,13 +609,13 @@ TEST_MAIN(TEST(test_calls_when_decided_out_of_order_then_run_in_order_of_arrival
 	  TEST(test_calls_when_a_user_has_all_it_may_have_then_the_next_is_busy),
 	  TEST(test_calls_when_all_users_have_all_the_helper_takes_then_the_next_is_busy),
 	  TEST(test_budget_when_descriptors_are_few_or_many_then_calls_cannot_use_them_up),
-	  TEST(test_sender_when_gone_mid_question_then_nothing_happens),
+	  TEST(test_t07_sender_when_gone_mid_question_then_its_call_alone_ends),
 	  TEST(test_sender_when_gone_mid_run_then_its_vm_lives),
-	  TEST(test_arguments_when_changed_while_polkit_thinks_then_the_checked_ones_run),
-	  TEST(test_vm_when_gone_while_polkit_thinks_then_not_found),
-	  TEST(test_vm_when_another_users_then_invisible),
+	  TEST(test_t06_t13_arguments_when_changed_while_polkit_thinks_then_the_checked_ones_run),
+	  TEST(test_t06_vm_when_gone_while_polkit_thinks_then_not_found),
+	  TEST(test_t28_vm_when_another_users_then_invisible),
 	  TEST(test_refusal_when_given_then_names_action_and_remedy),
-	  TEST(test_user_when_its_calls_hang_then_another_is_served),
+	  TEST(test_t44_user_when_its_calls_hang_then_another_is_served),
 	  TEST(test_release_user_when_only_asked_then_nobody_waits_for_it),
 	  TEST(test_release_user_when_a_launch_runs_then_waits_and_takes_it_too),
 	  TEST(test_vmm_when_it_ended_then_open_says_so_and_release_tells_how),

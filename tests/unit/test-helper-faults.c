@@ -84,7 +84,7 @@ fail_one(OpId id, unsigned k, int error)
 }
 
 static void
-test_methods_when_any_kernel_call_fails_then_nothing_is_left(void)
+test_t11_methods_when_any_kernel_call_fails_then_nothing_is_left(void)
 {
 	static const int errors[] = { -EIO, -ENOENT, -ENOEXEC, -ENOMEM };
 
@@ -195,7 +195,7 @@ test_successor_when_a_jails_files_are_nobodys_then_removed(void)
 	rig_done(&rig);
 }
 
-TEST_MAIN(TEST(test_methods_when_any_kernel_call_fails_then_nothing_is_left),
+TEST_MAIN(TEST(test_t11_methods_when_any_kernel_call_fails_then_nothing_is_left),
 	  TEST(test_undo_when_it_fails_too_then_the_ledger_keeps_the_vm),
 	  TEST(test_successor_when_a_launch_was_cut_then_undone),
 	  TEST(test_successor_when_vms_run_or_ended_then_knows_which),

@@ -136,7 +136,7 @@ test_file_when_damaged_then_removed_and_counted(void)
 }
 
 static void
-test_directory_when_others_may_enter_then_refused(void)
+test_t24_directory_when_others_may_enter_then_refused(void)
 {
 	unsigned damaged;
 
@@ -189,6 +189,6 @@ test_limits_when_read_then_bounded_and_unknown_keys_named(void)
 TEST_MAIN(TEST(test_entry_when_written_then_a_successor_reads_the_same),
 	  TEST(test_uid_when_it_is_the_probes_then_given_to_no_vm),
 	  TEST(test_file_when_damaged_then_removed_and_counted),
-	  TEST(test_directory_when_others_may_enter_then_refused),
+	  TEST(test_t24_directory_when_others_may_enter_then_refused),
 	  TEST(test_states_when_named_then_read_back),
 	  TEST(test_limits_when_read_then_bounded_and_unknown_keys_named))

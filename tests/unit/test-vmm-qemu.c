@@ -204,7 +204,7 @@ test_status_when_it_goes_on_before_the_answer_then_not_paused(void)
 }
 
 static void
-test_words_when_hostile_then_escaped_bounded_or_the_end(void)
+test_t39_words_when_hostile_then_escaped_bounded_or_the_end(void)
 {
 	g_autofree char *much = g_strnfill(70000, ' '), *words = g_strnfill(1000, 'w');
 	g_autofree char *reason = g_strconcat(", \"reason\": \"\\u001b[31m", words, "\"", NULL);
@@ -293,4 +293,4 @@ TEST_MAIN(TEST(test_guest_when_it_goes_on_again_and_again_untold_then_the_end),
 	  TEST(test_pause_when_no_disk_stopped_it_then_none_is_blamed),
 	  TEST(test_status_when_a_disk_failed_before_we_came_then_it_is_asked_which),
 	  TEST(test_status_when_it_goes_on_before_the_answer_then_not_paused),
-	  TEST(test_words_when_hostile_then_escaped_bounded_or_the_end))
+	  TEST(test_t39_words_when_hostile_then_escaped_bounded_or_the_end))
