@@ -162,6 +162,17 @@ class Stack(unittest.TestCase):
         self.connections.append(connection)
         return connection
 
+    def drop(self, connection):
+        """Returns when the bus knows that it is gone."""
+        watcher, gone = self.connect(0), GLib.MainLoop()
+        watcher.signal_subscribe('org.freedesktop.DBus', 'org.freedesktop.DBus', 'NameOwnerChanged', None,
+                                 connection.get_unique_name(), Gio.DBusSignalFlags.NONE, lambda *_: gone.quit())
+        # An answer to what was sent behind it: the bus has the subscription.
+        watcher.call_sync('org.freedesktop.DBus', '/', 'org.freedesktop.DBus', 'GetId', None, None,
+                          Gio.DBusCallFlags.NONE, -1, None)
+        connection.close_sync(None)
+        gone.run()
+
     def send(self, connection, method, args=None, fds=(), ask=False):
         call = Call()
         fd_list = Gio.UnixFDList.new()
@@ -280,6 +291,22 @@ class Authorization(Stack):
         asked = self.asked_until(3)
         self.assertEqual(asked[2], {'cancel': asked[1]['cancellation']})
         self.assert_holds_nothing(self.connect())
+
+    def test_t20_caller_when_gone_before_its_call_is_read(self):
+        root, caller = self.connect(0), self.connect()
+        self.assertIsNone(self.launch(root).error)
+        pid = self.pid_of(NAME)
+        os.kill(pid, signal.SIGSTOP)
+        # Whoever is nobody any more must not become user 0, who has a VM of that name.
+        for method in 'ReleaseVM', 'OpenVmm':
+            self.send(caller, method, GLib.Variant('(ss)', (VM, '')))
+        caller.flush_sync(None)
+        self.drop(caller)
+        os.kill(pid, signal.SIGCONT)
+        rows = self.call(root, 'ListResources').value.unpack()[0]
+        self.assertEqual(len(rows), 1)
+        self.assertEqual([asked['action'] for asked in self.asked()],
+                         ['org.banger.helper.launch-vmm', 'org.banger.helper.list-resources'])
 
     def test_nothing_is_remembered(self):
         c = self.connect()
@@ -413,6 +440,7 @@ class Arguments(Stack):
     def test_t21_signatures(self):
         c = self.connect()
         for method, args in (('ReleaseUser', GLib.Variant('(i)', (0,))), ('ReleaseUser', GLib.Variant('(s)', ('0',))),
+                             ('ReleaseUser', GLib.Variant('(t)', (1 << 32,))),
                              ('ReleaseUser', None), ('ListResources', GLib.Variant('(u)', (0,))),
                              ('OpenVmm', GLib.Variant('(s)', (VM,))),
                               ('SignalVmm', GLib.Variant('(ssi)', (VM, '', 15)))):
