@@ -23,6 +23,8 @@ import gi
 gi.require_version('Gio', '2.0')
 from gi.repository import Gio, GLib  # noqa: E402
 
+sys.path.insert(0, os.environ['BANGER_SOURCE'] + '/tests/fakes')
+import fuse  # noqa: E402
 import tap  # noqa: E402
 
 HELPER = os.environ['BANGER_HELPER_TEST']
@@ -207,6 +209,10 @@ class Stack(unittest.TestCase):
         fds = fds if fds is not None else [self.fd(memfd()), self.fd(memfd())]
         return self.call(connection, 'LaunchVmm', self.launch_args(**changed), fds, ask)
 
+    def refuse(self, connection, argument, fds=None, **changed):
+        call = self.launch(connection, fds, **changed)
+        self.assert_error(call, 'InvalidArgument', f': {argument}: ')
+
     def pid_of(self, name):
         try:
             connection = self.connect(0)
@@ -381,10 +387,6 @@ class Users(Stack):
 
 
 class Arguments(Stack):
-    def refuse(self, connection, argument, fds=None, **changed):
-        call = self.launch(connection, fds, **changed)
-        self.assert_error(call, 'InvalidArgument', f': {argument}: ')
-
     def test_t12_t04_strings(self):
         c = self.connect()
         for text in ('', '%n%s%n%s', '../' * 10, 'A' * 32, 'a' * 31, 'a' * 33, 'a' * 255, 'a' * 256, 'a' * 100000,
@@ -499,6 +501,28 @@ class Arguments(Stack):
         self.assertIsNone(self.call(c, 'ListResources').error)
         self.assertEqual(self.pid_of(NAME), pid)
         self.assertEqual({asked['action'] for asked in self.asked()}, {'org.banger.helper.list-resources'})
+
+
+class Fuse(Stack):
+    def setUp(self):
+        fuse.enter_namespace()
+        super().setUp()
+        os.mkdir(self.path('mnt'))
+        self.filesystem = fuse.Filesystem(self.path('mnt'))
+
+    def tearDown(self):
+        self.filesystem.close()
+        super().tearDown()
+
+    def test_t40_descriptors_of_a_server_that_never_answers(self):
+        c = self.connect()
+        good, reading = self.fd(memfd()), self.fd(self.filesystem.open(os.O_RDONLY))
+        writing = self.fd(self.filesystem.open(os.O_RDWR))
+        self.refuse(c, 'kernel', [reading, good])
+        self.refuse(c, 'initramfs', [good, reading])
+        for disk in reading, writing:
+            self.refuse(c, 'disks', [good, good, disk], disks=[2])
+        self.assertIsNone(self.call(self.connect(BOB), 'ListResources').error)
 
 
 class Life(Stack):
