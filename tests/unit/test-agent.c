@@ -22,11 +22,18 @@ say(int fd, BnFrameType type, uint16_t stream, const void *payload, size_t size)
 		  0);
 }
 
+static void
+reset_agent(int fd)
+{
+	const uint8_t reset[4 + BN_FRAME_NONCE] = { 1, 0, 1, 0 };
+
+	say(fd, BN_FRAME_RESET, 0, reset, sizeof(reset));
+}
+
 /* Its line; it has been greeted. */
 static int
 start_agent(pid_t *ret_pid)
 {
-	const uint8_t reset[4 + BN_FRAME_NONCE] = { 1, 0, 1, 0 };
 	int pair[2];
 
 	check(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0);
@@ -37,7 +44,7 @@ start_agent(pid_t *ret_pid)
 		_exit(agent_session_run(&(AgentConfig){ .fd = pair[1], .ready_fd = -1 }) != 0);
 	}
 	(void)close(pair[1]);
-	say(pair[0], BN_FRAME_RESET, 0, reset, sizeof(reset));
+	reset_agent(pair[0]);
 	return pair[0];
 }
 
@@ -102,6 +109,32 @@ test_agent_when_command_closes_its_output_then_both_ends_are_told(void)
 	end_agent(fd, pid);
 }
 
+/* Whose host has gone. What it says of its end goes past the agent. */
+static void
+test_agent_when_reset_then_commands_are_hung_up(void)
+{
+	char *argv[] = { (char *)"sh", (char *)"-c", NULL, NULL };
+	BnExecRequest request = { .user = (char *)"", .workdir = (char *)"", .argv = argv };
+	uint8_t bytes[256];
+	char script[128], word[4] = "";
+	int said[2], fd;
+	pid_t pid;
+
+	check(pipe(said) == 0);
+	(void)snprintf(script, sizeof(script),
+		       "trap 'echo hup >&%1$d' HUP; exec 2>&-; read x; echo end >&%1$d", said[1]);
+	argv[2] = script;
+	fd = start_agent(&pid);
+	say_command(fd, 1, bytes, (size_t)bn_exec_request_render(&request, bytes, sizeof(bytes)));
+	check_str(hear(fd, " 6/1"), " 2/0 6/1");
+	reset_agent(fd);
+	check_int(bn_io_read_all(said[0], word, 3), 3);
+	check_str(word, "hup");
+	end_agent(fd, pid);
+	(void)close(said[0]);
+	(void)close(said[1]);
+}
+
 /* Whoever is its host: it does not depend on what that has checked. */
 static void
 test_agent_when_a_command_is_beyond_the_bound_then_only_that_is_refused(void)
@@ -126,4 +159,5 @@ test_agent_when_a_command_is_beyond_the_bound_then_only_that_is_refused(void)
 }
 
 TEST_MAIN(TEST(test_agent_when_command_closes_its_output_then_both_ends_are_told),
+	  TEST(test_agent_when_reset_then_commands_are_hung_up),
 	  TEST(test_agent_when_a_command_is_beyond_the_bound_then_only_that_is_refused))

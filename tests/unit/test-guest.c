@@ -226,6 +226,7 @@ test_exec_when_options_given_then_command_has_them(void)
 {
 	const char *argv[] = { "sh", "-c", "echo $A:$PWD; stty size 2>/dev/null || echo none",
 			       NULL };
+	const char *who[] = { "sh", "-c", "echo $(id -u) $(id -g) $(id -G)", NULL };
 	const char *environment[] = { "A=b c", NULL };
 	BangerExecSpec spec = { .argv = argv, .environment = environment, .workdir = "/usr" };
 	Run run = {};
@@ -243,6 +244,12 @@ test_exec_when_options_given_then_command_has_them(void)
 	begin(guest, &run, &spec, NULL);
 	check_int(finish(guest, &run), 0);
 	check_str(run.out->str, "b c:/usr\r\n33 99\r\n");
+	(void)g_string_free(run.out, TRUE);
+	spec = (BangerExecSpec){ .argv = who, .environment = environment, .user = "nobody" };
+	run = (Run){};
+	begin(guest, &run, &spec, NULL);
+	check_int(finish(guest, &run), 0);
+	check_str(run.out->str, "65534 65534 65534\n");
 	(void)g_string_free(run.out, TRUE);
 	spec.user = "no-such-user";
 	run = (Run){};
@@ -425,36 +432,86 @@ test_exec_when_command_closes_an_output_then_its_reader_sees_the_end(void)
 	end_guest(guest, pid);
 }
 
+/* What our RESET asks of whoever answers it. */
+static void
+hear_reset(int fd, uint8_t ret_nonce[static BN_FRAME_NONCE])
+{
+	uint8_t in[BN_FRAME_MAX * 2];
+	BnFrame frame = {};
+	size_t n = 0, used;
+
+	while (bn_frame_parse(in, n, &frame, &used) != 1)
+		n += (size_t)read(fd, in + n, sizeof(in) - n);
+	check_int(frame.type, BN_FRAME_RESET);
+	memcpy(ret_nonce, frame.payload + 4, BN_FRAME_NONCE);
+}
+
+static void
+say_hello(int fd, const uint8_t nonce[static BN_FRAME_NONCE], const char *boot_id)
+{
+	uint8_t out[BN_FRAME_MAX], payload[BN_HELLO_SIZE];
+	BnHello hello = { .version = BN_FRAME_VERSION };
+
+	memcpy(hello.nonce, nonce, BN_FRAME_NONCE);
+	(void)g_strlcpy(hello.boot_id, boot_id, sizeof(hello.boot_id));
+	bn_hello_render(&hello, payload);
+	check_int(
+		bn_io_write_all(fd, out,
+				bn_frame_render(out, BN_FRAME_HELLO, 0, payload, sizeof(payload))),
+		0);
+}
+
+static void
+test_hello_when_it_answers_another_reset_then_not_taken(void)
+{
+	uint8_t nonces[2][BN_FRAME_NONCE];
+
+	for (size_t i = 0; i < 2; i++) {
+		g_autoptr(GAsyncResult) result = NULL;
+		BangerGuestHello got = {};
+		Answer opened = {};
+		BangerGuest *guest;
+		int pair[2];
+
+		check(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0);
+		guest = banger_guest_agent_new(pair[0]);
+		iface(guest)->open(guest, NULL, on_answer, &opened);
+		hear_reset(pair[1], nonces[i]);
+		nonces[i][BN_FRAME_NONCE - 1] ^= 1;
+		say_hello(pair[1], nonces[i], "ffffffff-ffff-ffff-ffff-ffffffffffff");
+		nonces[i][BN_FRAME_NONCE - 1] ^= 1;
+		say_hello(pair[1], nonces[i], BOOT_ID);
+		result = wait_for(&opened);
+		check(iface(guest)->open_finish(guest, result, &got, NULL));
+		check_str(got.boot_id, BOOT_ID);
+		g_object_unref(guest);
+		(void)close(pair[1]);
+	}
+	/* Nobody can have the answer ready. */
+	check(memcmp(nonces[0], nonces[1], BN_FRAME_NONCE) != 0);
+}
+
 /* A guest that is these bytes, behind a proper hello. */
 static int
 meet(const void *bytes, size_t size, bool greets)
 {
-	uint8_t in[BN_FRAME_MAX * 2], out[BN_FRAME_MAX], payload[BN_HELLO_SIZE];
 	const char *argv[] = { "true", NULL }, *none[] = { NULL };
-	BnHello hello = { .version = BN_FRAME_VERSION, .boot_id = BOOT_ID };
+	uint8_t nonce[BN_FRAME_NONCE];
 	BangerExecSpec spec = { .argv = argv, .environment = none };
 	BangerGuestHello got;
 	Answer opened = {};
 	Run run = {};
 	int pair[2], code = 0;
 	pid_t writer;
-	size_t n = 0, used;
-	BnFrame frame = {};
 	BangerGuest *guest;
 	g_autoptr(GError) error = NULL;
 
 	check(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0);
 	guest = banger_guest_agent_new(pair[0]);
 	iface(guest)->open(guest, NULL, on_answer, &opened);
-	while (bn_frame_parse(in, n, &frame, &used) != 1)
-		n += (size_t)read(pair[1], in + n, sizeof(in) - n);
-	check_int(frame.type, BN_FRAME_RESET);
-	memcpy(hello.nonce, frame.payload + 4, BN_FRAME_NONCE);
-	bn_hello_render(&hello, payload);
+	hear_reset(pair[1], nonce);
 	if (greets)
-		(void)bn_io_write_all(
-			pair[1], out,
-			bn_frame_render(out, BN_FRAME_HELLO, 0, payload, sizeof(payload)));
+		say_hello(pair[1], nonce, BOOT_ID);
 	if (greets) {
 		g_autoptr(GAsyncResult) result = wait_for(&opened);
 
@@ -485,12 +542,15 @@ meet(const void *bytes, size_t size, bool greets)
 	return code;
 }
 
+/* Behind the frame comes the end of the command, for a host that has let the frame pass. */
 static int
 meet_frame(BnFrameType type, uint16_t stream, const void *payload, size_t size)
 {
-	uint8_t bytes[BN_FRAME_MAX];
+	uint8_t bytes[2 * BN_FRAME_MAX];
+	size_t n = bn_frame_render(bytes, type, stream, payload, size);
 
-	return meet(bytes, bn_frame_render(bytes, type, stream, payload, size), /* greets= */ true);
+	n += bn_frame_render(bytes + n, BN_FRAME_EXITED, 1, "\0\0", 2);
+	return meet(bytes, n, /* greets= */ true);
 }
 
 static void
@@ -577,6 +637,8 @@ test_guest_when_it_sends_beyond_its_credit_then_ended(void)
 	/* Nobody reads what comes out, so none is returned but what the pipe holds. */
 	for (size_t sent = 0; sent <= 3 * BN_FRAME_WINDOW; sent += sizeof(payload))
 		g_byte_array_append(flood, bytes, (guint)n);
+	n = bn_frame_render(bytes, BN_FRAME_FAILED, 1, "taken", 5);
+	g_byte_array_append(flood, bytes, (guint)n);
 	reads = false;
 	check_int(meet(flood->data, flood->len, true), BANGER_ERROR_GUEST_UNREACHABLE);
 	reads = true;
@@ -602,6 +664,7 @@ TEST_MAIN(TEST(test_exec_when_command_ends_then_status_and_output),
 	  TEST(test_exec_when_given_up_or_host_gone_then_command_is_hung_up),
 	  TEST(test_exec_when_its_strings_are_around_the_bound_then_run_or_refused),
 	  TEST(test_exec_when_command_closes_an_output_then_its_reader_sees_the_end),
+	  TEST(test_hello_when_it_answers_another_reset_then_not_taken),
 	  TEST(test_t31_guest_when_it_breaks_a_rule_then_only_it_is_ended),
 	  TEST(test_guest_when_it_goes_on_behind_the_end_of_an_output_then_ended),
 	  TEST(test_guest_when_it_sends_beyond_its_credit_then_ended),
