@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include "fakes/helper-rig.h"
 #include "helper/budget.h"
 #include "test.h"
@@ -7,6 +11,7 @@
 #define BOB   1001
 
 static Rig rig;
+static char entry[200];
 
 static void
 test_calls_when_decided_out_of_order_then_run_in_order_of_arrival(void)
@@ -269,6 +274,7 @@ test_t06_t13_arguments_when_changed_while_polkit_thinks_then_the_checked_ones_ru
 	rig_decide(launch, AUTHORITY_YES);
 	rig_settle(&rig);
 	check_str(rig_result(launch), "ok");
+	check(fake_kernel_find(&rig.kernel, launch->object));
 	check_int(fake_kernel_find(&rig.kernel, launch->object)->spec.vcpus, 2);
 	rig_done(&rig);
 }
@@ -305,12 +311,16 @@ test_t28_vm_when_another_users_then_invisible(void)
 	/* Root acts for itself. */
 	rig_call(&rig, OP_OPEN_VMM, 0, 'a');
 	rig_settle(&rig);
+	/* And nothing of it was changed by that. */
+	rig_call(&rig, OP_OPEN_VMM, ALICE, 'a');
+	rig_settle(&rig);
 	check_str(rig_result(&rig.calls[1]), "NotFound");
 	check_str(rig_result(&rig.calls[2]), "Aborted");
 	check_str(rig_result(&rig.calls[3]), "Aborted");
 	check_int(rig.calls[4].number, 0);
 	check_int(rig.calls[5].number, 1);
 	check_str(rig_result(&rig.calls[6]), "NotFound");
+	check_str(rig_result(&rig.calls[7]), "ok");
 	check(fake_kernel_find(&rig.kernel, "1000-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa")->alive);
 	rig_done(&rig);
 }
@@ -347,21 +357,75 @@ test_t44_user_when_its_calls_hang_then_another_is_served(void)
 	RigCall *other;
 
 	rig_init(&rig);
-	rig_launch(&rig, ALICE, 'a');
+	for (int i = 0; i < WORKERS_PER_USER; i++)
+		rig_launch(&rig, ALICE, (char)('0' + i));
 	rig_settle(&rig);
-	fake_kernel_hold(&rig.kernel, "aaaa");
+	fake_kernel_hold(&rig.kernel, "1000-");
 	rig.hold_questions = true;
-	rig_decide(rig_call(&rig, OP_RELEASE_VM, ALICE, 'a'), AUTHORITY_YES);
+	for (int i = 0; i < WORKERS_PER_USER; i++)
+		rig_decide(rig_call(&rig, OP_RELEASE_VM, ALICE, (char)('0' + i)), AUTHORITY_YES);
 	fake_kernel_wait_held(&rig.kernel);
 	other = rig_call(&rig, OP_LIST_RESOURCES, BOB, 0);
 	rig_decide(other, AUTHORITY_YES);
 	while (!other->is_answered)
 		workers_dispatch(rig.workers);
 	check_str(rig_result(other), "ok");
-	check(!rig.calls[1].is_answered);
+	for (int i = 0; i < WORKERS_PER_USER; i++)
+		check(!rig.calls[WORKERS_PER_USER + i].is_answered);
 	fake_kernel_let_go(&rig.kernel);
 	rig_settle(&rig);
-	check_str(rig_result(&rig.calls[1]), "ok");
+	for (int i = 0; i < WORKERS_PER_USER; i++)
+		check_str(rig_result(&rig.calls[WORKERS_PER_USER + i]), "ok");
+	rig_done(&rig);
+}
+
+/* One of ALICE's 'a' that the kernel is just asked about; on the disk is what a successor would find. */
+static RigCall *
+launch_held(void)
+{
+	RigCall *launch;
+
+	rig_init(&rig);
+	rig.hold_questions = true;
+	launch = rig_launch(&rig, ALICE, 'a');
+	rig_settle(&rig);
+	fake_kernel_hold(&rig.kernel, "aaaa");
+	rig_decide(launch, AUTHORITY_YES);
+	fake_kernel_wait_held(&rig.kernel);
+	(void)snprintf(entry, sizeof(entry), "%s/%s", rig.directory, launch->object);
+	return launch;
+}
+
+static void
+test_launch_when_the_kernel_is_asked_then_the_ledger_has_it_already(void)
+{
+	RigCall *launch = launch_held();
+
+	check_int(access(entry, F_OK), 0);
+	fake_kernel_let_go(&rig.kernel);
+	rig_settle(&rig);
+	check_str(rig_result(launch), "ok");
+	rig_done(&rig);
+}
+
+static void
+test_launch_when_its_success_cannot_be_written_then_it_fails_and_stays_launching(void)
+{
+	RigCall *launch = launch_held();
+	char disk[200];
+
+	/* Nothing can be made in a directory that is gone. */
+	(void)snprintf(disk, sizeof(disk), "%s/disk", rig.directory);
+	check_int(unlink(disk), 0);
+	check_int(unlink(entry), 0);
+	check_int(rmdir(rig.directory), 0);
+	fake_kernel_let_go(&rig.kernel);
+	rig_settle(&rig);
+	check_str(rig_result(launch), "Failed");
+	check(strstr(launch->text, "release the VM"));
+	check_int(ledger_find(rig.ledger, ALICE, "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa")->state,
+		  LEDGER_LAUNCHING);
+	check_int(mkdir(rig.directory, 0700), 0);
 	rig_done(&rig);
 }
 
@@ -616,6 +680,8 @@ TEST_MAIN(TEST(test_calls_when_decided_out_of_order_then_run_in_order_of_arrival
 	  TEST(test_t28_vm_when_another_users_then_invisible),
 	  TEST(test_refusal_when_given_then_names_action_and_remedy),
 	  TEST(test_t44_user_when_its_calls_hang_then_another_is_served),
+	  TEST(test_launch_when_the_kernel_is_asked_then_the_ledger_has_it_already),
+	  TEST(test_launch_when_its_success_cannot_be_written_then_it_fails_and_stays_launching),
 	  TEST(test_release_user_when_only_asked_then_nobody_waits_for_it),
 	  TEST(test_release_user_when_a_launch_runs_then_waits_and_takes_it_too),
 	  TEST(test_vmm_when_it_ended_then_open_says_so_and_release_tells_how),
