@@ -157,6 +157,11 @@ def is_any(path):
     return True
 
 
+def is_no_patch(path):
+    """In a patch an empty line of the file is a line with a space, and may be the last."""
+    return not path.endswith('.patch')
+
+
 RULES = {}  # name → (which files, function); for the whole tree: (None, function)
 
 
@@ -183,13 +188,13 @@ def has_license_line(source):
         yield 1, f'the first line does not say SPDX-License-Identifier: {LICENSE}'
 
 
-@rule('trailing-space', is_any)
+@rule('trailing-space', is_no_patch)
 def no_trailing_space(source):
     for number, _ in source.matches(r'[ \t\r]$'):
         yield number, 'white space at the end of the line'
 
 
-@rule('final-newline', is_any)
+@rule('final-newline', is_no_patch)
 def ends_in_one_newline(source):
     if source.text and (not source.text.endswith('\n') or source.text.endswith('\n\n')):
         yield len(source.lines), 'the file does not end in exactly one newline'

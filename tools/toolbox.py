@@ -152,9 +152,9 @@ def content_key(paths):
     return total.hexdigest()[:12]
 
 
-def source_key():
+def source_key(source=SOURCE):
     """Tells clones apart in a shared cache."""
-    return hashlib.sha256(os.fsencode(SOURCE)).hexdigest()[:12]
+    return hashlib.sha256(os.fsencode(source)).hexdigest()[:12]
 
 
 def drop(path):
