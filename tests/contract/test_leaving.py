@@ -36,6 +36,11 @@ class Stack(scripted_helper.Stack):
         os.kill(self.helper.pid, signal.SIGTERM)
         self.catch_up()
 
+    def expect_served(self, call):
+        self.tell_uid()
+        self.decide(self.bus.expect('CheckAuthorization'), True)
+        self.assertEqual(self.bus.expect_answer(call), '')
+
     def expect_end(self):
         """It gives the name back, for the last time."""
         self.release = self.bus.expect('ReleaseName')
@@ -65,9 +70,7 @@ class Leaving(Stack):
         # The bus brings what had waited for a successor first.
         other = self.call()
         self.bus.answer(again, '(u)', 1)
-        self.tell_uid()
-        self.decide(self.bus.expect('CheckAuthorization'), True)
-        self.assertEqual(self.bus.expect_answer(other), '')
+        self.expect_served(other)
         self.decide(question, True)
         self.assertEqual(self.bus.expect_answer(call), '')
         self.expect_end()
@@ -79,9 +82,7 @@ class Leaving(Stack):
         self.catch_up()
         other = self.call()
         self.bus.answer(again, '(u)', 1)
-        self.tell_uid()
-        self.decide(self.bus.expect('CheckAuthorization'), True)
-        self.assertEqual(self.bus.expect_answer(other), '')
+        self.expect_served(other)
         self.expect_end()
 
     def test_name_when_it_is_somebody_elses_by_then_then_call_is_served_and_helper_ends(self):
@@ -100,9 +101,7 @@ class Leaving(Stack):
         self.terminate()
         self.bus.answer(again, '(u)', 1)
         other = self.call(ask=False)
-        self.tell_uid()
-        self.decide(self.bus.expect('CheckAuthorization'), True)
-        self.assertEqual(self.bus.expect_answer(other), '')
+        self.expect_served(other)
         self.decide(question, True)
         self.assertEqual(self.bus.expect_answer(call), '')
         self.expect_end()

@@ -5,17 +5,14 @@
  * it depends on who is scheduled when; so do the ioctl calls of a probe that runs against a clock. */
 #pragma once
 
-#include <sys/syscall.h>
+#include "faults/notifier.h"
 
 #define CALL(name)                                                                                 \
 	{                                                                                          \
 		SYS_##name, #name                                                                  \
 	}
 
-static const struct {
-	int nr;
-	const char *name;
-} fault_calls[] = {
+static const NotifierCall fault_calls[] = {
 	CALL(mount),          CALL(umount2),       CALL(pivot_root),   CALL(mknod),
 	CALL(mknodat),        CALL(mkdir),         CALL(mkdirat),      CALL(rmdir),
 	CALL(symlink),        CALL(symlinkat),     CALL(link),         CALL(linkat),

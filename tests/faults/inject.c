@@ -12,12 +12,10 @@
  * is scheduled first. DIRECTORY/hit exists once the point was reached; whoever is started after it is left alone. */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,7 +27,7 @@
 
 #include "shared/base/cleanup.h"
 #include "shared/base/macro.h"
-#include "tests/faults/calls.h"
+#include "faults/calls.h"
 
 #define PROGRAM   "/usr/src/banger-faults/banger-helper"
 #define DIRECTORY "/run/banger-faults"
@@ -64,27 +62,6 @@ die(const char *what)
 {
 	(void)fprintf(stderr, "inject: %s: %s\n", what, strerror(errno));
 	_exit(1);
-}
-
-/* Every call of the table is asked about, every other allowed. */
-static int
-install_filter(void)
-{
-	struct sock_filter code[BN_ELEMENTSOF(fault_calls) * 2 + 2];
-	struct sock_fprog program = { .filter = code };
-	size_t n = 0;
-
-	code[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
-						 offsetof(struct seccomp_data, nr));
-	for (size_t i = 0; i < BN_ELEMENTSOF(fault_calls); i++) {
-		code[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K,
-							 fault_calls[i].nr, 0, 1);
-		code[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF);
-	}
-	code[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
-	program.len = (unsigned short)n;
-	return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER,
-			    &program);
 }
 
 /* The thread group, the parent and the program of a thread; false where it has ended meanwhile. */
@@ -293,7 +270,7 @@ main(int argc, char **argv)
 		if (listener == MAP_FAILED || pipe2(ready, O_CLOEXEC) < 0)
 			die("shared memory");
 		start_supervisor(listener, ready);
-		*listener = install_filter();
+		*listener = notifier_install(fault_calls, BN_ELEMENTSOF(fault_calls));
 		if (*listener < 0)
 			die("seccomp");
 		(void)close(ready[1]);

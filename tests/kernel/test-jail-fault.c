@@ -7,11 +7,9 @@
 #include "jail-client.h"
 
 #include <fcntl.h>
-#include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <poll.h>
 #include <signal.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -21,6 +19,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include "faults/notifier.h"
 #include "shared/base/macro.h"
 #include "test.h"
 
@@ -29,10 +28,7 @@
 		SYS_##name, #name                                                                  \
 	}
 
-static const struct {
-	unsigned nr;
-	const char *name;
-} calls[] = {
+static const NotifierCall calls[] = {
 	CALL(mount),         CALL(umount2),    CALL(pivot_root),     CALL(mknod),
 	CALL(mknodat),       CALL(mkdir),      CALL(mkdirat),        CALL(symlink),
 	CALL(symlinkat),     CALL(chmod),      CALL(fchmod),         CALL(chown),
@@ -68,30 +64,9 @@ static const char *
 call_name(unsigned nr)
 {
 	for (size_t i = 0; i < BN_ELEMENTSOF(calls); i++)
-		if (calls[i].nr == nr)
+		if (calls[i].nr == (int)nr)
 			return calls[i].name;
 	return "?";
-}
-
-/* In the child that becomes the launcher: everything it and its children do is asked about. */
-static int
-install_notifier(void)
-{
-	struct sock_filter code[BN_ELEMENTSOF(calls) * 2 + 2];
-	struct sock_fprog program = { .filter = code };
-	size_t n = 0;
-
-	code[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
-						 offsetof(struct seccomp_data, nr));
-	for (size_t i = 0; i < BN_ELEMENTSOF(calls); i++) {
-		code[n++] =
-			(struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, calls[i].nr, 0, 1);
-		code[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF);
-	}
-	code[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
-	program.len = (unsigned short)n;
-	return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER,
-			    &program);
 }
 
 /* Answers one question; `vmm` is the process in which the VMM's program runs, which is not ours
@@ -137,7 +112,8 @@ supervise(int listener)
 static void
 become_supervised(void)
 {
-	shared->listener = install_notifier();
+	/* Everything that it and its children do is asked about. */
+	shared->listener = notifier_install(calls, BN_ELEMENTSOF(calls));
 	(void)close(shared->ready);
 }
 

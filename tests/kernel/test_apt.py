@@ -18,11 +18,11 @@ import threading
 import unittest
 
 sys.path.insert(0, os.environ['BANGER_SOURCE'] + '/tests/contract')
+import namespaces  # noqa: E402
 import tap  # noqa: E402
 
 FETCH = os.environ['BANGER_APT_FETCH']
 GOLDEN = pathlib.Path(os.environ['BANGER_SOURCE'], 'tests', 'golden', 'mmdebstrap-default.txt')
-INSIDE = 'BANGER_TEST_INSIDE'
 SIOCSIFFLAGS, SIOCSIFADDR, IFF_UP = 0x8914, 0x8916, 1
 HOOKS = ('APT::Update::Pre-Invoke', 'APT::Update::Post-Invoke', 'APT::Update::Post-Invoke-Success', 'DPkg::Pre-Invoke',
          'DPkg::Post-Invoke', 'DPkg::Pre-Install-Pkgs')
@@ -153,15 +153,7 @@ def raise_network():
         fcntl.ioctl(control, SIOCSIFFLAGS, struct.pack('16sH22x', b'lo', IFF_UP))
 
 
-def enter():
-    argv = ['unshare', '--mount', '--net', '--pid', '--fork', '--kill-child', '--mount-proc', sys.executable, *sys.argv]
-    os.execvpe(argv[0], argv, dict(os.environ, **{INSIDE: '1'}))
-
-
 if __name__ == '__main__':
-    if INSIDE not in os.environ:
-        enter()
-    for place in '/run', '/etc/apt/apt.conf.d':
-        subprocess.run(['mount', '-t', 'tmpfs', 'tmpfs', place], check=True)
+    namespaces.enter('/run', '/etc/apt/apt.conf.d')
     raise_network()
     tap.main()

@@ -17,10 +17,10 @@ import tempfile
 import unittest
 
 sys.path.insert(0, os.environ['BANGER_SOURCE'] + '/tests/contract')
+import namespaces  # noqa: E402
 import tap  # noqa: E402
 
 STACK = os.environ['BANGER_STACK']
-INSIDE = 'BANGER_TEST_INSIDE'
 # Says that it is up, with polkit started, and ends when standard input does.
 WAITING = ['sh', '-c', 'pkcheck --action-id org.freedesktop.policykit.exec --process $$ 2>/dev/null; echo up; read x']
 # A shell's half of job control, for a command that stops: its arguments are the command.
@@ -313,17 +313,8 @@ class Signals(Stack):
         self.assertEqual(terminal.wait(), 0)
 
 
-def enter():
-    """Becomes the first process of new namespaces."""
-    argv = ['unshare', '--mount', '--net', '--pid', '--fork', '--kill-child', '--mount-proc', sys.executable, *sys.argv]
-    os.execvpe(argv[0], argv, dict(os.environ, **{INSIDE: '1'}))
-
-
 if __name__ == '__main__':
-    if INSIDE not in os.environ:
-        enter()
-    for place in '/run', '/dev/shm':
-        subprocess.run(['mount', '-t', 'tmpfs', 'tmpfs', place], check=True)
+    namespaces.enter('/run', '/dev/shm')
     # A sysfs shows the interfaces of the namespace it was mounted in.
     subprocess.run(['mount', '-t', 'sysfs', 'sysfs', '/sys'], check=True)
     tap.main()

@@ -461,13 +461,7 @@ test_release_user_when_a_launch_runs_then_waits_and_takes_it_too(void)
 	OpArgs args = { .release_user.uid = ALICE };
 	RigCall *release, *launch, *later;
 
-	rig_init(&rig);
-	rig.hold_questions = true;
-	launch = rig_launch(&rig, ALICE, 'a');
-	rig_settle(&rig);
-	fake_kernel_hold(&rig.kernel, "aaaa");
-	rig_decide(launch, AUTHORITY_YES);
-	fake_kernel_wait_held(&rig.kernel);
+	launch = launch_held();
 	release = rig_submit(&rig, OP_RELEASE_USER, &args, 0, NULL);
 	rig_decide(release, AUTHORITY_YES);
 	/* Begun after it and done: had it begun, it would be seen in the log. */
