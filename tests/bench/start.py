@@ -142,18 +142,24 @@ class Log:
         return {line['stage']: line for line in lines if line['op'] == launched[-1]} if launched else {}
 
 
-def run_once(log):
-    begin = time.monotonic()
-    banger('vm', 'run', '--rm', '--', 'true')
-    end = time.monotonic()
+def run_stamped(log, *options):
+    """When what happened, in milliseconds of the monotonic clock."""
+    at = {'begin': time.monotonic() * 1000}
+    banger('vm', 'run', *options, '--', 'true')
+    at['end'] = time.monotonic() * 1000
     stages = log.stages()
     missing = {'launched', 'hello', 'exec-reply'} - stages.keys()
     if missing:
         raise SystemExit(f'bench: bangerd wrote no stamp for {", ".join(sorted(missing))}')
-    at = {stage: int(fields['mono_us']) / 1000 for stage, fields in stages.items()}
-    first_process = at['hello'] - int(stages['hello']['guest_us']) / 1000
-    return {'run_ms': (end - begin) * 1000, 'before_ms': at['launched'] - begin * 1000,
-            'after_ms': at['exec-reply'] - first_process}
+    at.update((stage, int(fields['mono_us']) / 1000) for stage, fields in stages.items())
+    at['first-process'] = at['hello'] - int(stages['hello']['guest_us']) / 1000
+    return at
+
+
+def run_once(log):
+    at = run_stamped(log, '--rm')
+    return {'run_ms': at['end'] - at['begin'], 'before_ms': at['launched'] - at['begin'],
+            'after_ms': at['exec-reply'] - at['first-process']}
 
 
 def measure(pairs):
@@ -189,4 +195,5 @@ def main():
         print(f'{name:12} {value:10}{target}')
 
 
-main()
+if __name__ == '__main__':
+    main()
