@@ -141,6 +141,14 @@ member_true(JsonObject *object, const char *name)
 	       json_node_get_boolean(node);
 }
 
+static gint64
+member_number(JsonObject *object, const char *name)
+{
+	JsonNode *node = json_object_get_member(object, name);
+
+	return node && json_node_get_value_type(node) == G_TYPE_INT64 ? json_node_get_int(node) : 0;
+}
+
 static JsonObject *
 member_object(JsonObject *object, const char *name)
 {
@@ -345,8 +353,7 @@ read_message(BangerVmmQemu *self, const char *line, size_t size)
 		return read_event(self, member_string(message, "event"),
 				  member_object(message, "data"));
 	else
-		read_answer(self, json_object_get_int_member_with_default(message, "id", 0),
-			    message);
+		read_answer(self, member_number(message, "id"), message);
 	return true;
 }
 
