@@ -192,7 +192,10 @@ rig_recover(Rig *rig, bool lives, Answer *recovered)
 void
 rig_pause(Rig *rig)
 {
-	g_signal_emit_by_name(rig->fakes->vmm, "paused", "the disk is full");
+	g_autoptr(GError) why =
+		g_error_new(BANGER_ERROR, BANGER_ERROR_NO_SPACE, "the disk is full");
+
+	g_signal_emit_by_name(rig->fakes->vmm, "paused", why);
 	fake_ports_settle(rig->fakes);
 }
 

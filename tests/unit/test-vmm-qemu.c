@@ -19,9 +19,12 @@ typedef struct Rig {
 } Rig;
 
 static void
-on_paused(BangerVmm *vmm, const char *why, Rig *rig)
+on_paused(BangerVmm *vmm, const GError *why, Rig *rig)
 {
-	g_string_append_printf(rig->told, "paused: %s\n", why);
+	/* A remedy is named for each. */
+	check_int(g_error_matches(why, BANGER_ERROR, BANGER_ERROR_NO_SPACE),
+		  g_str_equal(why->message, FULL));
+	g_string_append_printf(rig->told, "paused: %s\n", why->message);
 }
 
 static void

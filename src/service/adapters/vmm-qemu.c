@@ -165,25 +165,28 @@ set_cause(BangerVmmQemu *self, Cause cause, const char *reason)
 	self->reason = *reason ? bn_str_escape(reason, strlen(reason), REASON_MAX) : NULL;
 }
 
-static char *
+static GError *
 make_why(const BangerVmmQemu *self)
 {
 	switch (self->cause) {
 	case CAUSE_NO_SPACE:
-		return g_strdup(
+		return g_error_new(
+			BANGER_ERROR, BANGER_ERROR_NO_SPACE,
 			"the host's disk is full: free some space, then start the VM again");
 	case CAUSE_FAILED:
-		return g_strdup_printf("a disk of the VM failed on the host%s%s",
-				       self->reason ? ": " : "", self->reason ? self->reason : "");
+		return g_error_new(BANGER_ERROR, BANGER_ERROR_FAILED,
+				   "a disk of the VM failed on the host%s%s",
+				   self->reason ? ": " : "", self->reason ? self->reason : "");
 	default:
-		return g_strdup("the VMM was told to pause it: start the VM to go on");
+		return g_error_new(BANGER_ERROR, BANGER_ERROR_FAILED,
+				   "the VMM was told to pause it: start the VM to go on");
 	}
 }
 
 static void
 set_paused(BangerVmmQemu *self)
 {
-	g_autofree char *why = make_why(self);
+	g_autoptr(GError) why = make_why(self);
 
 	self->asking = false;
 	if (self->paused)

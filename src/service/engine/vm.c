@@ -249,12 +249,12 @@ banger_vm_apply_ready(BangerVm *self)
 }
 
 static void
-on_paused(BangerVmm *vmm, const char *why, BangerVm *self)
+on_paused(BangerVmm *vmm, const GError *why, BangerVm *self)
 {
 	if (self->state == BANGER_VM_STARTING && self->bring_up) {
 		/* It cannot come up like this, and nobody would notice. */
 		g_clear_error(&self->stuck);
-		self->stuck = g_error_new_literal(BANGER_ERROR, BANGER_ERROR_NO_SPACE, why);
+		self->stuck = g_error_copy(why);
 		g_cancellable_cancel(self->bring_up);
 		return;
 	}
@@ -262,7 +262,7 @@ on_paused(BangerVmm *vmm, const char *why, BangerVm *self)
 	if (self->state == BANGER_VM_STARTING)
 		banger_vm_apply_ready(self);
 	if (banger_vm_fsm_next(self->state, BANGER_VM_EV_PAUSE) != _BANGER_VM_STATE_INVALID)
-		banger_vm_apply(self, BANGER_VM_EV_PAUSE, why);
+		banger_vm_apply(self, BANGER_VM_EV_PAUSE, why->message);
 }
 
 static void

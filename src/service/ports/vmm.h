@@ -11,7 +11,8 @@ G_DECLARE_INTERFACE(BangerVmm, banger_vmm, BANGER, VMM, GObject)
 /* Why a VMM said that it ends: "guest" by the guest's own shutdown or reset, "panic", "host" because it was told
  * to, "" where it said nothing.
  *
- * Signals: "paused" (const char *why): the VMM stopped the guest's processors by itself; "resumed". */
+ * Signals: "paused" (const GError *why): the VMM stopped the guest's processors by itself, NO_SPACE
+ * where the host's disk is full; "resumed". */
 struct _BangerVmmInterface {
 	GTypeInterface parent;
 
