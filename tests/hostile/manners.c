@@ -10,25 +10,16 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "hostile.h"
-#include "shared/rules/frame.h"
+#include "manners.h"
 
 #define BOOT_ID "01234567-89ab-cdef-0123-456789abcdef"
-/* What a terminal would obey: its title, clearing, a colour by a byte that is no UTF-8. */
-#define ESCAPES                                                                                    \
-	"\033]0;owned\a\033[2J\x9b"                                                                \
-	"31m"
 
-static const char *manner;
-
-static bool
-is(const char *name)
-{
-	return strcmp(manner, name) == 0;
-}
+/* Connections so far. */
+unsigned sessions;
+static const BnFrame *reset;
 
 /* Whoever is gone is heard of elsewhere. */
-static void
+void
 send_all(int sock, const void *data, size_t size)
 {
 	for (size_t at = 0; at < size;) {
@@ -40,13 +31,20 @@ send_all(int sock, const void *data, size_t size)
 	}
 }
 
-static void
+void
 send_text(int sock, const char *text)
 {
 	send_all(sock, text, strlen(text));
 }
 
-static void
+void
+tell(const char *text)
+{
+	send_text(channels.console, text);
+	send_text(channels.console, "\n");
+}
+
+void
 send_frame(BnFrameType type, uint16_t stream, const void *payload, size_t size)
 {
 	uint8_t frame[BN_FRAME_MAX];
@@ -61,105 +59,180 @@ wait_for_ever(void)
 		(void)poll(NULL, 0, -1);
 }
 
-/* For as long as somebody takes it. */
-static _Noreturn void
+void
 flood(int sock, const char *text, size_t size)
 {
-	static char block[65536];
+	static char block[BLOCK];
+	unsigned n = 0;
 
 	for (size_t i = 0; i < sizeof(block); i++)
 		block[i] = text[i % size];
 	while (send(sock, block, sizeof(block) / size * size, MSG_NOSIGNAL) >= 0)
-		;
+		if (++n == MUCH)
+			tell("takes much");
+	tell(strerrorname_np(errno));
+}
+
+void
+greet(uint16_t version, uint8_t other, size_t size)
+{
+	BnHello hello = { .version = version, .boot_id = BOOT_ID };
+	uint8_t payload[BN_HELLO_SIZE], frame[BN_FRAME_MAX];
+
+	memcpy(hello.nonce, reset->payload + 4, BN_FRAME_NONCE);
+	hello.nonce[0] ^= other;
+	bn_hello_render(&hello, payload);
+	(void)bn_frame_render(frame, BN_FRAME_HELLO, 0, payload, sizeof(payload));
+	send_all(channels.agent, frame, size);
+}
+
+void
+serve(uint16_t stream)
+{
+	send_frame(BN_FRAME_DATA, stream, "\1served\n", 8);
+	send_frame(BN_FRAME_EXITED, stream, "\0\0", 2);
+}
+
+static bool
+start_absent(uint16_t stream)
+{
 	wait_for_ever();
 }
 
-static void
-greet(const BnFrame *reset)
-{
-	BnHello hello = { .version = is("old") ? 0 : BN_FRAME_VERSION, .boot_id = BOOT_ID };
-	uint8_t payload[BN_HELLO_SIZE];
-
-	if (is("zeros"))
-		flood(channels.agent, "\0", 1);
-	if (is("noise"))
-		flood(channels.agent, "\2\0\0\0\0\100\0\0", 8);
-	if (is("talks-and-goes"))
-		(void)close(channels.agent);
-	if (is("talks-and-goes"))
-		flood(channels.console, "words, words\n", 13);
-	if (is("hangs-up")) {
-		send_text(channels.console, "last words " ESCAPES "\n");
-		(void)shutdown(channels.agent, SHUT_RDWR);
-	}
-	if (is("mute") || is("hangs-up"))
-		return;
-	memcpy(hello.nonce, reset->payload + 4, BN_FRAME_NONCE);
-	hello.nonce[0] ^= is("stranger");
-	bn_hello_render(&hello, payload);
-	send_frame(BN_FRAME_HELLO, 0, payload, sizeof(payload));
-}
-
-/* A window of output, which is within its credit. */
-static void
-send_much(uint16_t stream)
-{
-	static uint8_t payload[BN_FRAME_PAYLOAD_MAX] = { BN_CHANNEL_OUT };
-
-	for (size_t sent = 0; sent + sizeof(payload) <= BN_FRAME_WINDOW; sent += sizeof(payload))
-		send_frame(BN_FRAME_DATA, stream, payload, sizeof(payload));
-}
-
-/* QEMU's words for a disk that failed, and for the guest standing still. */
-static void
-send_pause(void)
-{
-	send_text(channels.control,
-		  "{\"event\": \"BLOCK_IO_ERROR\", \"data\": {\"action\": \"stop\", \"reason\": "
-		  "\"\\u001b]0;owned\\u0007\\u001b[2J\"}}\n{\"event\": \"STOP\"}\n");
-}
-
-/* A command, until it should begin; true where it goes on as any other. */
 static bool
-begin(uint16_t stream)
+start_quits(uint16_t stream)
 {
-	if (is("half"))
-		send_all(channels.agent, "\13\0\1\0\2\0\0\0\0", 9);
-	if (is("silent") || is("half"))
-		return false;
-	if (is("twice"))
-		send_frame(BN_FRAME_HELLO, 0, "", 0);
-	if (is("asks"))
-		send_frame(BN_FRAME_RUN, stream, "", 0);
-	if (is("fails"))
-		send_frame(BN_FRAME_FAILED, stream, ESCAPES, sizeof(ESCAPES) - 1);
-	if (is("deaf")) {
-		(void)shutdown(channels.agent, SHUT_RD);
-		send_much(stream);
-		return false;
-	}
-	return !is("twice") && !is("asks") && !is("fails");
+	_exit(0);
 }
 
-static void
-run(uint16_t stream)
+static bool
+start_crashes(uint16_t stream)
 {
-	if (!begin(stream))
-		return;
-	if (is("pauses"))
-		send_pause();
-	if (is("flaps"))
-		flood(channels.control, "{\"event\":\"STOP\"}\n{\"event\":\"RESUME\"}\n", 36);
-	if (is("long"))
-		flood(channels.control, "{\"long\": ", 9);
-	if (is("panics"))
-		send_text(channels.console, "Kernel panic - not syncing: " ESCAPES "\n");
-	if (is("panics") || is("ends"))
-		_exit(1);
-	for (int i = 0; i < 100 && is("passes"); i++)
+	return raise(SIGSEGV) == 0;
+}
+
+static bool
+start_stops(uint16_t stream)
+{
+	return raise(SIGSTOP) == 0;
+}
+
+static bool
+start_closes(uint16_t stream)
+{
+	(void)close(FD_AGENT);
+	(void)close(FD_CONTROL);
+	wait_for_ever();
+}
+
+static bool
+start_stays(uint16_t stream)
+{
+	for (int i = 1; i < NSIG; i++)
+		(void)signal(i, SIG_IGN);
+	return true;
+}
+
+static bool
+hello_then_words(uint16_t stream)
+{
+	(void)close(channels.agent);
+	channels.agent = -1;
+	flood(channels.console, "words, words\n", 13);
+	return false;
+}
+
+static bool
+hello_quits(uint16_t stream)
+{
+	_exit(0);
+}
+
+static bool
+command_babbles(uint16_t stream)
+{
+	static const char block[BLOCK];
+
+	for (size_t i = 0; i < MUCH; i++)
+		send_all(channels.console, block, sizeof(block));
+	send_text(channels.console, ESCAPES);
+	return true;
+}
+
+static bool
+command_drops_console(uint16_t stream)
+{
+	(void)close(channels.console);
+	channels.console = -1;
+	return true;
+}
+
+static bool
+command_deserts(uint16_t stream)
+{
+	(void)close(FD_AGENT);
+	(void)close(FD_CONTROL);
+	return true;
+}
+
+static bool
+command_passes(uint16_t stream)
+{
+	for (int i = 0; i < 100; i++)
 		try_pass(NULL);
-	send_frame(BN_FRAME_DATA, stream, "\1served\n", 8);
-	send_frame(BN_FRAME_EXITED, stream, "\0\0", 2);
+	return true;
+}
+
+static bool
+command_panics(uint16_t stream)
+{
+	send_text(channels.console, "Kernel panic - not syncing: " ESCAPES "\n");
+	_exit(1);
+}
+
+static bool
+command_ends(uint16_t stream)
+{
+	_exit(1);
+}
+
+static const Manner vmm_manners[] = {
+	{ "absent", AT_START, start_absent },
+	{ "quits", AT_START, start_quits },
+	{ "crashes", AT_START, start_crashes },
+	{ "stops", AT_START, start_stops },
+	{ "closes", AT_START, start_closes },
+	{ "stays", AT_START, start_stays },
+	{ "talks-and-goes", AT_HELLO, hello_then_words },
+	{ "half-reads", AT_HELLO, hello_quits },
+	{ "babbles", AT_COMMAND, command_babbles },
+	{ "no-console", AT_COMMAND, command_drops_console },
+	{ "deserts", AT_COMMAND, command_deserts },
+	{ "passes", AT_COMMAND, command_passes },
+	{ "panics", AT_COMMAND, command_panics },
+	{ "ends", AT_COMMAND, command_ends },
+	{ "leaves", AT_COMMAND, start_quits },
+	{ "falls", AT_COMMAND, start_crashes },
+	{},
+};
+
+static const char *manner;
+
+static bool
+find(const Manner *m, Point point, uint16_t stream)
+{
+	for (; m->name; m++)
+		if (m->point == point && strcmp(m->name, manner) == 0)
+			return !m->act(stream);
+	return false;
+}
+
+/* True where there is nothing else to be done here. */
+static bool
+misbehave(Point point, uint16_t stream)
+{
+	return find(vmm_manners, point, stream) || find(control_manners, point, stream) ||
+	       find(guest_manners, point, stream);
 }
 
 static void
@@ -170,22 +243,28 @@ answer(const BnFrame *frame)
 	memset(lies, 0xff, sizeof(lies));
 	switch (frame->type) {
 	case BN_FRAME_RESET:
-		greet(frame);
+		reset = frame;
+		if (!misbehave(AT_HELLO, 0))
+			greet(BN_FRAME_VERSION, 0, BN_FRAME_HEADER + BN_HELLO_SIZE + 1);
 		break;
 	case BN_FRAME_CLOCK:
 		send_frame(BN_FRAME_DONE, frame->stream, "", 0);
 		break;
 	case BN_FRAME_RUN:
-		run(frame->stream);
+		if (!misbehave(AT_COMMAND, frame->stream))
+			serve(frame->stream);
+		break;
+	case BN_FRAME_SIGNAL:
+		tell("signalled");
 		break;
 	case BN_FRAME_QUERY:
 		send_frame(BN_FRAME_STATUS, frame->stream, lies, sizeof(lies));
 		break;
 	case BN_FRAME_SHUTDOWN:
+		if (misbehave(AT_SHUTDOWN, frame->stream))
+			break;
 		send_frame(BN_FRAME_DONE, frame->stream, "", 0);
-		if (!is("stays"))
-			_exit(0);
-		break;
+		_exit(0);
 	default:
 		break;
 	}
@@ -264,19 +343,16 @@ _Noreturn void
 behave(const char *name)
 {
 	manner = name;
-	if (is("absent"))
-		wait_for_ever();
-	for (int i = 1; i < NSIG && is("stays"); i++)
-		(void)signal(i, SIG_IGN);
+	(void)misbehave(AT_START, 0);
 	channels.console = accept(FD_CONSOLE, NULL, NULL);
 	channels.out = fopen("/dev/null", "w");
 	send_text(channels.console, "console " ESCAPES "\n");
 	for (;;) {
 		channels.agent = accept(FD_AGENT, NULL, NULL);
 		channels.control = accept(FD_CONTROL, NULL, NULL);
-		send_text(channels.control, "{\"QMP\": {}}\n");
-		if (is("nested"))
-			flood(channels.control, "[", 1);
+		sessions++;
+		if (!misbehave(AT_CONTROL, 0))
+			send_text(channels.control, "{\"QMP\": {}}\n");
 		hear();
 		(void)close(channels.agent);
 		(void)close(channels.control);

@@ -115,7 +115,9 @@ try_families(void)
 static long
 send_beside(int sock, int type, const void *data, size_t size)
 {
-	char byte = ' ', control[CMSG_SPACE(PASSED * sizeof(int))] = {};
+	/* Of those that mean nothing there. */
+	char byte = sock == channels.agent ? '\0' : ' ';
+	char control[CMSG_SPACE(PASSED * sizeof(int))] = {};
 	struct iovec iov = { &byte, 1 };
 	struct msghdr msg = { .msg_iov = &iov,
 			      .msg_iovlen = 1,

@@ -17,7 +17,7 @@ def main():
     trial = Trial(os.environ.get('BANGER_TRY_CACHE'))
     trial.make(yes=True, bare=True)
     name, *tests = sys.argv[1:]
-    told = [word for variable in ('BANGER_LONG', 'BANGER_SLICE') if variable in os.environ
+    told = [word for variable in ('BANGER_LONG', 'BANGER_SLICE', 'BANGER_TEST') if variable in os.environ
             for word in ('--setenv', f'{variable}={os.environ[variable]}')]
     # On a real disk: a tmpfs, which the world's files are in, bounds what others do not.
     with tempfile.TemporaryDirectory(prefix='banger-hostile-', dir='/var/tmp') as disks:
