@@ -257,6 +257,9 @@ answer(const BnFrame *frame)
 	case BN_FRAME_SIGNAL:
 		tell("signalled");
 		break;
+	case BN_FRAME_HANGUP:
+		tell("nobody listens");
+		break;
 	case BN_FRAME_QUERY:
 		send_frame(BN_FRAME_STATUS, frame->stream, lies, sizeof(lies));
 		break;

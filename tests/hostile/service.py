@@ -367,6 +367,24 @@ class Attempts(unittest.TestCase):
         self.check_nothing_left()
 
 
+class Commands(unittest.TestCase):
+    def test_descriptors_when_a_command_is_never_said_to_end_then_not_kept(self):
+        self.addCleanup(dev.must, 'vm', 'delete', '-f', 'silent')
+        dev.must('vm', 'run', '-d', '--name', 'silent')
+        ear = listen('silent')
+        ear.wait('console')
+        # What an answer carried is closed before the next one goes out.
+        dev.vms()
+        before = bangerd()[1]
+        client = start('vm', 'exec', 'silent', '--', 'true')
+        ear.wait('asked')
+        client.kill()
+        client.communicate()
+        ear.wait('nobody listens')
+        self.assertEqual(bangerd()[1], before)
+        ear.stop()
+
+
 class Lies(unittest.TestCase):
     def test_statistics_when_of_any_value_then_told_as_numbers(self):
         bus = connect()

@@ -128,6 +128,17 @@ read_options(Exec *exec, GVariant *options, GError **error)
 	return refuse(error, "option 'token': another command of yours has it");
 }
 
+/* The call's own copies would stay until it is answered: of a command that the guest never lets end for ever, and
+ * whoever reads from one whose output has ended would not see that. */
+static void
+drop_copies(GUnixFDList *fds)
+{
+	int n = 0;
+	g_autofree int *copies = g_unix_fd_list_steal_fds(fds, &n);
+
+	bn_fd_close_many(copies, (size_t)n);
+}
+
 static bool
 take_fds(Exec *exec, GUnixFDList *fds, GVariant *const handles[3], GError **error)
 {
@@ -145,6 +156,7 @@ take_fds(Exec *exec, GUnixFDList *fds, GVariant *const handles[3], GError **erro
 			return false;
 		}
 	}
+	drop_copies(fds);
 	return true;
 }
 
