@@ -474,6 +474,35 @@ test_create_when_it_runs_and_cannot_be_recorded_then_ended_before_it_is_forgotte
 }
 
 static void
+test_create_when_its_start_fails_and_it_cannot_be_released_then_kept_with_its_disk(void)
+{
+	g_auto(Rig) rig = {};
+	g_auto(End) created = {};
+
+	rig_init(&rig);
+	rig_begin(&rig);
+	(void)create(&rig, /* start= */ true, &created);
+	fake_ports_succeed(rig.fakes, "create");
+	fake_ports_succeed(rig.fakes, "probe");
+	fake_ports_succeed(rig.fakes, "launch");
+	fake_ports_fail(rig.fakes, "guest-open", BANGER_ERROR_GUEST_UNREACHABLE);
+	fake_ports_fail(rig.fakes, "release", BANGER_ERROR_FAILED);
+	check(g_error_matches(created.error, BANGER_ERROR, BANGER_ERROR_GUEST_UNREACHABLE));
+	check(!strstr(take_log(&rig), "destroy"));
+	check_web(&rig, BANGER_VM_ERROR);
+	/* The next manager knows it too. */
+	g_clear_object(&rig.manager);
+	rig.fakes->listed[0] = WEB;
+	rig_begin(&rig);
+	fake_ports_succeed(rig.fakes, "list");
+	fake_ports_succeed(rig.fakes, "open");
+	check_str(take_log(&rig), "list open vmm-new guest-new console-again guest-open");
+	fake_ports_succeed(rig.fakes, "guest-open");
+	finish_off(&rig);
+	check_str(take_log(&rig), "release destroy");
+}
+
+static void
 test_start_when_being_made_then_busy(void)
 {
 	g_auto(Rig) rig = {};
@@ -623,6 +652,7 @@ TEST_MAIN(TEST(test_recover_when_nothing_may_run_then_the_helper_is_not_asked),
 	  TEST(test_recover_when_ephemeral_then_deleted_whatever_its_state),
 	  TEST(test_discard_when_it_fails_then_it_may_be_tried_again),
 	  TEST(test_create_when_it_runs_and_cannot_be_recorded_then_ended_before_it_is_forgotten),
+	  TEST(test_create_when_its_start_fails_and_it_cannot_be_released_then_kept_with_its_disk),
 	  TEST(test_start_when_being_made_then_busy),
 	  TEST(test_delete_when_being_made_and_forced_then_undone_once),
 	  TEST(test_start_when_the_helper_has_one_already_then_it_is_taken_over_or_replaced),

@@ -117,6 +117,26 @@ test_bring_up_when_any_call_fails_then_all_before_is_undone(void)
 }
 
 static void
+test_bring_up_when_it_cannot_be_released_then_the_disk_is_kept(void)
+{
+	static const char *const calls[] = { "launch", "guest-open" };
+
+	for (size_t i = 0; i < G_N_ELEMENTS(calls); i++) {
+		g_auto(Rig) rig = {};
+		g_auto(Answer) up = {};
+
+		rig_init(&rig);
+		rig_begin(&rig, BANGER_PLAN_MAKE | BANGER_PLAN_START, &up);
+		rig_walk(&rig, calls[i]);
+		fake_ports_fail(rig.fakes, calls[i], BANGER_ERROR_FAILED);
+		fake_ports_fail(rig.fakes, "release", BANGER_ERROR_FAILED);
+		check_failed(up, BANGER_ERROR_FAILED);
+		check(banger_vm_is_held(rig.vm));
+		check(!strstr(rig.fakes->log->str, "destroy"));
+	}
+}
+
+static void
 test_bring_up_when_only_started_and_it_fails_then_the_disk_is_kept(void)
 {
 	g_auto(Rig) rig = {};
@@ -584,6 +604,7 @@ TEST_MAIN(TEST(test_bring_up_when_all_succeed_then_it_runs),
 	  TEST(test_bring_up_when_only_made_then_it_stays_created),
 	  TEST(test_wait_guest_when_starting_then_answered_at_the_hello),
 	  TEST(test_bring_up_when_any_call_fails_then_all_before_is_undone),
+	  TEST(test_bring_up_when_it_cannot_be_released_then_the_disk_is_kept),
 	  TEST(test_bring_up_when_only_started_and_it_fails_then_the_disk_is_kept),
 	  TEST(test_bring_up_when_kvm_may_not_be_probed_then_it_is_emulated),
 	  TEST(test_bring_up_when_kvm_is_demanded_and_unusable_then_it_fails),

@@ -376,8 +376,9 @@ undo_step(BangerStep kind, GTask *step, void *data)
 	g_task_set_task_data(step, self, /* destroy= */ NULL);
 	switch (kind) {
 	case BANGER_STEP_MAKE_DISK:
-		if (!BANGER_STORAGE_GET_IFACE(self->ports->storage)
-			     ->destroy(self->ports->storage, self->spec->id, &error))
+		/* A VMM that could not be ended has it open. */
+		if (!self->held && !BANGER_STORAGE_GET_IFACE(self->ports->storage)
+					    ->destroy(self->ports->storage, self->spec->id, &error))
 			bn_log_warning("op=%s vm=%s: its disk could not be removed, ignoring: %s",
 				       self->operation, self->spec->id, error->message);
 		break;

@@ -47,7 +47,8 @@ bool banger_manager_resolve_spec(BangerManager *self, BangerVmSpec *spec, GError
 /* Every job below is returned running, or NULL where preflight failed. It is borrowed: its work holds it to its end;
  * whoever wants it longer takes a reference at "job-added". */
 
-/* `spec` is resolved. A VM that cannot be made, or not be started when `start` is given, leaves nothing. */
+/* `spec` is resolved. A VM that cannot be made, or not be started when `start` is given, leaves nothing; but one that
+ * could not be released stays, in error and with its disk. */
 BangerJob *banger_manager_create_vm(BangerManager *self, const BangerVmSpec *spec, bool start,
 				    const char *operation, BangerVm **ret_vm, GError **error);
 BangerJob *banger_manager_start_vm(BangerManager *self, BangerVm *vm, const char *operation,

@@ -56,6 +56,17 @@ forget_failed(Work *work)
 			     banger_vm_get_spec(work->vm)->id, error->message);
 }
 
+/* Of what the helper could not release there must be a name left to release it by. */
+static void
+keep_held(Work *work)
+{
+	const char *id = banger_vm_get_spec(work->vm)->id;
+	g_autoptr(GError) error = NULL;
+
+	if (!banger_store_set_vm_ready(work->manager->store, id, &error))
+		bn_log_error("vm=%s: it could not be recorded, ignoring: %s", id, error->message);
+}
+
 static void
 on_unrecorded_ended(GObject *source, GAsyncResult *result, gpointer data)
 {
@@ -81,7 +92,10 @@ finish_creation(Work *work, GError *error)
 		banger_vm_end_async(work->vm, banger_job_get_operation(work->job),
 				    on_unrecorded_ended, g_steal_pointer(&owned));
 	} else {
-		forget_failed(work);
+		if (banger_vm_is_held(work->vm))
+			keep_held(work);
+		else
+			forget_failed(work);
 		banger_job_finish(work->job, error);
 	}
 }
