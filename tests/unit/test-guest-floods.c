@@ -28,6 +28,46 @@ drain(int fd)
 	return all;
 }
 
+/* What became of requests that nobody looks at one by one. */
+typedef struct Counted {
+	unsigned answers;
+	unsigned refused;
+} Counted;
+
+static void
+on_command(GObject *source, GAsyncResult *result, gpointer data)
+{
+	Counted *counted = data;
+	BangerGuest *guest = BANGER_GUEST(source);
+	BangerExecResult ended;
+
+	counted->answers++;
+	counted->refused +=
+		!BANGER_GUEST_GET_IFACE(guest)->exec_finish(guest, result, &ended, NULL);
+}
+
+static void
+on_statistics(GObject *source, GAsyncResult *result, gpointer data)
+{
+	Counted *counted = data;
+	BangerGuest *guest = BANGER_GUEST(source);
+	BangerGuestStatistics statistics;
+
+	counted->answers++;
+	counted->refused += !BANGER_GUEST_GET_IFACE(guest)->get_statistics_finish(
+		guest, result, &statistics, NULL);
+}
+
+static void
+on_shutdown(GObject *source, GAsyncResult *result, gpointer data)
+{
+	Counted *counted = data;
+	BangerGuest *guest = BANGER_GUEST(source);
+
+	counted->answers++;
+	counted->refused += !BANGER_GUEST_GET_IFACE(guest)->shutdown_finish(guest, result, NULL);
+}
+
 /* Output of `size` bytes, in frames. */
 static void
 rig_say_output(Rig *rig, size_t size)
@@ -92,6 +132,67 @@ test_guest_when_it_stops_listening_then_hung_up_at_the_next_word(void)
 	g_cancellable_cancel(rig.command);
 	rig_turn();
 	check_str(rig.closed, RIG_CUT);
+	rig_done(&rig);
+}
+
+/* Asks for so many more; their callers are of no interest. */
+static void
+rig_ask_more(Rig *rig, unsigned commands, unsigned statistics, Counted *counted)
+{
+	const char *argv[] = { "true", NULL }, *none[] = { NULL };
+	const BangerExecSpec spec = { .argv = argv, .environment = none };
+
+	for (unsigned i = 0; i < commands; i++) {
+		int fds[3];
+
+		for (size_t j = 0; j < G_N_ELEMENTS(fds); j++)
+			fds[j] = open("/dev/null", O_RDWR | O_CLOEXEC);
+		(void)rig_iface(rig)->exec(rig->guest, &spec, fds, NULL, on_command, counted);
+	}
+	for (unsigned i = 0; i < statistics; i++)
+		rig_iface(rig)->get_statistics(rig->guest, NULL, on_statistics, counted);
+	rig_turn();
+}
+
+static void
+test_guest_when_as_much_runs_as_may_then_it_can_still_be_told_to_shut_down(void)
+{
+	Counted counted = {};
+	Rig rig;
+
+	rig_init(&rig);
+	rig_greet(&rig);
+	rig_ask_more(&rig, 0, 2 * BN_FRAME_STREAMS, &counted);
+	rig_ask_more(&rig, BN_FRAME_STREAMS, 0, &counted);
+	check_int(counted.answers, 0);
+	rig_ask_more(&rig, 1, 0, &counted);
+	check_int(counted.refused, 1);
+	rig_iface(&rig)->shutdown(rig.guest, NULL, on_shutdown, &counted);
+	rig_turn();
+	check_int(counted.answers, 1);
+	(void)rig_hear(&rig, BN_FRAME_SHUTDOWN);
+	rig_done(&rig);
+	check_int(counted.answers, 3 * BN_FRAME_STREAMS + 2);
+}
+
+static void
+test_statistics_when_asked_for_by_many_then_the_guest_is_asked_once(void)
+{
+	uint8_t payload[48] = {};
+	Counted counted = {};
+	Rig rig;
+
+	rig_start(&rig);
+	rig_ask_more(&rig, 0, 9, &counted);
+	rig_say_frame(&rig, BN_FRAME_STATUS, OF_STATISTICS, payload, sizeof(payload));
+	check_int(rig.answers[STATISTICS], 1);
+	check_int(counted.answers, 9);
+	check_int(counted.refused, 0);
+	/* The next one asks anew: the guest has no other stream for it. */
+	rig_ask_more(&rig, 0, 2, &counted);
+	rig_say_frame(&rig, BN_FRAME_FAILED, OF_NONE, "no", 2);
+	check_int(counted.answers, 11);
+	check_int(counted.refused, 2);
 	rig_done(&rig);
 }
 
@@ -241,6 +342,8 @@ test_guest_when_it_floods_then_others_are_served_and_nothing_is_kept(void)
 
 TEST_MAIN(TEST(test_output_when_nobody_reads_it_then_a_window_and_not_a_byte_more),
 	  TEST(test_guest_when_it_stops_listening_then_hung_up_at_the_next_word),
+	  TEST(test_guest_when_as_much_runs_as_may_then_it_can_still_be_told_to_shut_down),
+	  TEST(test_statistics_when_asked_for_by_many_then_the_guest_is_asked_once),
 	  TEST(test_connection_when_made_to_block_by_who_shares_it_then_nobody_waits),
 	  TEST(test_output_when_the_guest_never_listens_then_hung_up),
 	  TEST(test_guest_when_it_floods_then_others_are_served_and_nothing_is_kept))

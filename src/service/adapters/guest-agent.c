@@ -66,6 +66,23 @@ banger_guest_agent_init(BangerGuestAgent *self)
 		g_hash_table_new_full(NULL, NULL, NULL, (GDestroyNotify)banger_guest_stream_free);
 }
 
+/* Whoever asked for statistics while they were asked for already gets the same answer: one of `bytes` and `error`. */
+static void
+answer_inquirers(BangerGuestAgent *self, GBytes *bytes, const GError *error)
+{
+	g_autoptr(GPtrArray) inquirers = g_steal_pointer(&self->inquirers);
+
+	for (guint i = 0; inquirers && i < inquirers->len; i++) {
+		GTask *task = g_ptr_array_index(inquirers, i);
+
+		if (error)
+			g_task_return_error(task, g_error_copy(error));
+		else
+			g_task_return_pointer(task, g_bytes_ref(bytes),
+					      (GDestroyNotify)g_bytes_unref);
+	}
+}
+
 /* Everything under way fails with the reason, once. */
 static void
 close_with(BangerGuestAgent *self, const char *reason)
@@ -84,6 +101,7 @@ close_with(BangerGuestAgent *self, const char *reason)
 		g_task_return_error(self->opening, g_error_copy(self->closed));
 		g_clear_object(&self->opening);
 	}
+	answer_inquirers(self, /* bytes= */ NULL, self->closed);
 	streams = g_hash_table_get_values(self->streams);
 	for (GList *l = streams; l; l = l->next) {
 		BangerGuestStream *stream = l->data;
@@ -147,11 +165,30 @@ banger_guest_send(BangerGuestAgent *self, BnFrameType type, uint16_t stream, con
 		(void)write_out(self);
 }
 
+static void
+fail_request(BangerGuestStream *stream, const BnFrame *frame)
+{
+	g_autofree char *text = bn_str_escape((const char *)frame->payload, frame->length, 256);
+	GError *error = g_error_new_literal(BANGER_ERROR, BANGER_ERROR_FAILED, text);
+
+	if (stream->answer == BN_FRAME_STATUS)
+		answer_inquirers(stream->agent, /* bytes= */ NULL, error);
+	g_task_return_error(stream->task, error);
+}
+
+static void
+give_statistics(BangerGuestStream *stream, const BnFrame *frame)
+{
+	GBytes *bytes = g_bytes_new(frame->payload, frame->length);
+
+	answer_inquirers(stream->agent, bytes, /* error= */ NULL);
+	g_task_return_pointer(stream->task, bytes, (GDestroyNotify)g_bytes_unref);
+}
+
 /* Statistics and the like: a stream that ends with its first answer. */
 static bool
 answer_request(BangerGuestStream *stream, const BnFrame *frame)
 {
-	g_autofree char *text = NULL;
 
 	/* The finish function relies on it. */
 	if (frame->type != stream->answer && frame->type != BN_FRAME_FAILED)
@@ -161,13 +198,10 @@ answer_request(BangerGuestStream *stream, const BnFrame *frame)
 		g_task_return_pointer(stream->task, NULL, NULL);
 		break;
 	case BN_FRAME_STATUS:
-		g_task_return_pointer(stream->task, g_bytes_new(frame->payload, frame->length),
-				      (GDestroyNotify)g_bytes_unref);
+		give_statistics(stream, frame);
 		break;
 	case BN_FRAME_FAILED:
-		text = bn_str_escape((const char *)frame->payload, frame->length, 256);
-		g_task_return_new_error(stream->task, BANGER_ERROR, BANGER_ERROR_FAILED, "%s",
-					text);
+		fail_request(stream, frame);
 		break;
 	default:
 		return false;
@@ -333,12 +367,11 @@ request(BangerGuest *guest, BnFrameType type, const void *payload, size_t size,
 {
 	BangerGuestAgent *self = BANGER_GUEST_AGENT(guest);
 	GTask *task = g_task_new(guest, cancellable, callback, data);
-	BangerGuestStream *stream = banger_guest_stream_new(self, task);
+	BangerGuestStream *stream = banger_guest_stream_new(
+		self, task, type == BN_FRAME_QUERY ? BN_FRAME_STATUS : BN_FRAME_DONE);
 
-	if (!stream)
-		return;
-	stream->answer = type == BN_FRAME_QUERY ? BN_FRAME_STATUS : BN_FRAME_DONE;
-	banger_guest_send(self, type, stream->number, payload, size);
+	if (stream)
+		banger_guest_send(self, type, stream->number, payload, size);
 }
 
 /* An answer that says no more than that it is done. */
@@ -388,6 +421,15 @@ static void
 get_statistics(BangerGuest *guest, GCancellable *cancellable, GAsyncReadyCallback callback,
 	       void *data)
 {
+	BangerGuestAgent *self = BANGER_GUEST_AGENT(guest);
+
+	/* A guest may never answer, and callers come again. */
+	if (self->inquirers) {
+		g_ptr_array_add(self->inquirers, g_task_new(guest, cancellable, callback, data));
+		return;
+	}
+	if (!self->closed)
+		self->inquirers = g_ptr_array_new_with_free_func(g_object_unref);
 	request(guest, BN_FRAME_QUERY, NULL, 0, cancellable, callback, data);
 }
 

@@ -21,12 +21,26 @@ drop_source(GSource **source)
 	g_clear_pointer(source, g_source_unref);
 }
 
+static unsigned
+count_commands(BangerGuestAgent *agent)
+{
+	GHashTableIter iter;
+	void *stream;
+	unsigned n = 0;
+
+	g_hash_table_iter_init(&iter, agent->streams);
+	while (g_hash_table_iter_next(&iter, NULL, &stream))
+		n += ((BangerGuestStream *)stream)->answer == BN_FRAME_EXITED;
+	return n;
+}
+
 BangerGuestStream *
-banger_guest_stream_new(BangerGuestAgent *agent, GTask *task)
+banger_guest_stream_new(BangerGuestAgent *agent, GTask *task, BnFrameType answer)
 {
 	BangerGuestStream *stream;
 
-	if (agent->closed || g_hash_table_size(agent->streams) >= BN_FRAME_STREAMS) {
+	if (agent->closed ||
+	    (answer == BN_FRAME_EXITED && count_commands(agent) >= BN_FRAME_STREAMS)) {
 		if (agent->closed)
 			g_task_return_error(task, g_error_copy(agent->closed));
 		else
@@ -44,6 +58,7 @@ banger_guest_stream_new(BangerGuestAgent *agent, GTask *task)
 	stream->agent = agent;
 	stream->number = agent->last_stream;
 	stream->task = task;
+	stream->answer = answer;
 	stream->credit = BN_FRAME_WINDOW;
 	for (size_t i = 0; i < _BN_CHANNEL_MAX; i++) {
 		stream->fds[i] = -1;
@@ -383,14 +398,13 @@ banger_guest_exec(BangerGuest *guest, const BangerExecSpec *spec, int fds[static
 {
 	BangerGuestAgent *agent = BANGER_GUEST_AGENT(guest);
 	GTask *task = g_task_new(guest, /* cancellable= */ NULL, callback, data);
-	BangerGuestStream *stream = banger_guest_stream_new(agent, task);
+	BangerGuestStream *stream = banger_guest_stream_new(agent, task, BN_FRAME_EXITED);
 	GError *error = NULL;
 
 	if (!stream) {
 		bn_fd_close_many(fds, 3);
 		return 0;
 	}
-	stream->answer = BN_FRAME_EXITED;
 	for (size_t i = 0; i < 3; i++) {
 		stream->fds[i] = BN_TAKE_FD(fds[i]);
 		(void)bn_fd_set_nonblock(stream->fds[i], true);

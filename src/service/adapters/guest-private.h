@@ -23,6 +23,8 @@ struct _BangerGuestAgent {
 	GError *closed;      /* why; NULL while it works */
 	GHashTable *streams; /* number → BangerGuestStream */
 	uint16_t last_stream;
+	GPtrArray *
+		inquirers; /* GTask: who else waits for the statistics that are asked for; NULL: they are not */
 };
 
 /* One request under way. */
@@ -49,7 +51,10 @@ typedef struct BangerGuestStream {
 	gulong cancel_handler;
 } BangerGuestStream;
 
-BangerGuestStream *banger_guest_stream_new(BangerGuestAgent *agent, GTask *task);
+/* NULL after the task has failed: the connection is closed, or as many commands run as may. What ends commands must not
+ * wait for them: other requests are not counted. */
+BangerGuestStream *banger_guest_stream_new(BangerGuestAgent *agent, GTask *task,
+					   BnFrameType answer);
 void banger_guest_stream_free(BangerGuestStream *stream);
 /* Takes it out of the table and frees it; its task must have been answered. */
 void banger_guest_stream_remove(BangerGuestStream *stream);
