@@ -57,16 +57,18 @@ def methods():
 
 
 class Service(unittest.TestCase):
+    system_bus = 'nowhere'
+
     def setUp(self):
         self.directory = tempfile.mkdtemp(prefix='banger-service-')
         self.addCleanup(shutil.rmtree, self.directory)
         self.write('bus.conf', BUS_CONFIG.format(directory=self.directory))
         self.write(f'{NAME}.service', f'[D-BUS Service]\nName={NAME}\nExec={BANGERD}\n')
-        nowhere = f'unix:path={self.directory}/nowhere'
+        system_bus = f'unix:path={self.directory}/{self.system_bus}'
         bus = subprocess.Popen(
             ['dbus-daemon', '--nofork', f'--config-file={self.directory}/bus.conf', '--print-address=1'],
             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-            env={'PATH': os.environ['PATH'], 'HOME': self.directory, 'DBUS_SYSTEM_BUS_ADDRESS': nowhere})
+            env={'PATH': os.environ['PATH'], 'HOME': self.directory, 'DBUS_SYSTEM_BUS_ADDRESS': system_bus})
         self.addCleanup(self.end, bus)
         self.connection = Gio.DBusConnection.new_for_address_sync(
             bus.stdout.readline().decode().strip(), Gio.DBusConnectionFlags.AUTHENTICATION_CLIENT |
@@ -118,6 +120,43 @@ class Service(unittest.TestCase):
         return Gio.DBusError.get_remote_error(raised.exception), raised.exception.message
 
 
+class WithHelper(Service):
+    """The one bus is the system's too, and we are the helper: one that answers when the test says so, or never."""
+    system_bus = 'bus'
+
+    def setUp(self):
+        super().setUp()
+        node = Gio.DBusNodeInfo.new_for_xml(open(f'{SOURCE}/data/dbus/org.banger.Helper.xml', encoding='utf-8').read())
+        self.asked = []
+        self.connection.register_object('/org/banger/Helper', node.interfaces[0], self.on_call, None, None)
+        owner = Gio.bus_own_name_on_connection(self.connection, 'org.banger.Helper', 0, None, None)
+        self.addCleanup(Gio.bus_unown_name, owner)
+
+    def on_call(self, _connection, _sender, _path, _interface, method, _arguments, invocation):
+        self.asked.append((method, invocation))
+
+    def begin(self, kind, method, types, values):
+        """A call; its answer will be the only entry of what is returned."""
+        answer, fds = [], Gio.UnixFDList.new()
+        with open('/dev/null', 'rb') as null:
+            fds.append(null.fileno())
+        self.connection.call_with_unix_fd_list(
+            NAME, PATH if kind == 'Manager' else f'{PATH}/{kind.lower()}/{ID}', f'org.banger.{kind}', method,
+            GLib.Variant(types, values), None, 0, 2**31 - 1, fds, None, lambda _, result: answer.append(result))
+        return answer
+
+    def refusal_of(self, answer):
+        self.turn(answer)
+        with self.assertRaises(GLib.Error) as raised:
+            self.connection.call_with_unix_fd_list_finish(answer[0])
+        return Gio.DBusError.get_remote_error(raised.exception), raised.exception.message
+
+    @staticmethod
+    def turn(until):
+        while not until:
+            GLib.MainContext.default().iteration(True)
+
+
 class Options(Service):
     def test_option_when_unknown_then_refused_by_name_everywhere(self):
         for kind, method, types in methods():
@@ -135,6 +174,28 @@ class Options(Service):
             else:
                 self.assertIn("option 'operation': must be 32 lower-case hex digits", text, method)
         self.assertEqual(unknown, WITHOUT_OPERATION)
+
+
+class Tokens(WithHelper):
+    def exec(self, token):
+        options = {'token': GLib.Variant('u', token)}
+        return self.begin('VM', 'Exec', '(asa{sv}hhh)', (['true'], options, 0, 0, 0))
+
+    def test_token_when_zero_then_it_is_one_like_any_other(self):
+        path, = glob.glob(f'{self.directory}/.local/state/banger/state-*.db')
+        with sqlite3.connect(path) as state:
+            state.execute("UPDATE vm SET state = 'running'")
+        state.close()
+        # They wait while the VM is looked for.
+        for token in 7, 0:
+            first, second = self.exec(token), self.exec(token)
+            # Answered behind both.
+            self.turn(self.begin('VM', 'OpenLog', '(a{sv})', ({},)))
+            self.assertEqual(len(second), 1)
+            name, text = self.refusal_of(second)
+            self.assertEqual(name, 'org.banger.Error.InvalidArgument')
+            self.assertIn("option 'token': another command of yours has it", text)
+            self.assertEqual(first, [])
 
 
 class Situations(Service):

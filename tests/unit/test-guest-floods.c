@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "fakes/guest-rig.h"
+#include "service/base/error.h"
 #include "shared/base/cleanup.h"
 #include "shared/base/fd-util.h"
 #include "shared/base/io-util.h"
@@ -32,6 +33,7 @@ drain(int fd)
 typedef struct Counted {
 	unsigned answers;
 	unsigned refused;
+	GError *error; /* the first command's that was refused */
 } Counted;
 
 static void
@@ -42,8 +44,8 @@ on_command(GObject *source, GAsyncResult *result, gpointer data)
 	BangerExecResult ended;
 
 	counted->answers++;
-	counted->refused +=
-		!BANGER_GUEST_GET_IFACE(guest)->exec_finish(guest, result, &ended, NULL);
+	counted->refused += !BANGER_GUEST_GET_IFACE(guest)->exec_finish(
+		guest, result, &ended, counted->error ? NULL : &counted->error);
 }
 
 static void
@@ -167,12 +169,15 @@ test_guest_when_as_much_runs_as_may_then_it_can_still_be_told_to_shut_down(void)
 	check_int(counted.answers, 0);
 	rig_ask_more(&rig, 1, 0, &counted);
 	check_int(counted.refused, 1);
+	check(g_error_matches(counted.error, BANGER_ERROR, BANGER_ERROR_COMMAND_REFUSED));
+	g_clear_error(&counted.error);
 	rig_iface(&rig)->shutdown(rig.guest, NULL, on_shutdown, &counted);
 	rig_turn();
 	check_int(counted.answers, 1);
 	(void)rig_hear(&rig, BN_FRAME_SHUTDOWN);
 	rig_done(&rig);
 	check_int(counted.answers, 3 * BN_FRAME_STREAMS + 2);
+	g_clear_error(&counted.error);
 }
 
 static void

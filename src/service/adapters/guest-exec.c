@@ -44,7 +44,7 @@ banger_guest_stream_new(BangerGuestAgent *agent, GTask *task, BnFrameType answer
 		if (agent->closed)
 			g_task_return_error(task, g_error_copy(agent->closed));
 		else
-			g_task_return_new_error(task, BANGER_ERROR, BANGER_ERROR_QUOTA_REACHED,
+			g_task_return_new_error(task, BANGER_ERROR, BANGER_ERROR_COMMAND_REFUSED,
 						"%d commands run in this guest already",
 						BN_FRAME_STREAMS);
 		g_object_unref(task);

@@ -92,7 +92,7 @@ read_options(Exec *exec, GVariant *options, GError **error)
 {
 	g_autofree const char **environment = NULL;
 	const char *user = NULL, *workdir = NULL, *operation, *term = NULL;
-	uint32_t token = 0;
+	uint32_t token;
 	g_autoptr(GStrvBuilder) builder = g_strv_builder_new();
 	const BangerOption table[] = {
 		{ "environment", "as", &environment },
@@ -119,7 +119,8 @@ read_options(Exec *exec, GVariant *options, GError **error)
 	exec->user = g_strdup(user);
 	exec->workdir = g_strdup(workdir);
 	exec->operation = g_strdup(operation);
-	if (token == 0)
+	/* Any number is one. */
+	if (!g_variant_lookup(options, "token", "u", &token))
 		return true;
 	exec->key = make_key(exec->invocation, token);
 	if (!g_hash_table_contains(exec->table, exec->key))
