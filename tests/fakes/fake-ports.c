@@ -142,6 +142,7 @@ static void
 release(BangerPrivileged *self, const char *vm, const char *operation, GAsyncReadyCallback callback,
 	void *data)
 {
+	(void)g_strlcpy(world->operation, operation, sizeof(world->operation));
 	ask(self, "release", /* cancellable= */ NULL, callback, data);
 }
 

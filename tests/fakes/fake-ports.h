@@ -28,6 +28,7 @@ typedef struct FakePorts {
 	bool held; /* the host waits for us */
 	bool session_ends;
 	uint32_t signal_number; /* the latest that was asked for */
+	char operation[33];     /* of the latest release */
 } FakePorts;
 
 FakePorts *fake_ports_new(void);

@@ -150,8 +150,8 @@ note_progress(const char *text, double progress, void *data)
 void
 rig_begin(Rig *rig, BangerPlanFlags flags, Answer *up)
 {
-	banger_vm_bring_up_async(rig->vm, flags, "operation", note_progress, rig, rig->cancellable,
-				 on_up, up);
+	banger_vm_bring_up_async(rig->vm, flags, "up", note_progress, rig, rig->cancellable, on_up,
+				 up);
 	fake_ports_settle(rig->fakes);
 }
 
@@ -209,14 +209,14 @@ rig_end(Rig *rig)
 void
 rig_stop(Rig *rig, unsigned timeout_s, Answer *stopped)
 {
-	banger_vm_stop_async(rig->vm, timeout_s, "operation", on_stopped, stopped);
+	banger_vm_stop_async(rig->vm, timeout_s, "stop", on_stopped, stopped);
 	fake_ports_settle(rig->fakes);
 }
 
 void
 rig_kill(Rig *rig, uint32_t signal_number, Answer *killed)
 {
-	banger_vm_kill_async(rig->vm, signal_number, "operation", on_killed, killed);
+	banger_vm_kill_async(rig->vm, signal_number, "kill", on_killed, killed);
 	fake_ports_settle(rig->fakes);
 }
 
@@ -230,7 +230,7 @@ rig_recover_again(Rig *rig, Answer *recovered)
 void
 rig_end_whole(Rig *rig, Answer *ended)
 {
-	banger_vm_end_async(rig->vm, "operation", on_ended_whole, ended);
+	banger_vm_end_async(rig->vm, "end", on_ended_whole, ended);
 	fake_ports_settle(rig->fakes);
 }
 

@@ -404,6 +404,61 @@ test_end_when_being_made_then_its_making_is_undone_first(void)
 	check_states(&rig, "");
 }
 
+/* Whoever reads the helper's journal finds who ended it. */
+static void
+test_release_when_the_end_was_asked_for_then_of_that_operation(void)
+{
+	static const struct {
+		const char *how, *operation;
+	} ends[] = { { "stop", "stop" },       { "kill", "kill" }, { "kill, stop", "stop" },
+		     { "stop, kill", "stop" }, { "end", "end" },   { "usr1", "" },
+		     { "refused", "" },        { "itself", "" } };
+
+	for (size_t i = 0; i < G_N_ELEMENTS(ends); i++) {
+		const char *how = ends[i].how;
+		g_auto(Rig) rig = {};
+		g_auto(Answer) killed = {}, stopped = {}, killed_late = {};
+
+		rig_run(&rig);
+		if (g_str_has_prefix(how, "kill") || g_str_equal(how, "refused"))
+			rig_kill(&rig, SIGKILL, &killed);
+		if (g_str_equal(how, "usr1"))
+			rig_kill(&rig, SIGUSR1, &killed);
+		if (strstr(how, "stop"))
+			rig_stop(&rig, 10, &stopped);
+		if (g_str_has_suffix(how, ", kill"))
+			rig_kill(&rig, SIGKILL, &killed_late);
+		if (g_str_equal(how, "refused"))
+			fake_ports_fail(rig.fakes, "signal", BANGER_ERROR_NOT_AUTHORIZED);
+		else if (fake_ports_is_asked(rig.fakes, "signal"))
+			fake_ports_succeed(rig.fakes, "signal");
+		if (g_str_equal(how, "end"))
+			rig_end_whole(&rig, &stopped);
+		else
+			rig_end(&rig);
+		check_str(rig.fakes->operation, ends[i].operation);
+		fake_ports_succeed(rig.fakes, "release");
+		if (fake_ports_is_asked(rig.fakes, "shutdown"))
+			fake_ports_fail(rig.fakes, "shutdown", BANGER_ERROR_GUEST_UNREACHABLE);
+	}
+}
+
+static void
+test_release_when_undone_then_of_the_operation_that_had_begun_it(void)
+{
+	g_auto(Rig) rig = {};
+	g_auto(Answer) ended = {}, up = {};
+
+	rig_run(&rig);
+	rig_end_whole(&rig, &ended);
+	fake_ports_succeed(rig.fakes, "release");
+	rig_begin(&rig, BANGER_PLAN_START, &up);
+	rig_walk(&rig, "guest-open");
+	fake_ports_fail(rig.fakes, "guest-open", BANGER_ERROR_GUEST_UNREACHABLE);
+	check_str(rig.fakes->operation, "up");
+	fake_ports_succeed(rig.fakes, "release");
+}
+
 TEST_MAIN(TEST(test_stop_when_the_guest_ends_then_released),
 	  TEST(test_stop_when_without_patience_then_released_at_once),
 	  TEST(test_stop_when_paused_then_released_at_once),
@@ -423,4 +478,6 @@ TEST_MAIN(TEST(test_stop_when_the_guest_ends_then_released),
 	  TEST(test_stop_when_it_cannot_be_released_then_it_fails_and_is_held),
 	  TEST(test_stop_when_an_undone_start_cannot_be_released_then_it_fails_and_is_held),
 	  TEST(test_end_when_held_then_released), TEST(test_end_when_running_then_without_patience),
-	  TEST(test_end_when_being_made_then_its_making_is_undone_first))
+	  TEST(test_end_when_being_made_then_its_making_is_undone_first),
+	  TEST(test_release_when_the_end_was_asked_for_then_of_that_operation),
+	  TEST(test_release_when_undone_then_of_the_operation_that_had_begun_it))

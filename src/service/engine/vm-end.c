@@ -42,11 +42,27 @@ on_released(GObject *source, GAsyncResult *result, gpointer data)
 	banger_vm_apply(self, wanted && !self->held ? BANGER_VM_EV_END : BANGER_VM_EV_DIE, why);
 }
 
+const char *
+banger_vm_get_release_operation(BangerVm *self)
+{
+	return self->end_operation ? self->end_operation : self->operation;
+}
+
 static void
 release(BangerVm *self)
 {
-	PRIVILEGED(self)->release(self->ports->privileged, self->spec->id, self->operation,
-				  on_released, g_object_ref(self));
+	PRIVILEGED(self)->release(self->ports->privileged, self->spec->id,
+				  banger_vm_get_release_operation(self), on_released,
+				  g_object_ref(self));
+}
+
+/* From now on an end is wanted, and is of this operation. */
+static void
+want_end(BangerVm *self, const char *operation)
+{
+	self->end_wanted = true;
+	g_free(self->end_operation);
+	self->end_operation = g_strdup(operation);
 }
 
 gboolean
@@ -171,7 +187,7 @@ banger_vm_stop_async(BangerVm *self, unsigned timeout_s, const char *operation,
 		return;
 	}
 	banger_vm_apply(self, BANGER_VM_EV_STOP, /* error= */ NULL);
-	self->end_wanted = true;
+	want_end(self, operation);
 	wait_end(self, task);
 	if (before == BANGER_VM_STARTING && self->bring_up) {
 		/* The end comes through the failure of the start. */
@@ -206,8 +222,10 @@ on_signalled(GObject *source, GAsyncResult *result, gpointer data)
 
 	if (!BANGER_PRIVILEGED_GET_IFACE(privileged)->signal_finish(privileged, result, &error)) {
 		/* What ends it now is not this; of an end that has come already that is decided. */
-		if (self->process && self->state != BANGER_VM_STOPPING)
+		if (self->process && self->state != BANGER_VM_STOPPING) {
 			self->end_wanted = false;
+			g_clear_pointer(&self->end_operation, g_free);
+		}
 		g_task_return_error(task, error);
 	} else if (banger_vm_state_is_live(self->state) &&
 		   GPOINTER_TO_UINT(g_task_get_task_data(task)) == SIGKILL) {
@@ -231,8 +249,9 @@ banger_vm_kill_async(BangerVm *self, uint32_t signal_number, const char *operati
 	}
 	g_task_set_task_data(task, GUINT_TO_POINTER(signal_number), NULL);
 	/* The others are the VMM's own affair: should it end later, nobody asked for that. */
-	if (signal_number != SIGUSR1 && signal_number != SIGUSR2)
-		self->end_wanted = true;
+	if (signal_number != SIGUSR1 && signal_number != SIGUSR2 &&
+	    self->state != BANGER_VM_STOPPING)
+		want_end(self, operation);
 	PRIVILEGED(self)->signal(self->ports->privileged, self->spec->id, operation, signal_number,
 				 on_signalled, g_steal_pointer(&task));
 }

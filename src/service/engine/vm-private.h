@@ -42,9 +42,10 @@ struct _BangerVm {
 	BangerVmm *vmm;
 	BangerGuest *guest;
 	BangerConsole *console;
-	int process_fd;   /* pidfd of the jail's first process */
-	GSource *process; /* watches it; NULL: there is no VMM */
-	bool end_wanted;  /* somebody asked for the end that is coming */
+	int process_fd;      /* pidfd of the jail's first process */
+	GSource *process;    /* watches it; NULL: there is no VMM */
+	bool end_wanted;     /* somebody asked for the end that is coming */
+	char *end_operation; /* by this operation; NULL: nobody did */
 
 	GPtrArray *waiting_guest; /* GTask: banger_vm_wait_guest_async() */
 	GPtrArray *waiting_end;   /* GTask: until the VMM is gone and released */
@@ -64,6 +65,9 @@ void banger_vm_drop_files(BangerVm *self);
 void banger_vm_attach(BangerVm *self, BangerVmmHandles *handles, bool fresh);
 /* Forgets them; the VMM itself is not touched. */
 void banger_vm_detach(BangerVm *self);
+
+/* Under which operation what is left of it is released: that of the end that was asked for, or of what is being undone. */
+const char *banger_vm_get_release_operation(BangerVm *self);
 
 /* Answers everybody who waits for the end: with success, or with LastError where something of it is still held. */
 void banger_vm_settle_end(BangerVm *self);

@@ -83,7 +83,8 @@ static void
 release(BangerVm *self, GTask *task)
 {
 	banger_vm_detach(self);
-	PRIVILEGED(self)->release(self->ports->privileged, self->spec->id, "", on_released,
+	PRIVILEGED(self)->release(self->ports->privileged, self->spec->id,
+				  banger_vm_get_release_operation(self), on_released,
 				  g_object_ref(task));
 }
 

@@ -26,6 +26,7 @@ banger_vm_finalize(GObject *object)
 	g_clear_pointer(&self->spec, banger_vm_spec_free);
 	g_free(self->last_error);
 	g_free(self->last_words);
+	g_free(self->end_operation);
 	g_clear_error(&self->stuck);
 	g_clear_object(&self->looking);
 	g_free(self->accelerator_reason);
@@ -223,6 +224,7 @@ banger_vm_apply(BangerVm *self, BangerVmEvent event, const char *error)
 	self->last_error = g_strdup(error ? error : "");
 	g_signal_emit(self, signals[SIGNAL_CHANGED], 0);
 	if (!banger_vm_state_is_live(next)) {
+		g_clear_pointer(&self->end_operation, g_free);
 		refuse_guest(self);
 		banger_vm_settle_end(self);
 		g_signal_emit(self, signals[SIGNAL_ENDED], 0);
