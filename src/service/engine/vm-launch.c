@@ -421,16 +421,30 @@ static const BangerStepOps step_ops = {
 	.progress = report_step,
 };
 
+/* Nothing went wrong where somebody did not want it any more, and nothing is left of it. */
+static void
+finish_unwanted(BangerVm *self)
+{
+	if (self->state == BANGER_VM_STARTING)
+		banger_vm_apply(self, BANGER_VM_EV_STOP, /* error= */ NULL);
+	banger_vm_apply(self, BANGER_VM_EV_FAIL, /* error= */ NULL);
+}
+
 static void
 finish_start(BangerVm *self, const GError *error)
 {
+	bool unwanted = self->state == BANGER_VM_STOPPING || banger_error_is_cancelled(error);
+
 	if (error) {
 		/* Whoever waits to run a command hears the cause, not a consequence. */
 		banger_vm_settle_guest(self, error);
-		banger_vm_apply(self,
-				self->held && self->state == BANGER_VM_STOPPING ? BANGER_VM_EV_DIE
-										: BANGER_VM_EV_FAIL,
-				error->message);
+		if (unwanted && !self->held)
+			finish_unwanted(self);
+		else
+			banger_vm_apply(self,
+					self->state == BANGER_VM_STOPPING ? BANGER_VM_EV_DIE
+									  : BANGER_VM_EV_FAIL,
+					error->message);
 		return;
 	}
 	banger_vm_apply_ready(self);
