@@ -192,8 +192,13 @@ rig_recover(Rig *rig, bool lives, Answer *recovered)
 void
 rig_pause(Rig *rig)
 {
-	g_autoptr(GError) why =
-		g_error_new(BANGER_ERROR, BANGER_ERROR_NO_SPACE, "the disk is full");
+	rig_pause_for(rig, BANGER_ERROR_NO_SPACE, "the disk is full");
+}
+
+void
+rig_pause_for(Rig *rig, BangerError code, const char *text)
+{
+	g_autoptr(GError) why = g_error_new_literal(BANGER_ERROR, code, text);
 
 	g_signal_emit_by_name(rig->fakes->vmm, "paused", why);
 	fake_ports_settle(rig->fakes);

@@ -50,8 +50,9 @@ void rig_run(Rig *rig);
 void rig_recover(Rig *rig, bool lives, Answer *recovered);
 void rig_recover_again(Rig *rig, Answer *recovered);
 
-/* The VMM tells that it paused; its process ends. */
+/* The VMM tells that it paused, for want of space or for this reason; its process ends. */
 void rig_pause(Rig *rig);
+void rig_pause_for(Rig *rig, BangerError code, const char *text);
 void rig_end(Rig *rig);
 
 /* What was written down since the last time. */

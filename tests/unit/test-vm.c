@@ -446,6 +446,22 @@ test_pause_when_starting_then_no_space(void)
 }
 
 static void
+test_pause_when_starting_for_another_cause_then_that_one_is_told(void)
+{
+	g_auto(Rig) rig = {};
+	g_auto(Answer) up = {};
+
+	rig_init(&rig);
+	rig_begin(&rig, BANGER_PLAN_START, &up);
+	rig_walk(&rig, "guest-open");
+	rig_pause_for(&rig, BANGER_ERROR_FAILED, "its disk failed");
+	fake_ports_fail(rig.fakes, "guest-open", BANGER_ERROR_CANCELLED);
+	fake_ports_succeed(rig.fakes, "release");
+	check_failed(up, BANGER_ERROR_FAILED);
+	rig_check_over(&rig, BANGER_VM_ERROR, "its disk failed");
+}
+
+static void
 test_pause_when_running_then_a_start_lets_it_go_on(void)
 {
 	g_auto(Rig) rig = {};
@@ -625,6 +641,7 @@ TEST_MAIN(TEST(test_bring_up_when_all_succeed_then_it_runs),
 	  TEST(test_process_when_it_cannot_be_released_then_it_says_so),
 	  TEST(test_process_when_it_ends_while_stopping_then_stopped),
 	  TEST(test_pause_when_starting_then_no_space),
+	  TEST(test_pause_when_starting_for_another_cause_then_that_one_is_told),
 	  TEST(test_pause_when_running_then_a_start_lets_it_go_on),
 	  TEST(test_pause_when_its_start_is_cancelled_then_given_up_and_still_paused),
 	  TEST(test_pause_when_its_process_has_ended_then_it_cannot_be_started),
