@@ -77,6 +77,8 @@ on_changed(BangerVm *vm, Rig *rig)
 static void
 on_ended(BangerVm *vm, Rig *rig)
 {
+	/* It has, whatever who waited for that does next. */
+	check(!banger_vm_state_is_live(banger_vm_get_state(vm)));
 	rig->ended++;
 }
 

@@ -405,6 +405,40 @@ test_end_when_being_made_then_its_making_is_undone_first(void)
 	check_states(&rig, "");
 }
 
+static void
+on_started_again(GObject *source, GAsyncResult *result, gpointer data)
+{
+	*(bool *)data = banger_vm_bring_up_finish(BANGER_VM(source), result, NULL);
+}
+
+static void
+on_stopped_start_again(GObject *source, GAsyncResult *result, gpointer data)
+{
+	BangerVm *vm = BANGER_VM(source);
+
+	check(banger_vm_stop_finish(vm, result, NULL));
+	banger_vm_bring_up_async(vm, BANGER_PLAN_START, "again", NULL, NULL, NULL, on_started_again,
+				 data);
+}
+
+static void
+test_stop_when_its_answer_starts_it_again_then_its_end_was_told_before(void)
+{
+	g_auto(Rig) rig = {};
+	bool running = false;
+
+	rig_run(&rig);
+	banger_vm_stop_async(rig.vm, 10, "stop", on_stopped_start_again, &running);
+	fake_ports_settle(rig.fakes);
+	fake_ports_succeed(rig.fakes, "shutdown");
+	rig_end(&rig);
+	fake_ports_succeed(rig.fakes, "release");
+	check_int(rig.ended, 1);
+	rig_walk(&rig, /* until= */ NULL);
+	check(running);
+	check_states(&rig, "stopping stopped starting running");
+}
+
 /* Whoever reads the helper's journal finds who ended it. */
 static void
 test_release_when_the_end_was_asked_for_then_of_that_operation(void)
@@ -480,5 +514,6 @@ TEST_MAIN(TEST(test_stop_when_the_guest_ends_then_released),
 	  TEST(test_stop_when_an_undone_start_cannot_be_released_then_it_fails_and_is_held),
 	  TEST(test_end_when_held_then_released), TEST(test_end_when_running_then_without_patience),
 	  TEST(test_end_when_being_made_then_its_making_is_undone_first),
+	  TEST(test_stop_when_its_answer_starts_it_again_then_its_end_was_told_before),
 	  TEST(test_release_when_the_end_was_asked_for_then_of_that_operation),
 	  TEST(test_release_when_undone_then_of_the_operation_that_had_begun_it))
