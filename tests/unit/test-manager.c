@@ -175,14 +175,20 @@ watch(Rig *rig, BangerJob *job, End *end)
 }
 
 static BangerVm *
-create(Rig *rig, bool start, End *end)
+create_as(Rig *rig, bool ephemeral, bool start, End *end)
 {
-	g_autoptr(BangerVmSpec) spec = make_spec(/* ephemeral= */ false);
+	g_autoptr(BangerVmSpec) spec = make_spec(ephemeral);
 	BangerVm *vm = NULL;
 
 	watch(rig, banger_manager_create_vm(rig->manager, spec, start, "operation", &vm, NULL),
 	      end);
 	return vm;
+}
+
+static BangerVm *
+create(Rig *rig, bool start, End *end)
+{
+	return create_as(rig, /* ephemeral= */ false, start, end);
 }
 
 static void
@@ -503,6 +509,25 @@ test_create_when_its_start_fails_and_it_cannot_be_released_then_kept_with_its_di
 }
 
 static void
+test_restart_when_ephemeral_and_running_then_refused(void)
+{
+	g_auto(Rig) rig = {};
+	g_auto(End) created = {};
+	g_autoptr(GError) error = NULL;
+	BangerVm *vm;
+
+	rig_init(&rig);
+	rig_begin(&rig);
+	vm = create_as(&rig, /* ephemeral= */ true, /* start= */ true, &created);
+	walk(&rig);
+	check(!banger_manager_restart_vm(rig.manager, vm, 10, "", &error));
+	check(g_error_matches(error, BANGER_ERROR, BANGER_ERROR_INVALID_STATE));
+	check_str(error->message, "VM web is ephemeral: it goes when it stops");
+	check_web(&rig, BANGER_VM_RUNNING);
+	finish_off(&rig);
+}
+
+static void
 test_start_when_being_made_then_busy(void)
 {
 	g_auto(Rig) rig = {};
@@ -653,6 +678,7 @@ TEST_MAIN(TEST(test_recover_when_nothing_may_run_then_the_helper_is_not_asked),
 	  TEST(test_discard_when_it_fails_then_it_may_be_tried_again),
 	  TEST(test_create_when_it_runs_and_cannot_be_recorded_then_ended_before_it_is_forgotten),
 	  TEST(test_create_when_its_start_fails_and_it_cannot_be_released_then_kept_with_its_disk),
+	  TEST(test_restart_when_ephemeral_and_running_then_refused),
 	  TEST(test_start_when_being_made_then_busy),
 	  TEST(test_delete_when_being_made_and_forced_then_undone_once),
 	  TEST(test_start_when_the_helper_has_one_already_then_it_is_taken_over_or_replaced),

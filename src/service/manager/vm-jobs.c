@@ -245,9 +245,16 @@ BangerJob *
 banger_manager_restart_vm(BangerManager *self, BangerVm *vm, unsigned timeout_s,
 			  const char *operation, GError **error)
 {
-	return banger_vm_state_is_live(banger_vm_get_state(vm))
-		       ? stop(self, vm, BANGER_JOB_RESTART, timeout_s, operation, error)
-		       : start(self, vm, BANGER_JOB_RESTART, operation, error);
+	bool live = banger_vm_state_is_live(banger_vm_get_state(vm));
+
+	if (live && banger_vm_get_spec(vm)->ephemeral) {
+		g_set_error(error, BANGER_ERROR, BANGER_ERROR_INVALID_STATE,
+			    "VM %s is ephemeral: it goes when it stops",
+			    banger_vm_get_spec(vm)->name);
+		return NULL;
+	}
+	return live ? stop(self, vm, BANGER_JOB_RESTART, timeout_s, operation, error)
+		    : start(self, vm, BANGER_JOB_RESTART, operation, error);
 }
 
 static void
