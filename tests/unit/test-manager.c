@@ -528,6 +528,63 @@ test_restart_when_ephemeral_and_running_then_refused(void)
 }
 
 static void
+on_guest(GObject *source, GAsyncResult *result, gpointer data)
+{
+	(void)banger_vm_wait_guest_finish(BANGER_VM(source), result, data);
+}
+
+/* A disk is taken away from what has ended, and not from what has begun again meanwhile. */
+static void
+test_delete_when_a_restart_waits_for_the_same_end_then_not_started_again(void)
+{
+	g_auto(Rig) rig = {};
+	g_auto(End) restarted = {}, deleted = {};
+	BangerVm *vm;
+
+	rig_run(&rig);
+	vm = find_web(&rig);
+	watch(&rig, banger_manager_restart_vm(rig.manager, vm, 10, "", NULL), &restarted);
+	watch(&rig, banger_manager_delete_vm(rig.manager, vm, /* force= */ true, "", NULL),
+	      &deleted);
+	fake_ports_succeed(rig.fakes, "release");
+	check(g_error_matches(restarted.error, BANGER_ERROR, BANGER_ERROR_BUSY));
+	check(deleted.done && !deleted.error);
+	fake_ports_fail(rig.fakes, "shutdown", BANGER_ERROR_GUEST_UNREACHABLE);
+	check_str(take_log(&rig), "shutdown release destroy");
+	check_no_web(&rig);
+}
+
+static void
+test_delete_when_held_then_neither_started_nor_looked_for_until_it_has_failed(void)
+{
+	g_auto(Rig) rig = {};
+	g_auto(End) stopped = {}, deleted = {}, started = {};
+	g_autoptr(GError) start = NULL, guest = NULL;
+	BangerVm *vm;
+
+	rig_run(&rig);
+	vm = find_web(&rig);
+	watch(&rig, banger_manager_stop_vm(rig.manager, vm, 0, "", NULL), &stopped);
+	fake_ports_fail(rig.fakes, "release", BANGER_ERROR_FAILED);
+	watch(&rig, banger_manager_delete_vm(rig.manager, vm, /* force= */ false, "", NULL),
+	      &deleted);
+	check(!banger_manager_start_vm(rig.manager, vm, "", &start));
+	check(g_error_matches(start, BANGER_ERROR, BANGER_ERROR_BUSY));
+	check_str(start->message, "VM web is being deleted");
+	banger_vm_wait_guest_async(vm, /* cancellable= */ NULL, on_guest, &guest);
+	fake_ports_settle(rig.fakes);
+	check(g_error_matches(guest, BANGER_ERROR, BANGER_ERROR_INVALID_STATE));
+	fake_ports_fail(rig.fakes, "release", BANGER_ERROR_FAILED);
+	check(deleted.error);
+	check_str(take_log(&rig), "release release");
+	watch(&rig, banger_manager_start_vm(rig.manager, vm, "", NULL), &started);
+	fake_ports_succeed(rig.fakes, "open");
+	fake_ports_succeed(rig.fakes, "guest-open");
+	check(started.done && !started.error);
+	finish_off(&rig);
+}
+
+static void
 test_start_when_being_made_then_busy(void)
 {
 	g_auto(Rig) rig = {};
@@ -679,6 +736,8 @@ TEST_MAIN(TEST(test_recover_when_nothing_may_run_then_the_helper_is_not_asked),
 	  TEST(test_create_when_it_runs_and_cannot_be_recorded_then_ended_before_it_is_forgotten),
 	  TEST(test_create_when_its_start_fails_and_it_cannot_be_released_then_kept_with_its_disk),
 	  TEST(test_restart_when_ephemeral_and_running_then_refused),
+	  TEST(test_delete_when_a_restart_waits_for_the_same_end_then_not_started_again),
+	  TEST(test_delete_when_held_then_neither_started_nor_looked_for_until_it_has_failed),
 	  TEST(test_start_when_being_made_then_busy),
 	  TEST(test_delete_when_being_made_and_forced_then_undone_once),
 	  TEST(test_start_when_the_helper_has_one_already_then_it_is_taken_over_or_replaced),

@@ -36,6 +36,7 @@ struct _BangerVm {
 
 	GCancellable
 		*looking; /* while it is looked for; cancelled when it is to end without patience */
+	unsigned deletions; /* that have begun: it is not to begin anything */
 	bool held; /* the helper may still have something of it: a release failed, or nobody could say */
 
 	/* While a VMM runs. */

@@ -137,6 +137,24 @@ banger_vm_is_being_made(BangerVm *self)
 	return self->bring_up && self->state == BANGER_VM_CREATED;
 }
 
+void
+banger_vm_begin_deletion(BangerVm *self)
+{
+	self->deletions++;
+}
+
+void
+banger_vm_give_up_deletion(BangerVm *self)
+{
+	self->deletions--;
+}
+
+bool
+banger_vm_is_being_deleted(BangerVm *self)
+{
+	return self->deletions > 0;
+}
+
 bool
 banger_vm_is_attended(BangerVm *self)
 {
@@ -173,6 +191,11 @@ banger_vm_get_console(BangerVm *self)
 bool
 banger_vm_check_event(BangerVm *self, BangerVmEvent event, GError **error)
 {
+	if (event == BANGER_VM_EV_START && self->deletions > 0) {
+		g_set_error(error, BANGER_ERROR, BANGER_ERROR_BUSY, "VM %s is being deleted",
+			    self->spec->name);
+		return false;
+	}
 	if (banger_vm_fsm_next(self->state, event) != _BANGER_VM_STATE_INVALID)
 		return true;
 	g_set_error(error, BANGER_ERROR, BANGER_ERROR_INVALID_STATE,
@@ -359,7 +382,7 @@ banger_vm_wait_guest_async(BangerVm *self, GCancellable *cancellable, GAsyncRead
 	g_autoptr(GTask) task = g_task_new(self, cancellable, callback, data);
 
 	/* Nobody could say whether it runs; by now somebody may. */
-	if (self->held && self->state == BANGER_VM_ERROR)
+	if (self->held && self->state == BANGER_VM_ERROR && self->deletions == 0)
 		banger_vm_recover_async(self, /* lives= */ true, on_looked_again, /* data= */ NULL);
 	if (self->state == BANGER_VM_STARTING)
 		g_ptr_array_add(self->waiting_guest, g_steal_pointer(&task));

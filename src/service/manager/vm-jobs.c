@@ -268,7 +268,7 @@ on_ended_for_delete(GObject *source, GAsyncResult *result, gpointer data)
 	    !banger_manager_forget_vm(work->manager, work->vm, &error)) {
 		bn_log_error("vm=%s: it could not be deleted: %s", banger_vm_get_spec(work->vm)->id,
 			     error->message);
-		g_object_set_data(G_OBJECT(work->vm), "discarding", NULL);
+		banger_vm_give_up_deletion(work->vm);
 	}
 	banger_job_finish(work->job, error);
 }
@@ -294,6 +294,7 @@ banger_manager_delete_vm(BangerManager *self, BangerVm *vm, bool force, const ch
 	job = work->job;
 	banger_job_set_stage(job, "deleting", -1);
 	banger_job_set_uncancellable(job);
+	banger_vm_begin_deletion(vm);
 	banger_vm_end_async(vm, banger_job_get_operation(job), on_ended_for_delete, work);
 	return job;
 }
@@ -305,9 +306,8 @@ banger_manager_discard_vm(BangerManager *self, BangerVm *vm)
 
 	if (!g_hash_table_contains(self->vms, banger_vm_get_spec(vm)->id))
 		return;
-	if (g_object_get_data(G_OBJECT(vm), "discarding"))
+	if (banger_vm_is_being_deleted(vm))
 		return;
-	g_object_set_data(G_OBJECT(vm), "discarding", GINT_TO_POINTER(1));
 	if (!banger_manager_delete_vm(self, vm, /* force= */ true, /* operation= */ NULL, &error))
 		bn_log_error("vm=%s: it could not be deleted, ignoring: %s",
 			     banger_vm_get_spec(vm)->id, error->message);
