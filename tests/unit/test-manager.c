@@ -527,6 +527,30 @@ test_restart_when_ephemeral_and_running_then_refused(void)
 	finish_off(&rig);
 }
 
+/* A name may look like the beginning of an id. */
+static void
+test_plan_when_its_name_begins_anothers_id_then_planned_as_it_would_be_created(void)
+{
+	g_auto(Rig) rig = {};
+	g_autoptr(BangerVmSpec) spec = make_spec(/* ephemeral= */ false);
+	g_autoptr(GError) taken = NULL;
+	g_auto(GStrv) plan = NULL;
+
+	rig_init(&rig);
+	record(&rig, BANGER_VM_STOPPED, /* ephemeral= */ false);
+	rig_begin(&rig);
+	check(!banger_manager_plan_vm(rig.manager, spec, &taken));
+	check(banger_error_is_already_exists(taken));
+	check_str(taken->message, "a VM named web already exists");
+	g_free(spec->name);
+	spec->name = g_strdup("33");
+	plan = banger_manager_plan_vm(rig.manager, spec, NULL);
+	check(plan);
+	check_str(plan[0], "reserve the name 33 (undo: forget it)");
+	check(g_str_has_prefix(plan[1], "make an empty disk"));
+	check_str(take_log(&rig), "");
+}
+
 static void
 on_guest(GObject *source, GAsyncResult *result, gpointer data)
 {
@@ -738,6 +762,7 @@ TEST_MAIN(TEST(test_recover_when_nothing_may_run_then_the_helper_is_not_asked),
 	  TEST(test_restart_when_ephemeral_and_running_then_refused),
 	  TEST(test_delete_when_a_restart_waits_for_the_same_end_then_not_started_again),
 	  TEST(test_delete_when_held_then_neither_started_nor_looked_for_until_it_has_failed),
+	  TEST(test_plan_when_its_name_begins_anothers_id_then_planned_as_it_would_be_created),
 	  TEST(test_start_when_being_made_then_busy),
 	  TEST(test_delete_when_being_made_and_forced_then_undone_once),
 	  TEST(test_start_when_the_helper_has_one_already_then_it_is_taken_over_or_replaced),

@@ -121,20 +121,13 @@ handle_plan_vm(BangerDBusManager *skeleton, GDBusMethodInvocation *invocation, G
 {
 	g_auto(CreateOptions) create = {};
 	g_auto(GStrv) lines = NULL;
-	BangerPlan plan =
-		banger_launch_plan_make(BANGER_PLAN_RESERVE | BANGER_PLAN_MAKE | BANGER_PLAN_START);
 	GError *error = NULL;
 
 	if (!read_create_options(bus, options, &create, &error))
 		return banger_bus_refuse(invocation, error);
-	if (banger_manager_find_vm(bus->manager, create.spec->name, /* error= */ NULL))
-		return banger_bus_refuse(
-			invocation, g_error_new(BANGER_ERROR, BANGER_ERROR_ALREADY_EXISTS,
-						"a VM named %s already exists", create.spec->name));
-	lines = banger_launch_plan_render(
-		&plan, create.spec,
-		banger_manager_find_image(bus->manager, create.spec->image, NULL)->name,
-		banger_manager_find_kernel(bus->manager, create.spec->kernel, NULL)->name);
+	lines = banger_manager_plan_vm(bus->manager, create.spec, &error);
+	if (!lines)
+		return banger_bus_refuse(invocation, error);
 	banger_dbus_manager_complete_plan_vm(skeleton, invocation, (const char *const *)lines);
 	return TRUE;
 }

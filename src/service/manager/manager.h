@@ -51,6 +51,8 @@ bool banger_manager_resolve_spec(BangerManager *self, BangerVmSpec *spec, GError
  * could not be released stays, in error and with its disk. */
 BangerJob *banger_manager_create_vm(BangerManager *self, const BangerVmSpec *spec, bool start,
 				    const char *operation, BangerVm **ret_vm, GError **error);
+/* What that would do with `start`, by the same checks: one line for each step, freed by g_strfreev(). */
+char **banger_manager_plan_vm(BangerManager *self, const BangerVmSpec *spec, GError **error);
 BangerJob *banger_manager_start_vm(BangerManager *self, BangerVm *vm, const char *operation,
 				   GError **error);
 BangerJob *banger_manager_stop_vm(BangerManager *self, BangerVm *vm, unsigned timeout_s,

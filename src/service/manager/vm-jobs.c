@@ -148,6 +148,38 @@ look_first(Work *work)
 	banger_vm_recover_async(work->vm, /* lives= */ true, on_looked, work);
 }
 
+/* The store refuses it all the same: this is for who only asks. */
+static bool
+check_name(BangerManager *self, const char *name, GError **error)
+{
+	GHashTableIter iter;
+	void *vm;
+
+	g_hash_table_iter_init(&iter, self->vms);
+	while (g_hash_table_iter_next(&iter, NULL, &vm)) {
+		if (!g_str_equal(banger_vm_get_spec(vm)->name, name))
+			continue;
+		g_set_error(error, BANGER_ERROR, BANGER_ERROR_ALREADY_EXISTS,
+			    "a VM named %s already exists", name);
+		return false;
+	}
+	return true;
+}
+
+char **
+banger_manager_plan_vm(BangerManager *self, const BangerVmSpec *spec, GError **error)
+{
+	BangerPlan plan =
+		banger_launch_plan_make(BANGER_PLAN_RESERVE | BANGER_PLAN_MAKE | BANGER_PLAN_START);
+	const BangerImageRow *image = banger_manager_find_image(self, spec->image, error);
+	const BangerKernelRow *kernel =
+		image ? banger_manager_find_kernel(self, spec->kernel, error) : NULL;
+
+	if (!kernel || !check_name(self, spec->name, error))
+		return NULL;
+	return banger_launch_plan_render(&plan, spec, image->name, kernel->name);
+}
+
 BangerJob *
 banger_manager_create_vm(BangerManager *self, const BangerVmSpec *spec, bool start,
 			 const char *operation, BangerVm **ret_vm, GError **error)
