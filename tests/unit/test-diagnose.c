@@ -64,34 +64,70 @@ add_defaults(BangerStore *store)
 	check(banger_store_set_setting(store, "default-kernel", ID, NULL));
 }
 
-static char *
-diagnose(BangerError probe, bool (*space)(const char **, uint64_t *))
-{
-	g_autofree char *directory = g_dir_make_tmp("banger-diagnose-XXXXXX", NULL);
-	g_autoptr(BangerStore) store = banger_store_open(directory, NULL);
-	FakePorts *fakes = fake_ports_new();
-	g_autoptr(GString) text = g_string_new(NULL);
-	BangerKvmVerdict *kvm = banger_kvm_verdict_new(fakes->ports.privileged);
+typedef struct Rig {
+	char *directory;
+	FakePorts *fakes;
+	BangerKvmVerdict *kvm;
 	BangerManager *manager;
+	GString *text;
+} Rig;
 
-	fakes->ports.can_run = can_run;
-	fakes->ports.get_space = space;
-	fakes->kvm_usable = host_is_good;
+static void
+rig_init(Rig *rig, bool (*space)(const char **, uint64_t *))
+{
+	g_autoptr(BangerStore) store = NULL;
+
+	rig->directory = g_dir_make_tmp("banger-diagnose-XXXXXX", NULL);
+	store = banger_store_open(rig->directory, NULL);
+	rig->fakes = fake_ports_new();
+	rig->text = g_string_new(NULL);
+	rig->kvm = banger_kvm_verdict_new(rig->fakes->ports.privileged);
+	rig->fakes->ports.can_run = can_run;
+	rig->fakes->ports.get_space = space;
+	rig->fakes->kvm_usable = host_is_good;
 	if (host_is_good)
 		add_defaults(store);
-	manager = banger_manager_new(store, &fakes->ports, kvm, NULL);
-	check(manager);
-	banger_diagnose_async(manager, kvm, on_diagnosed, text);
-	if (host_is_good)
-		fake_ports_succeed(fakes, "probe");
+	rig->manager = banger_manager_new(store, &rig->fakes->ports, rig->kvm, NULL);
+	check(rig->manager);
+}
+
+static void
+rig_done(Rig *rig)
+{
+	g_object_unref(rig->manager);
+	g_object_unref(rig->kvm);
+	fake_ports_free(rig->fakes);
+	check(banger_remove_tree(rig->directory, NULL));
+	g_free(rig->directory);
+	g_string_free(rig->text, TRUE);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Rig, rig_done)
+
+/* 0 in the place of an error: the helper answers. */
+static void
+rig_diagnose(Rig *rig, BangerError list, BangerError probe)
+{
+	g_string_truncate(rig->text, 0);
+	banger_diagnose_async(rig->manager, rig->kvm, on_diagnosed, rig->text);
+	if (list)
+		fake_ports_fail(rig->fakes, "list", list);
 	else
-		fake_ports_fail(fakes, "probe", probe);
-	fake_ports_settle(fakes);
-	g_object_unref(manager);
-	g_object_unref(kvm);
-	fake_ports_free(fakes);
-	check(banger_remove_tree(directory, NULL));
-	return g_string_free(g_steal_pointer(&text), FALSE);
+		fake_ports_succeed(rig->fakes, "list");
+	if (fake_ports_is_asked(rig->fakes, "probe") && probe)
+		fake_ports_fail(rig->fakes, "probe", probe);
+	else if (fake_ports_is_asked(rig->fakes, "probe"))
+		fake_ports_succeed(rig->fakes, "probe");
+	fake_ports_settle(rig->fakes);
+}
+
+static char *
+diagnose(BangerError list, BangerError probe, bool (*space)(const char **, uint64_t *))
+{
+	g_auto(Rig) rig = {};
+
+	rig_init(&rig, space);
+	rig_diagnose(&rig, list, probe);
+	return g_strdup(rig.text->str);
 }
 
 static void
@@ -100,7 +136,7 @@ test_diagnose_when_all_is_there_then_all_passes(void)
 	g_autofree char *text = NULL;
 
 	host_is_good = true;
-	text = diagnose(/* probe= */ 0, get_space);
+	text = diagnose(/* list= */ 0, /* probe= */ 0, get_space);
 	check_str(text, "pass bangerd: it\n"
 			"pass helper: org.banger.Helper answers\n"
 			"pass acceleration: the fake says so\n"
@@ -118,16 +154,16 @@ test_diagnose_when_nothing_is_there_then_each_with_its_remedy(void)
 	g_autofree char *text = NULL, *without_space = NULL, *denied = NULL;
 
 	host_is_good = false;
-	text = diagnose(BANGER_ERROR_HELPER_UNAVAILABLE, get_space);
-	without_space = diagnose(BANGER_ERROR_HELPER_UNAVAILABLE, get_no_space);
-	denied = diagnose(BANGER_ERROR_NOT_AUTHORIZED, get_space);
+	text = diagnose(BANGER_ERROR_HELPER_UNAVAILABLE, 0, get_space);
+	without_space = diagnose(BANGER_ERROR_HELPER_UNAVAILABLE, 0, get_no_space);
+	denied = diagnose(0, BANGER_ERROR_NOT_AUTHORIZED, get_space);
 	check(strstr(denied, "warn acceleration: probe failed -> ask an administrator"));
 	check(g_str_has_prefix(text, without_space));
 	check(strstr(text, "\nwarn disk space: /data has 2047 MiB free -> delete images"));
 	check_str(
 		without_space,
 		"pass bangerd: it\n"
-		"fail helper: probe failed -> see 'journalctl -u banger-helper'\n"
+		"fail helper: list failed -> see 'journalctl -u banger-helper'\n"
 		"fail VMM: /usr/bin/qemu-system-x86_64 is missing -> install the package "
 		"'qemu-system-x86'\n"
 		"warn image build: /usr/bin/mmdebstrap is missing -> install the package 'mmdebstrap'\n"
@@ -137,5 +173,21 @@ test_diagnose_when_nothing_is_there_then_each_with_its_remedy(void)
 		"warn default kernel: there is none -> banger kernel import --fetch --default\n");
 }
 
+static void
+test_diagnose_when_the_helper_has_gone_then_what_it_said_before_does_not_count(void)
+{
+	g_auto(Rig) rig = {};
+
+	host_is_good = true;
+	rig_init(&rig, get_space);
+	rig_diagnose(&rig, 0, 0);
+	check(strstr(rig.text->str, "\npass helper: "));
+	rig_diagnose(&rig, BANGER_ERROR_HELPER_UNAVAILABLE, 0);
+	check(strstr(rig.text->str,
+		     "\nfail helper: list failed -> see 'journalctl -u banger-helper'\n"));
+	check(!strstr(rig.text->str, "acceleration"));
+}
+
 TEST_MAIN(TEST(test_diagnose_when_all_is_there_then_all_passes),
-	  TEST(test_diagnose_when_nothing_is_there_then_each_with_its_remedy))
+	  TEST(test_diagnose_when_nothing_is_there_then_each_with_its_remedy),
+	  TEST(test_diagnose_when_the_helper_has_gone_then_what_it_said_before_does_not_count))

@@ -90,43 +90,88 @@ check_vms(GVariantBuilder *rows, BangerManager *manager)
 	}
 }
 
+/* What one diagnosis has found out. */
+typedef struct Diagnosis {
+	BangerKvmVerdict *kvm;
+	GVariantBuilder rows;
+} Diagnosis;
+
+static void
+diagnosis_free(Diagnosis *diagnosis)
+{
+	g_variant_builder_clear(&diagnosis->rows);
+	g_object_unref(diagnosis->kvm);
+	g_free(diagnosis);
+}
+
+static const char *
+helper_remedy(const GError *error)
+{
+	return banger_error_is_not_authorized(error)
+		       ? "ask an administrator to add you to the group 'banger'"
+		       : "see 'journalctl -u banger-helper'";
+}
+
+/* All that is found out without the helper. */
+static void
+finish(GTask *task)
+{
+	BangerManager *manager = g_task_get_source_object(task);
+	GVariantBuilder *rows = &((Diagnosis *)g_task_get_task_data(task))->rows;
+
+	check_program(rows, manager, "VMM", "/usr/bin/qemu-system-x86_64", "fail",
+		      "qemu-system-x86");
+	check_program(rows, manager, "image build", "/usr/bin/mmdebstrap", "warn", "mmdebstrap");
+	check_program(rows, manager, "image build as a user", "/usr/bin/newuidmap", "warn",
+		      "uidmap");
+	check_defaults(rows, manager);
+	check_space(rows, manager);
+	check_session(rows, manager);
+	check_vms(rows, manager);
+	g_task_return_pointer(task, g_variant_builder_end(rows), NULL);
+}
+
 static void
 on_decided(GObject *source, GAsyncResult *result, gpointer data)
 {
 	g_autoptr(GTask) task = data;
-	BangerManager *manager = g_task_get_source_object(task);
-	BangerKvmVerdict *kvm = BANGER_KVM_VERDICT(source);
+	Diagnosis *diagnosis = g_task_get_task_data(task);
 	g_autoptr(GError) error = NULL;
 	g_autofree char *reason = NULL;
-	GVariantBuilder rows;
 	bool usable = false;
 
-	g_variant_builder_init(&rows, G_VARIANT_TYPE("a(ssss)"));
-	add(&rows, "pass", "bangerd", BANGER_VERSION, "");
 	if (!banger_kvm_verdict_decide_finish(result, &usable, &reason, &error))
-		add(&rows, "fail", "helper", error->message,
-		    banger_error_is_not_authorized(error)
-			    ? "ask an administrator to add you to the group 'banger'"
-			    : "see 'journalctl -u banger-helper'");
+		add(&diagnosis->rows, "warn", "acceleration", error->message, helper_remedy(error));
+	else if (usable)
+		add(&diagnosis->rows, "pass", "acceleration", reason, "");
 	else
-		add(&rows, "pass", "helper", "org.banger.Helper answers", "");
-	if (usable)
-		add(&rows, "pass", "acceleration", reason, "");
-	else if (!error)
-		add(&rows, "warn", "acceleration", reason,
-		    *banger_kvm_verdict_get(kvm)
+		add(&diagnosis->rows, "warn", "acceleration", reason,
+		    *banger_kvm_verdict_get(diagnosis->kvm)
 			    ? "VMs run under emulation, about ten times slower"
 			    : "ask an administrator to add you to the group 'banger'");
-	check_program(&rows, manager, "VMM", "/usr/bin/qemu-system-x86_64", "fail",
-		      "qemu-system-x86");
-	check_program(&rows, manager, "image build", "/usr/bin/mmdebstrap", "warn", "mmdebstrap");
-	check_program(&rows, manager, "image build as a user", "/usr/bin/newuidmap", "warn",
-		      "uidmap");
-	check_defaults(&rows, manager);
-	check_space(&rows, manager);
-	check_session(&rows, manager);
-	check_vms(&rows, manager);
-	g_task_return_pointer(task, g_variant_builder_end(&rows), NULL);
+	finish(task);
+}
+
+/* Asked each time: the verdict on KVM may be of a helper that has gone since. */
+static void
+on_listed(GObject *source, GAsyncResult *result, gpointer data)
+{
+	g_autoptr(GTask) task = data;
+	BangerPrivileged *privileged = BANGER_PRIVILEGED(source);
+	Diagnosis *diagnosis = g_task_get_task_data(task);
+	g_autoptr(GError) error = NULL;
+	g_auto(GStrv) ids = NULL;
+
+	if (!BANGER_PRIVILEGED_GET_IFACE(privileged)
+		     ->list_finish(privileged, result, &ids, &error)) {
+		add(&diagnosis->rows, "fail", "helper", error->message, helper_remedy(error));
+		finish(task);
+		return;
+	}
+	add(&diagnosis->rows, "pass", "helper", "org.banger.Helper answers", "");
+	banger_kvm_verdict_decide_async(diagnosis->kvm, BANGER_ACCELERATOR_AUTO,
+					/* cancellable= */ NULL, on_decided,
+					g_steal_pointer(&task));
 }
 
 void
@@ -134,9 +179,14 @@ banger_diagnose_async(BangerManager *manager, BangerKvmVerdict *kvm, GAsyncReady
 		      void *data)
 {
 	GTask *task = g_task_new(manager, /* cancellable= */ NULL, callback, data);
+	Diagnosis *diagnosis = g_new0(Diagnosis, 1);
+	BangerPrivileged *privileged = manager->ports->privileged;
 
-	banger_kvm_verdict_decide_async(kvm, BANGER_ACCELERATOR_AUTO, /* cancellable= */ NULL,
-					on_decided, task);
+	diagnosis->kvm = g_object_ref(kvm);
+	g_variant_builder_init(&diagnosis->rows, G_VARIANT_TYPE("a(ssss)"));
+	g_task_set_task_data(task, diagnosis, (GDestroyNotify)diagnosis_free);
+	add(&diagnosis->rows, "pass", "bangerd", BANGER_VERSION, "");
+	BANGER_PRIVILEGED_GET_IFACE(privileged)->list(privileged, on_listed, task);
 }
 
 GVariant *
