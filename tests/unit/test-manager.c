@@ -552,6 +552,34 @@ test_plan_when_its_name_begins_anothers_id_then_planned_as_it_would_be_created(v
 }
 
 static void
+test_owner_when_it_goes_then_its_vm_does_and_one_deleted_before_is_held_by_nobody(void)
+{
+	for (int deleted_before = 0; deleted_before < 2; deleted_before++) {
+		g_autoptr(GCancellable) owner = g_cancellable_new();
+		g_auto(Rig) rig = {};
+		g_auto(End) created = {};
+		BangerVm *vm;
+
+		rig_init(&rig);
+		rig_begin(&rig);
+		vm = create_as(&rig, /* ephemeral= */ true, /* start= */ false, &created);
+		banger_manager_bind_vm(rig.manager, vm, owner);
+		fake_ports_succeed(rig.fakes, "create");
+		check(created.done && !created.error);
+		g_object_add_weak_pointer(G_OBJECT(vm), (gpointer *)&vm);
+		if (deleted_before) {
+			finish_off(&rig);
+			fake_ports_settle(rig.fakes);
+			check(!vm);
+		}
+		g_cancellable_cancel(owner);
+		fake_ports_settle(rig.fakes);
+		check_no_web(&rig);
+		check(!vm);
+	}
+}
+
+static void
 on_guest(GObject *source, GAsyncResult *result, gpointer data)
 {
 	(void)banger_vm_wait_guest_finish(BANGER_VM(source), result, data);
@@ -763,6 +791,7 @@ TEST_MAIN(TEST(test_recover_when_nothing_may_run_then_the_helper_is_not_asked),
 	  TEST(test_delete_when_a_restart_waits_for_the_same_end_then_not_started_again),
 	  TEST(test_delete_when_held_then_neither_started_nor_looked_for_until_it_has_failed),
 	  TEST(test_plan_when_its_name_begins_anothers_id_then_planned_as_it_would_be_created),
+	  TEST(test_owner_when_it_goes_then_its_vm_does_and_one_deleted_before_is_held_by_nobody),
 	  TEST(test_start_when_being_made_then_busy),
 	  TEST(test_delete_when_being_made_and_forced_then_undone_once),
 	  TEST(test_start_when_the_helper_has_one_already_then_it_is_taken_over_or_replaced),

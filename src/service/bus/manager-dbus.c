@@ -59,38 +59,6 @@ read_create_options(BangerBus *bus, GVariant *options, CreateOptions *ret, GErro
 	       banger_manager_resolve_spec(bus->manager, spec, error);
 }
 
-typedef struct Ephemeral {
-	BangerManager *manager;
-	BangerVm *vm;
-} Ephemeral;
-
-static void
-ephemeral_free(gpointer data)
-{
-	Ephemeral *ephemeral = data;
-
-	g_object_unref(ephemeral->vm);
-	g_object_unref(ephemeral->manager);
-	g_free(ephemeral);
-}
-
-static void
-on_owner_gone(GCancellable *gone, Ephemeral *ephemeral)
-{
-	banger_manager_discard_vm(ephemeral->manager, ephemeral->vm);
-}
-
-static void
-bind_to_caller(BangerBus *bus, BangerVm *vm, GDBusMethodInvocation *invocation)
-{
-	g_autoptr(GCancellable) gone = banger_caller_watch(bus, invocation);
-	Ephemeral *ephemeral = g_new0(Ephemeral, 1);
-
-	ephemeral->manager = g_object_ref(bus->manager);
-	ephemeral->vm = g_object_ref(vm);
-	(void)g_cancellable_connect(gone, G_CALLBACK(on_owner_gone), ephemeral, ephemeral_free);
-}
-
 static gboolean
 handle_create_vm(BangerDBusManager *skeleton, GDBusMethodInvocation *invocation, GVariant *options,
 		 BangerBus *bus)
@@ -110,8 +78,11 @@ handle_create_vm(BangerDBusManager *skeleton, GDBusMethodInvocation *invocation,
 	path = banger_path_new("vm", create.spec->id);
 	banger_dbus_manager_complete_create_vm(skeleton, invocation, path,
 					       banger_bus_job_path(job));
-	if (create.spec->ephemeral)
-		bind_to_caller(bus, vm, invocation);
+	if (create.spec->ephemeral) {
+		g_autoptr(GCancellable) gone = banger_caller_watch(bus, invocation);
+
+		banger_manager_bind_vm(bus->manager, vm, gone);
+	}
 	return TRUE;
 }
 

@@ -62,6 +62,9 @@ BangerJob *banger_manager_restart_vm(BangerManager *self, BangerVm *vm, unsigned
 BangerJob *banger_manager_delete_vm(BangerManager *self, BangerVm *vm, bool force,
 				    const char *operation, GError **error);
 
+/* Deletes it when its owner is gone, which cancels `gone`. Whoever owns many holds none of those that went before. */
+void banger_manager_bind_vm(BangerManager *self, BangerVm *vm, GCancellable *gone);
+
 /* Its owner is gone: it is deleted, whatever it is doing. */
 void banger_manager_discard_vm(BangerManager *self, BangerVm *vm);
 

@@ -344,3 +344,37 @@ banger_manager_discard_vm(BangerManager *self, BangerVm *vm)
 		bn_log_error("vm=%s: it could not be deleted, ignoring: %s",
 			     banger_vm_get_spec(vm)->id, error->message);
 }
+
+/* An owner's bond to one VM. */
+typedef struct Bond {
+	BangerManager *manager;
+	BangerVm *vm; /* no reference: it goes when it is deleted, however long its owner stays */
+} Bond;
+
+static void
+bond_free(gpointer data, GClosure *closure)
+{
+	Bond *bond = data;
+
+	g_object_unref(bond->manager);
+	g_free(bond);
+}
+
+static void
+on_owner_gone(GCancellable *gone, Bond *bond)
+{
+	banger_manager_discard_vm(bond->manager, bond->vm);
+}
+
+void
+banger_manager_bind_vm(BangerManager *self, BangerVm *vm, GCancellable *gone)
+{
+	Bond *bond = g_new0(Bond, 1);
+	GClosure *closure = g_cclosure_new(G_CALLBACK(on_owner_gone), bond, bond_free);
+
+	bond->manager = g_object_ref(self);
+	bond->vm = vm;
+	/* Ends the bond with the VM, and holds that while the owner's going is told. */
+	g_object_watch_closure(G_OBJECT(vm), closure);
+	(void)g_signal_connect_closure(gone, "cancelled", closure, /* after= */ FALSE);
+}
