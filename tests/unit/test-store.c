@@ -161,6 +161,29 @@ test_open_when_schema_is_newer_then_refused_and_untouched(void)
 }
 
 static void
+test_check_when_the_file_is_another_than_its_name_says_then_told_and_untouched(void)
+{
+	g_autofree char *directory = make_directory();
+	g_autofree char *path = g_strdup_printf("%s/state-%d.db", directory, BANGER_SCHEMA);
+	g_autofree char *content = NULL;
+	g_autoptr(BangerStore) store = banger_store_open(directory, NULL);
+	sqlite3 *db = NULL;
+
+	check_int(banger_store_check(directory), 0);
+	g_clear_object(&store);
+	check_int(banger_store_check(directory), 0);
+	check_int(sqlite3_open(path, &db), SQLITE_OK);
+	check_int(sqlite3_exec(db, "PRAGMA user_version = 1000", NULL, NULL, NULL), SQLITE_OK);
+	check_int(sqlite3_close(db), SQLITE_OK);
+	check_int(banger_store_check(directory), 2);
+	check(g_file_set_contents(path, "not a database, but long enough to be one", -1, NULL));
+	check_int(banger_store_check(directory), 2);
+	check(g_file_get_contents(path, &content, NULL, NULL));
+	check_str(content, "not a database, but long enough to be one");
+	check(banger_remove_tree(directory, NULL));
+}
+
+static void
 test_open_when_making_was_interrupted_then_begun_anew(void)
 {
 	g_autofree char *directory = make_directory();
@@ -195,5 +218,6 @@ TEST_MAIN(TEST(test_rows_when_written_then_read_back_after_reopening),
 	  TEST(test_names_when_taken_or_used_then_refused),
 	  TEST(test_delete_when_default_then_setting_goes_with_the_row_or_stays_with_it),
 	  TEST(test_open_when_schema_is_newer_then_refused_and_untouched),
+	  TEST(test_check_when_the_file_is_another_than_its_name_says_then_told_and_untouched),
 	  TEST(test_open_when_somebody_has_it_then_busy_until_they_leave),
 	  TEST(test_open_when_making_was_interrupted_then_begun_anew))

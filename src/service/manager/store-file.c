@@ -43,16 +43,6 @@ file_path(const char *directory, int schema, const char *suffix)
 	return g_strdup_printf("%s/state-%d.db%s", directory, schema, suffix);
 }
 
-int
-banger_store_check(const char *directory)
-{
-	int newest = find_newest(directory);
-
-	if (newest > BANGER_SCHEMA)
-		return 2;
-	return newest > 0 && newest < BANGER_SCHEMA ? 1 : 0;
-}
-
 static bool
 set_error(sqlite3 *db, const char *path, GError **error)
 {
@@ -85,6 +75,32 @@ get_schema(sqlite3 *db)
 		schema = sqlite3_column_int(statement, 0);
 	(void)sqlite3_finalize(statement);
 	return schema;
+}
+
+/* Nothing is written, not even what a reader of a shared database leaves beside it: the schema is never in there. */
+static bool
+is_readable(const char *directory, int schema)
+{
+	g_autofree char *path = file_path(directory, schema, "");
+	g_autofree char *absolute = g_canonicalize_filename(path, /* relative_to= */ NULL);
+	g_autofree char *uri = g_filename_to_uri(absolute, /* hostname= */ NULL, /* error= */ NULL);
+	g_autofree char *immutable = uri ? g_strconcat(uri, "?immutable=1", NULL) : NULL;
+	g_autoptr(sqlite3) db = NULL;
+
+	return immutable &&
+	       open_file(immutable, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, &db,
+			 /* error= */ NULL) &&
+	       get_schema(db) == schema;
+}
+
+int
+banger_store_check(const char *directory)
+{
+	int newest = find_newest(directory);
+
+	if (newest > BANGER_SCHEMA || (newest > 0 && !is_readable(directory, newest)))
+		return 2;
+	return newest > 0 && newest < BANGER_SCHEMA ? 1 : 0;
 }
 
 /* VACUUM INTO writes a complete, compact copy and leaves the old file as it was. */
