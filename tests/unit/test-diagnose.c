@@ -188,6 +188,24 @@ test_diagnose_when_the_helper_has_gone_then_what_it_said_before_does_not_count(v
 	check(!strstr(rig.text->str, "acceleration"));
 }
 
+static void
+test_diagnose_when_a_vmm_is_of_no_vm_then_told_how_to_end_it(void)
+{
+	g_auto(Rig) rig = {};
+
+	host_is_good = true;
+	rig_init(&rig, get_space);
+	rig.fakes->listed[0] = ID;
+	rig_diagnose(&rig, 0, 0);
+	check(strstr(rig.text->str,
+		     "\nwarn VMM of VM " ID
+		     ": the helper has it, and there is no such VM here -> if no other "
+		     "bangerd of yours has it: busctl call org.banger.Helper /org/banger/Helper "
+		     "org.banger.Helper ReleaseVM ss " ID " ''\n"));
+	check(!strstr(rig.fakes->log->str, "release"));
+}
+
 TEST_MAIN(TEST(test_diagnose_when_all_is_there_then_all_passes),
 	  TEST(test_diagnose_when_nothing_is_there_then_each_with_its_remedy),
-	  TEST(test_diagnose_when_the_helper_has_gone_then_what_it_said_before_does_not_count))
+	  TEST(test_diagnose_when_the_helper_has_gone_then_what_it_said_before_does_not_count),
+	  TEST(test_diagnose_when_a_vmm_is_of_no_vm_then_told_how_to_end_it))

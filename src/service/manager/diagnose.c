@@ -152,6 +152,23 @@ on_decided(GObject *source, GAsyncResult *result, gpointer data)
 	finish(task);
 }
 
+/* A VMM outlives the state that it was started from. It is not ended for that: another state may know it. */
+static void
+check_strays(GVariantBuilder *rows, BangerManager *manager, char **ids)
+{
+	for (char **id = ids; *id; id++) {
+		g_autofree char *check = g_strdup_printf("VMM of VM %s", *id);
+		g_autofree char *remedy = g_strdup_printf(
+			"if no other bangerd of yours has it: busctl call " BN_HELPER_BUS_NAME
+			" " BN_HELPER_PATH " " BN_HELPER_INTERFACE " ReleaseVM ss %s ''",
+			*id);
+
+		if (!g_hash_table_contains(manager->vms, *id))
+			add(rows, "warn", check, "the helper has it, and there is no such VM here",
+			    remedy);
+	}
+}
+
 /* Asked each time: the verdict on KVM may be of a helper that has gone since. */
 static void
 on_listed(GObject *source, GAsyncResult *result, gpointer data)
@@ -169,6 +186,7 @@ on_listed(GObject *source, GAsyncResult *result, gpointer data)
 		return;
 	}
 	add(&diagnosis->rows, "pass", "helper", "org.banger.Helper answers", "");
+	check_strays(&diagnosis->rows, g_task_get_source_object(task), ids);
 	banger_kvm_verdict_decide_async(diagnosis->kvm, BANGER_ACCELERATOR_AUTO,
 					/* cancellable= */ NULL, on_decided,
 					g_steal_pointer(&task));
