@@ -79,7 +79,6 @@ fill_ports(Daemon *daemon, GError **error)
 		banger_image_directory_new(images, BANGER_LIBEXECDIR "/banger-vsock-agent", error);
 	if (!ports->images)
 		return false;
-	banger_image_directory_clean(BANGER_IMAGE_DIRECTORY(ports->images));
 	ports->privileged = banger_privileged_dbus_new(/* may_ask= */ true);
 	ports->session = banger_session_logind_new(daemon->session);
 	ports->storage = banger_storage_overlay_new(vm_directory, ports->images);

@@ -29,6 +29,7 @@ typedef struct FakePorts {
 	bool session_ends;
 	uint32_t signal_number; /* the latest that was asked for */
 	char operation[33];     /* of the latest release */
+	unsigned n_recorded;    /* images and kernels, when what is not was removed */
 } FakePorts;
 
 FakePorts *fake_ports_new(void);

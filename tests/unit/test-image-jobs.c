@@ -145,6 +145,7 @@ test_delete_when_files_stay_behind_then_a_successor_removes_them(void)
 	check(!banger_manager_delete_kernel(world.manager, ID2, "", NULL));
 	recover(&world);
 	check_str(world.fakes->log->str, "remove-image remove-kernel ");
+	check_int(world.fakes->n_recorded, 2);
 	world.fakes->fail_call = NULL;
 	recover(&world);
 	check_str(world.fakes->log->str, "remove-kernel ");

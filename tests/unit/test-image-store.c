@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "boot/init-archive.h"
-#include "service/adapters/image-store.h"
+#include "service/adapters/image-private.h"
 #include "service/base/error.h"
 #include "service/base/remove-tree.h"
 #include "shared/base/cleanup.h"
@@ -285,9 +285,64 @@ test_agent_when_missing_then_named_and_back_when_it_is(void)
 	rig_done(&rig);
 }
 
+/* Publishes one, and says which. */
+static char *
+publish(Rig *rig, const char *kind)
+{
+	g_autoptr(BangerStaging) staging =
+		banger_staging_new(BANGER_IMAGE_DIRECTORY(rig->store), kind, NULL);
+
+	check(staging);
+	check(banger_staging_publish(staging, NULL));
+	return g_build_filename(rig->directory, kind, staging->id, NULL);
+}
+
+/* `image`: the only one that is recorded, or NULL. */
+static void
+sweep(Rig *rig, const char *image)
+{
+	g_autoptr(GHashTable) images = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+	g_autoptr(GHashTable) kernels = g_hash_table_new(g_str_hash, g_str_equal);
+
+	if (image)
+		g_hash_table_add(images, g_path_get_basename(image));
+	BANGER_IMAGE_STORE_GET_IFACE(rig->store)->sweep(rig->store, images, kernels);
+}
+
+static bool
+is_there(const char *path)
+{
+	return access(path, F_OK) == 0;
+}
+
+static void
+test_sweep_when_published_and_not_recorded_then_removed_and_nothing_else(void)
+{
+	g_autofree char *recorded = NULL, *lost = NULL, *kernel = NULL, *begun = NULL, *own = NULL;
+	Rig rig;
+
+	rig_init(&rig);
+	own = g_build_filename(rig.directory, "image", ID, NULL);
+	begun = g_build_filename(rig.directory, "image/.new-" ID, NULL);
+	check_int(g_mkdir(own, 0700) + g_mkdir(begun, 0700), 0);
+	recorded = publish(&rig, "image");
+	lost = publish(&rig, "image");
+	kernel = publish(&rig, "kernel");
+	/* Of a state that knows nothing at all they may be another's. */
+	sweep(&rig, NULL);
+	check(is_there(recorded) && is_there(lost) && !is_there(begun));
+	sweep(&rig, recorded);
+	check(is_there(recorded) && !is_there(lost) && is_there(kernel) && is_there(own));
+	/* What was recorded once is not taken away any more: somebody may bring the record back. */
+	sweep(&rig, own);
+	check(is_there(recorded));
+	rig_done(&rig);
+}
+
 TEST_MAIN(TEST(test_kernel_when_loaded_then_its_part_and_the_agent_whatever_their_sizes),
 	  TEST(test_kernel_when_asked_for_again_then_the_same_memory),
 	  TEST(test_kernel_when_a_vmm_changes_its_descriptor_then_no_other_sees_it),
 	  TEST(test_agent_when_upgraded_then_the_next_start_has_it_without_an_import),
 	  TEST(test_kernel_when_of_an_older_store_then_the_installed_agent_wins),
-	  TEST(test_agent_when_missing_then_named_and_back_when_it_is))
+	  TEST(test_agent_when_missing_then_named_and_back_when_it_is),
+	  TEST(test_sweep_when_published_and_not_recorded_then_removed_and_nothing_else))

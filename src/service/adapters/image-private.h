@@ -30,7 +30,7 @@ typedef struct BangerStaging {
 BangerStaging *banger_staging_new(BangerImageDirectory *self, const char *kind, GError **error);
 void banger_staging_free(BangerStaging *staging);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(BangerStaging, banger_staging_free)
-/* Syncs the directory and gives it its name. */
+/* Syncs the directory and gives it its name; what is published and never recorded goes at the next start. */
 bool banger_staging_publish(BangerStaging *staging, GError **error);
 
 /* What a file takes on the disk, 0 where there is none. */

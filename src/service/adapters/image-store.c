@@ -15,6 +15,9 @@
 #include "shared/base/cleanup.h"
 #include "shared/base/fd-util.h"
 
+/* A file in what was published, until it is known to be recorded: a record may be lost in a crash, or never be made. */
+#define UNRECORDED "unrecorded"
+
 static void banger_image_directory_iface_init(BangerImageStoreInterface *iface);
 
 G_DEFINE_FINAL_TYPE_WITH_CODE(BangerImageDirectory, banger_image_directory, G_TYPE_OBJECT,
@@ -72,25 +75,6 @@ banger_image_directory_new(const char *directory, const char *agent, GError **er
 	return BANGER_IMAGE_STORE(g_steal_pointer(&self));
 }
 
-void
-banger_image_directory_clean(BangerImageDirectory *self)
-{
-	static const char *const kinds[] = { "image", "kernel" };
-
-	for (size_t i = 0; i < G_N_ELEMENTS(kinds); i++) {
-		g_autofree char *path = g_build_filename(self->directory, kinds[i], NULL);
-		g_autoptr(GDir) dir = g_dir_open(path, 0, /* error= */ NULL);
-		const char *name;
-
-		while (dir && (name = g_dir_read_name(dir))) {
-			g_autofree char *old = g_build_filename(path, name, NULL);
-
-			if (g_str_has_prefix(name, ".new-"))
-				(void)banger_remove_tree(old, /* error= */ NULL);
-		}
-	}
-}
-
 BangerStaging *
 banger_staging_new(BangerImageDirectory *self, const char *kind, GError **error)
 {
@@ -124,14 +108,28 @@ banger_staging_free(BangerStaging *staging)
 	g_free(staging);
 }
 
+static bool
+mark(int dir)
+{
+	_cleanup_close_ int fd =
+		openat(dir, UNRECORDED, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+	return fd >= 0;
+}
+
 bool
 banger_staging_publish(BangerStaging *staging, GError **error)
 {
 	g_autofree char *parent = g_path_get_dirname(staging->final);
 	_cleanup_close_ int dir = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-	if (dir < 0 || fsync(staging->fd) < 0 || g_rename(staging->path, staging->final) < 0 ||
-	    fsync(dir) < 0)
+	if (dir < 0 || !mark(staging->fd) || fsync(staging->fd) < 0 ||
+	    g_rename(staging->path, staging->final) < 0)
+		return banger_error_set_errno(error, "%s", staging->final);
+	/* What may not be there after a crash is taken away by its new name. */
+	g_free(staging->path);
+	staging->path = g_strdup(staging->final);
+	if (fsync(dir) < 0)
 		return banger_error_set_errno(error, "%s", staging->final);
 	g_clear_pointer(&staging->path, g_free);
 	return true;
@@ -156,6 +154,35 @@ banger_tool_check(const char *program, const char *package, GError **error)
 	g_set_error(error, BANGER_ERROR, BANGER_ERROR_TOOL_MISSING,
 		    "%s is missing: install the package '%s'", path, package);
 	return false;
+}
+
+static void
+sweep_kind(BangerImageDirectory *self, const char *kind, GHashTable *recorded)
+{
+	g_autofree char *path = g_build_filename(self->directory, kind, NULL);
+	g_autoptr(GDir) dir = g_dir_open(path, 0, /* error= */ NULL);
+	const char *name;
+
+	while (dir && (name = g_dir_read_name(dir))) {
+		g_autofree char *one = g_build_filename(path, name, NULL);
+		g_autofree char *marker = g_build_filename(one, UNRECORDED, NULL);
+
+		if (g_str_has_prefix(name, ".new-"))
+			(void)banger_remove_tree(one, /* error= */ NULL);
+		else if (g_hash_table_contains(recorded, name))
+			(void)g_unlink(marker);
+		else if (g_hash_table_size(recorded) > 0 && access(marker, F_OK) == 0)
+			(void)banger_remove_tree(one, /* error= */ NULL);
+	}
+}
+
+static void
+sweep(BangerImageStore *store, GHashTable *images, GHashTable *kernels)
+{
+	BangerImageDirectory *self = BANGER_IMAGE_DIRECTORY(store);
+
+	sweep_kind(self, "image", images);
+	sweep_kind(self, "kernel", kernels);
 }
 
 static bool
@@ -338,6 +365,7 @@ banger_image_directory_iface_init(BangerImageStoreInterface *iface)
 	iface->make_kernel_finish = banger_kernel_make_finish;
 	iface->remove_image = remove_image;
 	iface->remove_kernel = remove_kernel;
+	iface->sweep = sweep;
 	iface->open_image = open_image;
 	iface->open_kernel = open_kernel;
 }

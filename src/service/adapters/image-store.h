@@ -14,6 +14,3 @@ G_DECLARE_FINAL_TYPE(BangerImageDirectory, banger_image_directory, BANGER, IMAGE
 /* Makes the directory where it is missing. `agent`: path of the program that guests get as their /init. */
 BangerImageStore *banger_image_directory_new(const char *directory, const char *agent,
 					     GError **error);
-
-/* Removes what an interrupted daemon left half made. */
-void banger_image_directory_clean(BangerImageDirectory *self);

@@ -254,6 +254,7 @@ banger_manager_remove_remains(BangerManager *self)
 {
 	static const char *const kinds[] = { "image", "kernel" };
 
+	STORE(self)->sweep(self->ports->images, self->images, self->kernels);
 	for (size_t i = 0; i < G_N_ELEMENTS(kinds); i++) {
 		g_autoptr(GError) error = NULL;
 		g_autoptr(GPtrArray) ids = banger_store_list_remains(self->store, kinds[i], &error);

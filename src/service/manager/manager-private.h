@@ -42,7 +42,7 @@ BangerJob *banger_manager_begin_job(BangerManager *self, BangerJobKind kind, con
 /* Puts a VM into the table and begins to record its changes. */
 void banger_manager_adopt_vm(BangerManager *self, BangerVm *vm);
 
-/* Removes what is left of images and kernels that were deleted. */
+/* Removes what is left of images and kernels that were deleted, or never recorded. */
 void banger_manager_remove_remains(BangerManager *self);
 
 /* Forgets a VM: disks, row, object. Does what it can and reports the first failure. */

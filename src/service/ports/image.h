@@ -93,6 +93,11 @@ struct _BangerImageStoreInterface {
 	bool (*remove_image)(BangerImageStore *self, const char *id, GError **error);
 	bool (*remove_kernel)(BangerImageStore *self, const char *id, GError **error);
 
+	/* At the start, before anything is made: removes what was begun by another before us, and what it had made but
+	 * not recorded; nothing of a kind of which nothing is recorded, for that may be a new state beside what one
+	 * has that was moved away. The tables' keys are the ids. */
+	void (*sweep)(BangerImageStore *self, GHashTable *images, GHashTable *kernels);
+
 	/* The image's filesystem, opened read-only: a descriptor of the caller's, or -1. */
 	int (*open_image)(BangerImageStore *self, const char *id, GError **error);
 
