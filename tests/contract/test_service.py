@@ -74,15 +74,19 @@ class Service(unittest.TestCase):
             bus.stdout.readline().decode().strip(), Gio.DBusConnectionFlags.AUTHENTICATION_CLIENT |
             Gio.DBusConnectionFlags.MESSAGE_BUS_CONNECTION)
         self.end_service()
-        path, = glob.glob(f'{self.directory}/.local/state/banger/state-*.db')
-        with sqlite3.connect(path) as state:
-            for row in ROWS:
-                state.execute(row)
-        state.close()
+        self.write_state(*ROWS)
 
     def write(self, name, text):
         with open(os.path.join(self.directory, name), 'w', encoding='utf-8') as file:
             file.write(text)
+
+    def write_state(self, *statements):
+        """While no daemon runs."""
+        path, = glob.glob(f'{self.directory}/.local/state/banger/state-*.db')
+        with sqlite3.connect(path) as state:
+            for statement in statements:
+                state.execute(statement)
+        state.close()
 
     def end(self, bus):
         self.end_service()
@@ -135,13 +139,13 @@ class WithHelper(Service):
     def on_call(self, _connection, _sender, _path, _interface, method, _arguments, invocation):
         self.asked.append((method, invocation))
 
-    def begin(self, kind, method, types, values):
+    def begin(self, kind, method, types, values, path=None):
         """A call; its answer will be the only entry of what is returned."""
         answer, fds = [], Gio.UnixFDList.new()
         with open('/dev/null', 'rb') as null:
             fds.append(null.fileno())
         self.connection.call_with_unix_fd_list(
-            NAME, PATH if kind == 'Manager' else f'{PATH}/{kind.lower()}/{ID}', f'org.banger.{kind}', method,
+            NAME, path or (PATH if kind == 'Manager' else f'{PATH}/{kind.lower()}/{ID}'), f'org.banger.{kind}', method,
             GLib.Variant(types, values), None, 0, 2**31 - 1, fds, None, lambda _, result: answer.append(result))
         return answer
 
@@ -182,10 +186,7 @@ class Tokens(WithHelper):
         return self.begin('VM', 'Exec', '(asa{sv}hhh)', (['true'], options, 0, 0, 0))
 
     def test_token_when_zero_then_it_is_one_like_any_other(self):
-        path, = glob.glob(f'{self.directory}/.local/state/banger/state-*.db')
-        with sqlite3.connect(path) as state:
-            state.execute("UPDATE vm SET state = 'running'")
-        state.close()
+        self.write_state("UPDATE vm SET state = 'running'")
         # They wait while the VM is looked for.
         for token in 7, 0:
             first, second = self.exec(token), self.exec(token)
@@ -196,6 +197,34 @@ class Tokens(WithHelper):
             self.assertEqual(name, 'org.banger.Error.InvalidArgument')
             self.assertIn("option 'token': another command of yours has it", text)
             self.assertEqual(first, [])
+
+
+class Session(WithHelper):
+    """We are logind and the user's systemd, too."""
+    NODE = Gio.DBusNodeInfo.new_for_xml("""<node>
+      <interface name='org.freedesktop.login1.Manager'>
+        <method name='GetUser'><arg type='u' direction='in'/><arg type='o' direction='out'/></method>
+        <method name='Inhibit'><arg type='s' direction='in'/><arg type='s' direction='in'/><arg type='s' direction='in'/>
+          <arg type='s' direction='in'/><arg type='h' direction='out'/></method>
+      </interface>
+    </node>""")
+
+    def setUp(self):
+        super().setUp()
+        self.connection.register_object('/org/freedesktop/login1', self.NODE.interfaces[0], self.on_call, None, None)
+        owner = Gio.bus_own_name_on_connection(self.connection, 'org.freedesktop.login1', 0, None, None)
+        self.addCleanup(Gio.bus_unown_name, owner)
+
+    def test_linger_when_another_vm_begins_then_looked_up_again(self):
+        for n in 1, 2:
+            other = f'{n}' * 32
+            self.write_state(f"INSERT OR IGNORE INTO vm SELECT '{other}', 'web{n}', image, kernel, vcpus, memory, disk, vmm,"
+                             ' accelerator, use_init, driver, ephemeral, created, started, state, last_error, ready FROM vm')
+        for n in 1, 2:
+            self.begin('VM', 'Start', '(a{sv})', ({},), path=f'{PATH}/vm/' + f'{n}' * 32)
+            while [method for method, _ in self.asked].count('GetUser') < n:
+                GLib.MainContext.default().iteration(True)
+        self.assertEqual([method for method, _ in self.asked].count('Inhibit'), 1)
 
 
 class Situations(Service):

@@ -335,9 +335,9 @@ fake_guest_init(BangerGuestInterface *iface)
 }
 
 static void
-hold(BangerSession *self, bool held)
+hold(BangerSession *self, unsigned live)
 {
-	world->held = held;
+	world->held = live > 0;
 }
 
 static bool

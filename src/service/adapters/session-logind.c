@@ -22,9 +22,10 @@ struct _BangerSessionLogind {
 
 	GDBusConnection *session_bus;
 	GDBusConnection *system_bus; /* NULL: nobody was asked yet, or it has gone */
+	bool connecting;
 	GCancellable *gone;
 	guint shutdown, sleep; /* subscriptions, of the system bus */
-	bool wanted;           /* an inhibitor */
+	unsigned live;         /* VMs: an inhibitor is wanted while there are any */
 	int inhibitor;
 	bool is_managed; /* by the user's own systemd, which ends with the last session */
 	bool lingers;
@@ -41,6 +42,7 @@ drop_system_bus(BangerSessionLogind *self)
 {
 	if (!self->system_bus)
 		return;
+	g_signal_handlers_disconnect_by_data(self->system_bus, self);
 	g_dbus_connection_signal_unsubscribe(self->system_bus, self->shutdown);
 	g_dbus_connection_signal_unsubscribe(self->system_bus, self->sleep);
 	g_clear_object(&self->system_bus);
@@ -102,20 +104,6 @@ subscribe(BangerSessionLogind *self, const char *signal)
 						  LOGIN1_PATH, /* arg0= */ NULL,
 						  G_DBUS_SIGNAL_FLAGS_NONE, on_prepare, self,
 						  /* free= */ NULL);
-}
-
-static bool
-ensure_system_bus(BangerSessionLogind *self)
-{
-	if (self->system_bus && g_dbus_connection_is_closed(self->system_bus))
-		drop_system_bus(self);
-	if (self->system_bus)
-		return true;
-	if (!banger_system_bus_ensure(&self->system_bus, /* error= */ NULL))
-		return false;
-	self->shutdown = subscribe(self, "PrepareForShutdown");
-	self->sleep = subscribe(self, "PrepareForSleep");
-	return true;
 }
 
 /* Never starts anybody: who is not there says nothing. */
@@ -210,7 +198,7 @@ on_inhibited(GObject *source, GAsyncResult *result, gpointer data)
 
 	if (reply && fds && g_unix_fd_list_get_length(fds) == 1)
 		fd = g_unix_fd_list_get(fds, 0, /* error= */ NULL);
-	if (self->wanted && self->inhibitor < 0)
+	if (self->live > 0 && self->inhibitor < 0)
 		self->inhibitor = BN_TAKE_FD(fd);
 	bn_closep(&fd);
 }
@@ -226,21 +214,74 @@ look(BangerSessionLogind *self)
 }
 
 static void
-hold(BangerSession *session, bool held)
+inhibit(BangerSessionLogind *self)
 {
-	BangerSessionLogind *self = BANGER_SESSION_LOGIND(session);
-
-	if (self->wanted == held)
-		return;
-	self->wanted = held;
-	bn_closep(&self->inhibitor);
-	if (!held || !ensure_system_bus(self))
-		return;
-	look(self);
 	call(self, self->system_bus, LOGIN1, LOGIN1_PATH, LOGIN1_MANAGER, "Inhibit",
 	     g_variant_new("(ssss)", "shutdown", "banger", "Virtual machines are stopped first",
 			   "delay"),
 	     "(h)", on_inhibited, g_object_ref(self));
+}
+
+static void connect_bus(BangerSessionLogind *self);
+
+/* What was told it went with it. */
+static void
+on_bus_closed(GDBusConnection *bus, gboolean vanished, GError *error, BangerSessionLogind *self)
+{
+	drop_system_bus(self);
+	bn_closep(&self->inhibitor);
+	if (self->live > 0)
+		connect_bus(self);
+}
+
+static void
+on_connected(GObject *source, GAsyncResult *result, gpointer data)
+{
+	g_autoptr(BangerSessionLogind) self = data;
+	g_autoptr(GDBusConnection) bus =
+		g_dbus_connection_new_for_address_finish(result, /* error= */ NULL);
+
+	self->connecting = false;
+	if (!bus || g_cancellable_is_cancelled(self->gone))
+		return;
+	self->system_bus = g_steal_pointer(&bus);
+	self->shutdown = subscribe(self, "PrepareForShutdown");
+	self->sleep = subscribe(self, "PrepareForSleep");
+	g_signal_connect_object(self->system_bus, "closed", G_CALLBACK(on_bus_closed), self, 0);
+	if (self->live == 0)
+		return;
+	look(self);
+	inhibit(self);
+}
+
+/* Where nobody listens the next VM tries again. */
+static void
+connect_bus(BangerSessionLogind *self)
+{
+	g_autoptr(BangerSessionLogind) pending = g_object_ref(self);
+
+	if (self->connecting || !banger_system_bus_begin(self->gone, on_connected, pending))
+		return;
+	self->connecting = true;
+	g_steal_pointer(&pending);
+}
+
+static void
+hold(BangerSession *session, unsigned live)
+{
+	BangerSessionLogind *self = BANGER_SESSION_LOGIND(session);
+	unsigned before = self->live;
+
+	self->live = live;
+	if (live == 0)
+		bn_closep(&self->inhibitor);
+	if (live > before && !self->system_bus) {
+		connect_bus(self);
+	} else if (live > before) {
+		look(self);
+		if (before == 0)
+			inhibit(self);
+	}
 }
 
 static bool

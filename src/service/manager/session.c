@@ -21,7 +21,7 @@ count_live(BangerManager *self)
 void
 banger_manager_update_session(BangerManager *self)
 {
-	SESSION(self)->hold(self->ports->session, count_live(self) > 0);
+	SESSION(self)->hold(self->ports->session, count_live(self));
 }
 
 /* Ends when every VM has ended that ran: each of them holds one count. */

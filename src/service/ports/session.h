@@ -14,9 +14,9 @@ G_DECLARE_INTERFACE(BangerSession, banger_session, BANGER, SESSION, GObject)
 struct _BangerSessionInterface {
 	GTypeInterface parent;
 
-	/* Asks the host to let us know before it goes down, and to wait then; or does not mind any more. Never fails:
-	 * where nobody can be asked, nobody waits. */
-	void (*hold)(BangerSession *self, bool held);
+	/* How many VMs are live. While any is, the host is asked to let us know before it goes down, and to wait then. Never
+	 * fails: where nobody can be asked, nobody waits. */
+	void (*hold)(BangerSession *self, unsigned live);
 
 	/* Whether what this user runs ends with the user's last session, as far as is known. */
 	bool (*ends_processes)(BangerSession *self);
