@@ -194,8 +194,7 @@ build(Daemon *daemon, GError **error)
 	daemon->manager = banger_manager_new(store, &daemon->ports, daemon->kvm, error);
 	if (!daemon->manager)
 		return false;
-	daemon->bus = banger_bus_new(daemon->session, daemon->manager, daemon->kvm, &daemon->ports,
-				     error);
+	daemon->bus = banger_bus_new(daemon->session, daemon->manager, error);
 	return daemon->bus != NULL;
 }
 

@@ -108,7 +108,7 @@ static void
 rig_diagnose(Rig *rig, BangerError list, BangerError probe)
 {
 	g_string_truncate(rig->text, 0);
-	banger_diagnose_async(rig->manager, rig->kvm, on_diagnosed, rig->text);
+	banger_diagnose_async(rig->manager, on_diagnosed, rig->text);
 	if (list)
 		fake_ports_fail(rig->fakes, "list", list);
 	else

@@ -87,6 +87,7 @@ answer_inquirers(BangerGuestAgent *self, GBytes *bytes, const GError *error)
 static void
 close_with(BangerGuestAgent *self, const char *reason)
 {
+	/* Whoever hears that it is closed lets go of it. */
 	g_autoptr(BangerGuestAgent) keep = g_object_ref(self);
 	g_autoptr(GList) streams = NULL;
 

@@ -142,15 +142,12 @@ add_present(BangerBus *bus)
 }
 
 BangerBus *
-banger_bus_new(GDBusConnection *connection, BangerManager *manager, BangerKvmVerdict *kvm,
-	       const BangerPorts *ports, GError **error)
+banger_bus_new(GDBusConnection *connection, BangerManager *manager, GError **error)
 {
 	g_autoptr(BangerBus) bus = g_new0(BangerBus, 1);
 
 	bus->connection = g_object_ref(connection);
 	bus->manager = g_object_ref(manager);
-	bus->kvm = g_object_ref(kvm);
-	bus->ports = ports;
 	bus->watches = banger_caller_table_new();
 	bus->ended_jobs = g_queue_new();
 	bus->objects = g_dbus_object_manager_server_new(BANGER_OBJECT_PATH);
@@ -171,8 +168,6 @@ banger_bus_free(BangerBus *bus)
 		return;
 	if (bus->manager)
 		g_signal_handlers_disconnect_by_data(bus->manager, bus);
-	if (bus->kvm)
-		g_signal_handlers_disconnect_by_data(bus->kvm, bus);
 	if (bus->skeleton)
 		g_dbus_interface_skeleton_unexport(G_DBUS_INTERFACE_SKELETON(bus->skeleton));
 	g_clear_object(&bus->skeleton);
@@ -180,7 +175,6 @@ banger_bus_free(BangerBus *bus)
 	g_clear_pointer(&bus->watches, g_hash_table_unref);
 	g_queue_free_full(bus->ended_jobs, g_free);
 	g_clear_object(&bus->manager);
-	g_clear_object(&bus->kvm);
 	g_clear_object(&bus->connection);
 	g_free(bus);
 }

@@ -13,16 +13,13 @@ typedef struct BangerBus {
 	GDBusConnection *connection;
 	GDBusObjectManagerServer *objects;
 	BangerManager *manager;
-	BangerKvmVerdict *kvm;
-	const BangerPorts *ports;
 	BangerDBusManager *skeleton;
 	GHashTable *watches; /* name of a client → BangerWatch */
 	GQueue *ended_jobs;  /* paths of jobs that have ended, oldest first */
 	unsigned next_job;
 } BangerBus;
 
-BangerBus *banger_bus_new(GDBusConnection *connection, BangerManager *manager,
-			  BangerKvmVerdict *kvm, const BangerPorts *ports, GError **error);
+BangerBus *banger_bus_new(GDBusConnection *connection, BangerManager *manager, GError **error);
 void banger_bus_free(BangerBus *bus);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(BangerBus, banger_bus_free)
 

@@ -322,7 +322,7 @@ on_diagnosed(GObject *source, GAsyncResult *result, gpointer data)
 static gboolean
 handle_diagnose(BangerDBusManager *skeleton, GDBusMethodInvocation *invocation, BangerBus *bus)
 {
-	banger_diagnose_async(bus->manager, bus->kvm, on_diagnosed, invocation);
+	banger_diagnose_async(bus->manager, on_diagnosed, invocation);
 	return TRUE;
 }
 
@@ -339,18 +339,30 @@ on_changed(BangerManager *manager, void *nothing, BangerBus *bus)
 }
 
 static void
-on_kvm_changed(BangerKvmVerdict *kvm, BangerBus *bus)
+on_kvm_changed(BangerKvmVerdict *kvm, BangerDBusManager *skeleton)
 {
-	banger_dbus_manager_set_accelerator(bus->skeleton, banger_kvm_verdict_get(kvm));
-	banger_dbus_manager_set_accelerator_reason(bus->skeleton,
-						   banger_kvm_verdict_get_reason(kvm));
+	banger_dbus_manager_set_accelerator(skeleton, banger_kvm_verdict_get(kvm));
+	banger_dbus_manager_set_accelerator_reason(skeleton, banger_kvm_verdict_get_reason(kvm));
 }
 
 static void
-on_session_changed(BangerSession *session, BangerBus *bus)
+on_session_changed(BangerSession *session, BangerDBusManager *skeleton)
 {
 	banger_dbus_manager_set_ends_with_session(
-		bus->skeleton, BANGER_SESSION_GET_IFACE(session)->ends_processes(session));
+		skeleton, BANGER_SESSION_GET_IFACE(session)->ends_processes(session));
+}
+
+/* What may change without the manager's knowing; it outlives the bus. */
+static void
+follow_others(BangerManager *manager, BangerDBusManager *skeleton)
+{
+	BangerKvmVerdict *kvm = banger_manager_get_kvm(manager);
+	BangerSession *session = banger_manager_get_ports(manager)->session;
+
+	on_kvm_changed(kvm, skeleton);
+	g_signal_connect_object(kvm, "changed", G_CALLBACK(on_kvm_changed), skeleton, 0);
+	on_session_changed(session, skeleton);
+	g_signal_connect_object(session, "changed", G_CALLBACK(on_session_changed), skeleton, 0);
 }
 
 BangerDBusManager *
@@ -377,10 +389,7 @@ banger_manager_dbus_new(BangerBus *bus)
 	bus->skeleton = skeleton;
 	banger_dbus_manager_set_version(skeleton, BANGER_VERSION);
 	on_changed(bus->manager, NULL, bus);
-	on_kvm_changed(bus->kvm, bus);
 	g_signal_connect(bus->manager, "changed", G_CALLBACK(on_changed), bus);
-	g_signal_connect(bus->kvm, "changed", G_CALLBACK(on_kvm_changed), bus);
-	on_session_changed(bus->ports->session, bus);
-	g_signal_connect(bus->ports->session, "changed", G_CALLBACK(on_session_changed), bus);
+	follow_others(bus->manager, skeleton);
 	return skeleton;
 }

@@ -87,14 +87,13 @@ handle_delete(BangerDBusVM *skeleton, GDBusMethodInvocation *invocation, GVarian
 {
 	bool forced = false;
 	const BangerOption table[] = { { "force", "b", &forced }, {} };
-	g_autoptr(BangerVm) keep = g_object_ref(export->vm);
 	GError *error = NULL;
 	const char *operation;
 	BangerJob *job;
 
 	if (!banger_bus_read_options(options, table, &operation, &error))
 		return banger_bus_refuse(invocation, error);
-	job = banger_manager_delete_vm(export->bus->manager, keep, forced, operation, &error);
+	job = banger_manager_delete_vm(export->bus->manager, export->vm, forced, operation, &error);
 	if (!job)
 		return banger_bus_refuse(invocation, error);
 	banger_dbus_vm_complete_delete(skeleton, invocation, banger_bus_job_path(job));
@@ -182,9 +181,9 @@ handle_open_log(BangerDBusVM *skeleton, GDBusMethodInvocation *invocation, GUnix
 					 g_error_new(BANGER_ERROR, BANGER_ERROR_INVALID_STATE,
 						     "the VM has never run: start it first"));
 	if (!console)
-		console = closed =
-			export->bus->ports->console_new(banger_vm_get_spec(export->vm)->id,
-							/* fd= */ -1, /* fresh= */ false);
+		console = closed = banger_manager_get_ports(export->bus->manager)
+					   ->console_new(banger_vm_get_spec(export->vm)->id,
+							 /* fd= */ -1, /* fresh= */ false);
 	fd = BANGER_CONSOLE_GET_IFACE(console)->open_log(console, follow, &error);
 	return_fd(invocation, fd, error);
 	return TRUE;

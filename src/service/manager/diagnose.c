@@ -90,20 +90,6 @@ check_vms(GVariantBuilder *rows, BangerManager *manager)
 	}
 }
 
-/* What one diagnosis has found out. */
-typedef struct Diagnosis {
-	BangerKvmVerdict *kvm;
-	GVariantBuilder rows;
-} Diagnosis;
-
-static void
-diagnosis_free(Diagnosis *diagnosis)
-{
-	g_variant_builder_clear(&diagnosis->rows);
-	g_object_unref(diagnosis->kvm);
-	g_free(diagnosis);
-}
-
 static const char *
 helper_remedy(const GError *error)
 {
@@ -117,7 +103,7 @@ static void
 finish(GTask *task)
 {
 	BangerManager *manager = g_task_get_source_object(task);
-	GVariantBuilder *rows = &((Diagnosis *)g_task_get_task_data(task))->rows;
+	GVariantBuilder *rows = g_task_get_task_data(task);
 
 	check_program(rows, manager, "VMM", "/usr/bin/qemu-system-x86_64", "fail",
 		      "qemu-system-x86");
@@ -135,18 +121,18 @@ static void
 on_decided(GObject *source, GAsyncResult *result, gpointer data)
 {
 	g_autoptr(GTask) task = data;
-	Diagnosis *diagnosis = g_task_get_task_data(task);
+	GVariantBuilder *rows = g_task_get_task_data(task);
 	g_autoptr(GError) error = NULL;
 	g_autofree char *reason = NULL;
 	bool usable = false;
 
 	if (!banger_kvm_verdict_decide_finish(result, &usable, &reason, &error))
-		add(&diagnosis->rows, "warn", "acceleration", error->message, helper_remedy(error));
+		add(rows, "warn", "acceleration", error->message, helper_remedy(error));
 	else if (usable)
-		add(&diagnosis->rows, "pass", "acceleration", reason, "");
+		add(rows, "pass", "acceleration", reason, "");
 	else
-		add(&diagnosis->rows, "warn", "acceleration", reason,
-		    *banger_kvm_verdict_get(diagnosis->kvm)
+		add(rows, "warn", "acceleration", reason,
+		    *banger_kvm_verdict_get(BANGER_KVM_VERDICT(source))
 			    ? "VMs run under emulation, about ten times slower"
 			    : "ask an administrator to add you to the group 'banger'");
 	finish(task);
@@ -174,36 +160,34 @@ static void
 on_listed(GObject *source, GAsyncResult *result, gpointer data)
 {
 	g_autoptr(GTask) task = data;
+	BangerManager *manager = g_task_get_source_object(task);
 	BangerPrivileged *privileged = BANGER_PRIVILEGED(source);
-	Diagnosis *diagnosis = g_task_get_task_data(task);
+	GVariantBuilder *rows = g_task_get_task_data(task);
 	g_autoptr(GError) error = NULL;
 	g_auto(GStrv) ids = NULL;
 
 	if (!BANGER_PRIVILEGED_GET_IFACE(privileged)
 		     ->list_finish(privileged, result, &ids, &error)) {
-		add(&diagnosis->rows, "fail", "helper", error->message, helper_remedy(error));
+		add(rows, "fail", "helper", error->message, helper_remedy(error));
 		finish(task);
 		return;
 	}
-	add(&diagnosis->rows, "pass", "helper", "org.banger.Helper answers", "");
-	check_strays(&diagnosis->rows, g_task_get_source_object(task), ids);
-	banger_kvm_verdict_decide_async(diagnosis->kvm, BANGER_ACCELERATOR_AUTO,
+	add(rows, "pass", "helper", "org.banger.Helper answers", "");
+	check_strays(rows, manager, ids);
+	banger_kvm_verdict_decide_async(manager->kvm, BANGER_ACCELERATOR_AUTO,
 					/* cancellable= */ NULL, on_decided,
 					g_steal_pointer(&task));
 }
 
 void
-banger_diagnose_async(BangerManager *manager, BangerKvmVerdict *kvm, GAsyncReadyCallback callback,
-		      void *data)
+banger_diagnose_async(BangerManager *manager, GAsyncReadyCallback callback, void *data)
 {
 	GTask *task = g_task_new(manager, /* cancellable= */ NULL, callback, data);
-	Diagnosis *diagnosis = g_new0(Diagnosis, 1);
 	BangerPrivileged *privileged = manager->ports->privileged;
+	GVariantBuilder *rows = g_variant_builder_new(G_VARIANT_TYPE("a(ssss)"));
 
-	diagnosis->kvm = g_object_ref(kvm);
-	g_variant_builder_init(&diagnosis->rows, G_VARIANT_TYPE("a(ssss)"));
-	g_task_set_task_data(task, diagnosis, (GDestroyNotify)diagnosis_free);
-	add(&diagnosis->rows, "pass", "bangerd", BANGER_VERSION, "");
+	g_task_set_task_data(task, rows, (GDestroyNotify)g_variant_builder_unref);
+	add(rows, "pass", "bangerd", BANGER_VERSION, "");
 	BANGER_PRIVILEGED_GET_IFACE(privileged)->list(privileged, on_listed, task);
 }
 

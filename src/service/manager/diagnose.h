@@ -4,7 +4,6 @@
 
 #include "service/manager/manager.h"
 
-void banger_diagnose_async(BangerManager *manager, BangerKvmVerdict *kvm,
-			   GAsyncReadyCallback callback, void *data);
+void banger_diagnose_async(BangerManager *manager, GAsyncReadyCallback callback, void *data);
 /* An a(ssss), floating: result, check, finding, remedy. */
 GVariant *banger_diagnose_finish(GAsyncResult *result);

@@ -95,6 +95,7 @@ banger_manager_adopt_vm(BangerManager *self, BangerVm *vm)
 bool
 banger_manager_forget_vm(BangerManager *self, BangerVm *vm, GError **error)
 {
+	/* The table's may be the last reference, and who hears of the removal still looks at it. */
 	g_autoptr(BangerVm) keep = g_object_ref(vm);
 	BangerStorage *storage = self->ports->storage;
 	const char *id = banger_vm_get_spec(vm)->id;
@@ -159,6 +160,18 @@ banger_manager_new(BangerStore *store, const BangerPorts *ports, BangerKvmVerdic
 	self->default_image = banger_store_get_setting(store, "default-image");
 	self->default_kernel = banger_store_get_setting(store, "default-kernel");
 	return g_steal_pointer(&self);
+}
+
+BangerKvmVerdict *
+banger_manager_get_kvm(BangerManager *self)
+{
+	return self->kvm;
+}
+
+const BangerPorts *
+banger_manager_get_ports(BangerManager *self)
+{
+	return self->ports;
 }
 
 GList *

@@ -15,6 +15,10 @@ G_DECLARE_FINAL_TYPE(BangerManager, banger_manager, BANGER, MANAGER, GObject)
 BangerManager *banger_manager_new(BangerStore *store, const BangerPorts *ports,
 				  BangerKvmVerdict *kvm, GError **error);
 
+/* Borrowed: what it was made with. */
+BangerKvmVerdict *banger_manager_get_kvm(BangerManager *self);
+const BangerPorts *banger_manager_get_ports(BangerManager *self);
+
 /* Compares what is recorded with what really runs, mends the record and says what it changed. */
 void banger_manager_recover_async(BangerManager *self, GAsyncReadyCallback callback, void *data);
 void banger_manager_recover_finish(BangerManager *self, GAsyncResult *result);
