@@ -84,18 +84,11 @@ banger_vm_on_process_end(int fd, GIOCondition condition, gpointer data)
 	return G_SOURCE_REMOVE;
 }
 
-/* One request to stop. */
-typedef struct Stop {
-	GSource *limit; /* fires when the guest has not ended by itself */
-} Stop;
-
 static void
-stop_free(Stop *stop)
+drop_limit(GSource *limit)
 {
-	if (stop->limit)
-		g_source_destroy(stop->limit);
-	g_clear_pointer(&stop->limit, g_source_unref);
-	g_free(stop);
+	g_source_destroy(limit);
+	g_source_unref(limit);
 }
 
 void
@@ -143,38 +136,30 @@ banger_vm_ask_shutdown(BangerVm *self)
 		->shutdown(self->guest, /* cancellable= */ NULL, on_shutdown, g_object_ref(self));
 }
 
-static void
-on_waited(GObject *source, GAsyncResult *result, gpointer data)
-{
-	g_autoptr(GTask) task = data;
-
-	GError *error = NULL;
-
-	if (g_task_propagate_boolean(G_TASK(result), &error))
-		g_task_return_boolean(task, true);
-	else
-		g_task_return_error(task, error);
-}
-
 /* `task` succeeds when the VMM is gone and released, and fails where it is gone only for us. */
 static void
 wait_end(BangerVm *self, GTask *task)
 {
-	GTask *wait = g_task_new(self, /* cancellable= */ NULL, on_waited, g_object_ref(task));
-
-	g_ptr_array_add(self->waiting_end, wait);
+	g_ptr_array_add(self->waiting_end, g_object_ref(task));
 }
 
-void
-banger_vm_stop_async(BangerVm *self, unsigned timeout_s, const char *operation,
-		     GAsyncReadyCallback callback, void *data)
+/* Fires when the guest has not ended by itself; goes with who waits for that. */
+static void
+limit_end(BangerVm *self, GTask *task, unsigned timeout_s)
 {
-	g_autoptr(GTask) task = g_task_new(self, /* cancellable= */ NULL, callback, data);
-	Stop *stop = g_new0(Stop, 1);
+	GSource *limit = g_timeout_source_new_seconds(timeout_s);
+
+	g_source_set_callback(limit, on_limit, self, NULL);
+	(void)g_source_attach(limit, g_main_context_get_thread_default());
+	g_task_set_task_data(task, limit, (GDestroyNotify)drop_limit);
+}
+
+static void
+stop(BangerVm *self, GTask *task, unsigned timeout_s, const char *operation)
+{
 	BangerVmState before = self->state;
 	GError *error = NULL;
 
-	g_task_set_task_data(task, stop, (GDestroyNotify)stop_free);
 	if (before == BANGER_VM_STOPPING) {
 		/* Asked once more: now without patience, if it says so. A start that is being undone ends it anyway. */
 		wait_end(self, task);
@@ -199,11 +184,18 @@ banger_vm_stop_async(BangerVm *self, unsigned timeout_s, const char *operation,
 		banger_vm_end_now(self);
 		return;
 	}
-	stop->limit = g_timeout_source_new_seconds(timeout_s);
-	g_source_set_callback(stop->limit, on_limit, self, NULL);
-	(void)g_source_attach(stop->limit, g_main_context_get_thread_default());
+	limit_end(self, task, timeout_s);
 	if (!self->looking)
 		banger_vm_ask_shutdown(self);
+}
+
+void
+banger_vm_stop_async(BangerVm *self, unsigned timeout_s, const char *operation,
+		     GAsyncReadyCallback callback, void *data)
+{
+	g_autoptr(GTask) task = g_task_new(self, /* cancellable= */ NULL, callback, data);
+
+	stop(self, task, timeout_s, operation);
 }
 
 bool
@@ -286,8 +278,7 @@ banger_vm_end_async(BangerVm *self, const char *operation, GAsyncReadyCallback c
 	g_autoptr(GTask) task = g_task_new(self, /* cancellable= */ NULL, callback, data);
 
 	if (banger_vm_state_is_live(self->state)) {
-		banger_vm_stop_async(self, /* timeout_s= */ 0, operation, on_waited,
-				     g_steal_pointer(&task));
+		stop(self, task, /* timeout_s= */ 0, operation);
 	} else if (self->bring_up) {
 		/* Its disk is being made. */
 		wait_end(self, task);
