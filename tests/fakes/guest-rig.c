@@ -185,7 +185,7 @@ rig_ask(Rig *rig)
 	check_int(bn_io_write_all(rig->input, "input", 5), 0);
 	rig_iface(rig)->set_clock(rig->guest, NULL, on_clock, rig);
 	(void)rig_iface(rig)->exec(rig->guest, &spec, fds, rig->command, on_exec, rig);
-	rig_iface(rig)->get_statistics(rig->guest, NULL, on_statistics, rig);
+	rig_iface(rig)->get_statistics(rig->guest, on_statistics, rig);
 	rig_iface(rig)->shutdown(rig->guest, NULL, on_shutdown, rig);
 	(void)rig_hear(rig, BN_FRAME_DATA);
 }

@@ -177,7 +177,7 @@ ask(Rig *rig, int output)
 	(void)close(in[1]);
 	iface(rig)->set_clock(rig->guest, NULL, on_clock, rig);
 	(void)iface(rig)->exec(rig->guest, &spec, fds, NULL, on_exec, rig);
-	iface(rig)->get_statistics(rig->guest, NULL, on_statistics, rig);
+	iface(rig)->get_statistics(rig->guest, on_statistics, rig);
 	iface(rig)->shutdown(rig->guest, NULL, on_shutdown, rig);
 	listen_on(rig);
 }

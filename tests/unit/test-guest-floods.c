@@ -152,7 +152,7 @@ rig_ask_more(Rig *rig, unsigned commands, unsigned statistics, Counted *counted)
 		(void)rig_iface(rig)->exec(rig->guest, &spec, fds, NULL, on_command, counted);
 	}
 	for (unsigned i = 0; i < statistics; i++)
-		rig_iface(rig)->get_statistics(rig->guest, NULL, on_statistics, counted);
+		rig_iface(rig)->get_statistics(rig->guest, on_statistics, counted);
 	rig_turn();
 }
 

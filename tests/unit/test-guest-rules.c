@@ -221,6 +221,39 @@ test_guest_when_silent_then_the_wait_can_be_cancelled(void)
 	rig_done(&rig);
 }
 
+static void
+on_second_clock(GObject *source, GAsyncResult *result, gpointer data)
+{
+	BangerGuest *guest = BANGER_GUEST(source);
+
+	check(!BANGER_GUEST_GET_IFACE(guest)->set_clock_finish(guest, result, data));
+}
+
+static void
+test_request_when_given_up_then_only_that_one(void)
+{
+	g_autoptr(GCancellable) cancellable = g_cancellable_new();
+	g_autoptr(GError) error = NULL, at_once = NULL;
+	Rig rig;
+
+	rig_start(&rig);
+	/* Its greeting has come: that is not waited for any more. */
+	g_cancellable_cancel(rig.opening);
+	rig_iface(&rig)->set_clock(rig.guest, cancellable, on_second_clock, &error);
+	rig_turn();
+	check(!error && !rig.closed);
+	g_cancellable_cancel(cancellable);
+	rig_turn();
+	check(g_error_matches(error, G_IO_ERROR, G_IO_ERROR_CANCELLED));
+	rig_iface(&rig)->set_clock(rig.guest, cancellable, on_second_clock, &at_once);
+	rig_turn();
+	check(g_error_matches(at_once, G_IO_ERROR, G_IO_ERROR_CANCELLED));
+	rig_say_frame(&rig, BN_FRAME_DONE, OF_NONE, "", 0);
+	check(!rig.closed);
+	rig_check_unanswered(&rig);
+	rig_done(&rig);
+}
+
 /* Lies within the form are lies about itself. */
 static void
 test_t39_statistics_when_of_any_value_then_told_as_they_are(void)
@@ -283,5 +316,6 @@ TEST_MAIN(TEST(test_t31_guest_when_it_asks_or_answers_what_nobody_asked_then_hun
 	  TEST(test_exit_when_said_before_or_twice_then_the_first_counts),
 	  TEST(test_hello_when_not_the_answer_then_waited_for),
 	  TEST(test_guest_when_silent_then_the_wait_can_be_cancelled),
+	  TEST(test_request_when_given_up_then_only_that_one),
 	  TEST(test_t39_statistics_when_of_any_value_then_told_as_they_are),
 	  TEST(test_t39_words_when_hostile_then_escaped_and_bounded))

@@ -66,6 +66,17 @@ banger_guest_agent_init(BangerGuestAgent *self)
 		g_hash_table_new_full(NULL, NULL, NULL, (GDestroyNotify)banger_guest_stream_free);
 }
 
+/* It has been answered: who cancels it now means something else. */
+static void
+drop_opening(BangerGuestAgent *self)
+{
+	GCancellable *cancellable = self->opening ? g_task_get_cancellable(self->opening) : NULL;
+
+	if (cancellable)
+		g_signal_handlers_disconnect_by_data(cancellable, self);
+	g_clear_object(&self->opening);
+}
+
 /* Whoever asked for statistics while they were asked for already gets the same answer: one of `bytes` and `error`. */
 static void
 answer_inquirers(BangerGuestAgent *self, GBytes *bytes, const GError *error)
@@ -100,7 +111,7 @@ close_with(BangerGuestAgent *self, const char *reason)
 	bn_closep(&self->fd);
 	if (self->opening) {
 		g_task_return_error(self->opening, g_error_copy(self->closed));
-		g_clear_object(&self->opening);
+		drop_opening(self);
 	}
 	answer_inquirers(self, /* bytes= */ NULL, self->closed);
 	streams = g_hash_table_get_values(self->streams);
@@ -230,7 +241,7 @@ handle_hello(BangerGuestAgent *self, const BnFrame *frame)
 		g_task_return_pointer(self->opening, ret, g_free);
 	else
 		g_free(ret);
-	g_clear_object(&self->opening);
+	drop_opening(self);
 	return true;
 }
 
@@ -362,17 +373,36 @@ open_guest_finish(BangerGuest *guest, GAsyncResult *result, BangerGuestHello *re
 	return hello != NULL;
 }
 
+/* What the guest may answer yet is nobody's. */
+static void
+on_request_cancelled(GCancellable *cancellable, BangerGuestStream *stream)
+{
+	(void)g_task_return_error_if_cancelled(stream->task);
+	banger_guest_stream_remove(stream);
+}
+
 static void
 request(BangerGuest *guest, BnFrameType type, const void *payload, size_t size,
 	GCancellable *cancellable, GAsyncReadyCallback callback, void *data)
 {
 	BangerGuestAgent *self = BANGER_GUEST_AGENT(guest);
 	GTask *task = g_task_new(guest, cancellable, callback, data);
-	BangerGuestStream *stream = banger_guest_stream_new(
-		self, task, type == BN_FRAME_QUERY ? BN_FRAME_STATUS : BN_FRAME_DONE);
+	BangerGuestStream *stream;
 
-	if (stream)
-		banger_guest_send(self, type, stream->number, payload, size);
+	if (g_task_return_error_if_cancelled(task)) {
+		g_object_unref(task);
+		return;
+	}
+	stream = banger_guest_stream_new(self, task,
+					 type == BN_FRAME_QUERY ? BN_FRAME_STATUS : BN_FRAME_DONE);
+	if (!stream)
+		return;
+	banger_guest_send(self, type, stream->number, payload, size);
+	if (cancellable) {
+		stream->cancellable = g_object_ref(cancellable);
+		stream->cancel_handler = g_signal_connect(cancellable, "cancelled",
+							  G_CALLBACK(on_request_cancelled), stream);
+	}
 }
 
 /* An answer that says no more than that it is done. */
@@ -419,19 +449,19 @@ shutdown_guest_finish(BangerGuest *guest, GAsyncResult *result, GError **error)
 }
 
 static void
-get_statistics(BangerGuest *guest, GCancellable *cancellable, GAsyncReadyCallback callback,
-	       void *data)
+get_statistics(BangerGuest *guest, GAsyncReadyCallback callback, void *data)
 {
 	BangerGuestAgent *self = BANGER_GUEST_AGENT(guest);
 
 	/* A guest may never answer, and callers come again. */
 	if (self->inquirers) {
-		g_ptr_array_add(self->inquirers, g_task_new(guest, cancellable, callback, data));
+		g_ptr_array_add(self->inquirers,
+				g_task_new(guest, /* cancellable= */ NULL, callback, data));
 		return;
 	}
 	if (!self->closed)
 		self->inquirers = g_ptr_array_new_with_free_func(g_object_unref);
-	request(guest, BN_FRAME_QUERY, NULL, 0, cancellable, callback, data);
+	request(guest, BN_FRAME_QUERY, NULL, 0, /* cancellable= */ NULL, callback, data);
 }
 
 static bool

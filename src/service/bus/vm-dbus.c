@@ -223,8 +223,7 @@ on_guest_for_statistics(GObject *source, GAsyncResult *result, gpointer data)
 		banger_vm_wait_guest_finish(BANGER_VM(source), result, &error);
 
 	if (guest)
-		BANGER_GUEST_GET_IFACE(guest)->get_statistics(guest, /* cancellable= */ NULL,
-							      on_statistics, invocation);
+		BANGER_GUEST_GET_IFACE(guest)->get_statistics(guest, on_statistics, invocation);
 	else
 		(void)banger_bus_refuse(invocation, error);
 }
