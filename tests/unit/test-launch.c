@@ -134,8 +134,7 @@ test_run_when_all_succeed_then_nothing_is_undone(void)
 static void
 test_render_when_all_steps_then_golden_text(void)
 {
-	BangerPlan plan =
-		banger_launch_plan_make(BANGER_PLAN_RESERVE | BANGER_PLAN_MAKE | BANGER_PLAN_START);
+	BangerPlan plan = banger_launch_plan_make(BANGER_PLAN_MAKE | BANGER_PLAN_START);
 	g_autoptr(BangerVmSpec) spec = banger_vm_spec_new();
 	g_auto(GStrv) lines = NULL;
 	g_autofree char *text = NULL;

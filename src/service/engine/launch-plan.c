@@ -2,13 +2,9 @@
 #include "service/engine/launch-plan.h"
 
 static const char *const step_table[_BANGER_STEP_MAX] = {
-	[BANGER_STEP_RESERVE] = "reserve",
-	[BANGER_STEP_MAKE_DISK] = "make-disk",
-	[BANGER_STEP_ACCELERATOR] = "accelerator",
-	[BANGER_STEP_KERNEL] = "kernel",
-	[BANGER_STEP_DISKS] = "disks",
-	[BANGER_STEP_LAUNCH] = "launch",
-	[BANGER_STEP_GUEST] = "guest",
+	[BANGER_STEP_MAKE_DISK] = "make-disk", [BANGER_STEP_ACCELERATOR] = "accelerator",
+	[BANGER_STEP_KERNEL] = "kernel",       [BANGER_STEP_DISKS] = "disks",
+	[BANGER_STEP_LAUNCH] = "launch",       [BANGER_STEP_GUEST] = "guest",
 };
 
 BN_DEFINE_ENUM_TABLE(banger_step, BangerStep, step_table);
@@ -18,8 +14,6 @@ banger_launch_plan_make(BangerPlanFlags flags)
 {
 	BangerPlan plan = {};
 
-	if (flags & BANGER_PLAN_RESERVE)
-		plan.steps[plan.n++] = BANGER_STEP_RESERVE;
 	if (flags & BANGER_PLAN_MAKE)
 		plan.steps[plan.n++] = BANGER_STEP_MAKE_DISK;
 	if (flags & BANGER_PLAN_START) {
@@ -48,8 +42,6 @@ static char *
 render_step(BangerStep step, const BangerVmSpec *spec, const char *image, const char *kernel)
 {
 	switch (step) {
-	case BANGER_STEP_RESERVE:
-		return g_strdup_printf("reserve the name %s (undo: forget it)", spec->name);
 	case BANGER_STEP_MAKE_DISK:
 		return g_strdup_printf("make an empty disk of %" G_GUINT64_FORMAT
 				       " MiB over image %s (undo: remove it)",

@@ -6,7 +6,6 @@
 #include "service/base/vm-spec.h"
 
 typedef enum BangerStep {
-	BANGER_STEP_RESERVE,     /* name and id, in the database */
 	BANGER_STEP_MAKE_DISK,   /* the disk the guest writes */
 	BANGER_STEP_ACCELERATOR, /* KVM or emulation: the helper's probe */
 	BANGER_STEP_KERNEL,      /* kernel and initramfs in sealed memory */
@@ -20,9 +19,8 @@ typedef enum BangerStep {
 BN_DECLARE_ENUM_TABLE(banger_step, BangerStep);
 
 typedef enum BangerPlanFlags {
-	BANGER_PLAN_RESERVE = 1 << 0,
-	BANGER_PLAN_MAKE = 1 << 1,
-	BANGER_PLAN_START = 1 << 2,
+	BANGER_PLAN_MAKE = 1 << 0,
+	BANGER_PLAN_START = 1 << 1,
 } BangerPlanFlags;
 
 typedef struct BangerPlan {

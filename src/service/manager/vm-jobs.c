@@ -148,6 +148,13 @@ look_first(Work *work)
 	banger_vm_recover_async(work->vm, /* lives= */ true, on_looked, work);
 }
 
+/* What is planned is what is run; before either the name is reserved. */
+static BangerPlanFlags
+creation_flags(bool start)
+{
+	return BANGER_PLAN_MAKE | (start ? BANGER_PLAN_START : 0);
+}
+
 /* The store refuses it all the same: this is for who only asks. */
 static bool
 check_name(BangerManager *self, const char *name, GError **error)
@@ -169,15 +176,21 @@ check_name(BangerManager *self, const char *name, GError **error)
 char **
 banger_manager_plan_vm(BangerManager *self, const BangerVmSpec *spec, GError **error)
 {
-	BangerPlan plan =
-		banger_launch_plan_make(BANGER_PLAN_RESERVE | BANGER_PLAN_MAKE | BANGER_PLAN_START);
+	BangerPlan plan = banger_launch_plan_make(creation_flags(/* start= */ true));
+	g_autoptr(GStrvBuilder) lines = g_strv_builder_new();
+	g_autofree char *reserve =
+		g_strdup_printf("reserve the name %s (undo: forget it)", spec->name);
+	g_auto(GStrv) steps = NULL;
 	const BangerImageRow *image = banger_manager_find_image(self, spec->image, error);
 	const BangerKernelRow *kernel =
 		image ? banger_manager_find_kernel(self, spec->kernel, error) : NULL;
 
 	if (!kernel || !check_name(self, spec->name, error))
 		return NULL;
-	return banger_launch_plan_render(&plan, spec, image->name, kernel->name);
+	steps = banger_launch_plan_render(&plan, spec, image->name, kernel->name);
+	g_strv_builder_add(lines, reserve);
+	g_strv_builder_addv(lines, (const char **)steps);
+	return g_strv_builder_end(lines);
 }
 
 BangerJob *
@@ -196,7 +209,7 @@ banger_manager_create_vm(BangerManager *self, const BangerVmSpec *spec, bool sta
 	work->creates = true;
 	job = work->job;
 	*ret_vm = vm;
-	bring_up(work, BANGER_PLAN_MAKE | (start ? BANGER_PLAN_START : 0));
+	bring_up(work, creation_flags(start));
 	return job;
 }
 
