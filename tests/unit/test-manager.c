@@ -310,6 +310,23 @@ test_recover_when_in_error_and_not_listed_then_left(void)
 	check_web(&rig, BANGER_VM_ERROR);
 }
 
+static void
+test_recover_when_its_creation_was_interrupted_then_nothing_stays_of_it(void)
+{
+	g_auto(Rig) rig = {};
+	g_autoptr(BangerVmSpec) spec = make_spec(/* ephemeral= */ false);
+
+	rig_init(&rig);
+	check(banger_store_add_vm(rig.store, spec, NULL));
+	rig.fakes->listed[0] = WEB;
+	rig_begin(&rig);
+	check_no_web(&rig);
+	fake_ports_succeed(rig.fakes, "list");
+	fake_ports_succeed(rig.fakes, "release");
+	check(rig.recovered);
+	check_str(take_log(&rig), "destroy list release");
+}
+
 /* The answer to "what runs" is older than it. */
 static void
 test_recover_when_another_is_started_meanwhile_then_that_one_goes_on(void)
@@ -779,6 +796,7 @@ TEST_MAIN(TEST(test_recover_when_nothing_may_run_then_the_helper_is_not_asked),
 	  TEST(test_recover_when_the_helper_cannot_list_then_nothing_is_ended),
 	  TEST(test_recover_when_in_error_and_listed_then_looked_for),
 	  TEST(test_recover_when_in_error_and_not_listed_then_left),
+	  TEST(test_recover_when_its_creation_was_interrupted_then_nothing_stays_of_it),
 	  TEST(test_recover_when_another_is_started_meanwhile_then_that_one_goes_on),
 	  TEST(test_recover_when_one_is_deleted_meanwhile_then_not_looked_for),
 	  TEST(test_recover_when_nobody_owns_a_vmm_then_it_is_ended),

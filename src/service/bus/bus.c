@@ -109,7 +109,7 @@ on_kernel_removed(BangerManager *manager, const BangerKernelRow *row, BangerBus 
 static void
 on_job_added(BangerManager *manager, BangerJob *job, BangerBus *bus)
 {
-	(void)banger_bus_add_job(bus, job);
+	banger_bus_add_job(bus, job);
 }
 
 static void

@@ -16,7 +16,6 @@ typedef struct BangerBus {
 	BangerDBusManager *skeleton;
 	GHashTable *watches; /* name of a client → BangerWatch */
 	GQueue *ended_jobs;  /* paths of jobs that have ended, oldest first */
-	unsigned next_job;
 } BangerBus;
 
 BangerBus *banger_bus_new(GDBusConnection *connection, BangerManager *manager, GError **error);
@@ -37,10 +36,7 @@ void banger_bus_export(BangerBus *bus, const char *path, GDBusInterfaceSkeleton 
 void banger_bus_add_vm(BangerBus *bus, BangerVm *vm);
 void banger_bus_add_image(BangerBus *bus, const BangerImageRow *row);
 void banger_bus_add_kernel(BangerBus *bus, const BangerKernelRow *row);
-/* Returns the path, which stays the bus's. */
-const char *banger_bus_add_job(BangerBus *bus, BangerJob *job);
-/* The path of a job that was begun in this call. */
-const char *banger_bus_job_path(BangerJob *job);
+void banger_bus_add_job(BangerBus *bus, BangerJob *job);
 
 /* The descriptor that a "h" argument or option means: a copy of the caller's own, or -1 with
  * BANGER_ERROR_INVALID_ARGUMENT naming `what`. */

@@ -10,8 +10,8 @@
 typedef struct JobExport {
 	BangerBus *bus;
 	BangerJob *job;
-	GPtrArray *waiting; /* GDBusMethodInvocation */
-	char *path;
+	BangerDBusJob *skeleton; /* which owns this */
+	GPtrArray *waiting;      /* GDBusMethodInvocation */
 } JobExport;
 
 static void
@@ -19,16 +19,10 @@ job_export_free(gpointer data, GClosure *closure)
 {
 	JobExport *export = data;
 
+	g_signal_handlers_disconnect_by_data(export->job, export);
 	g_object_unref(export->job);
 	g_ptr_array_unref(export->waiting);
-	g_free(export->path);
 	g_free(export);
-}
-
-const char *
-banger_bus_job_path(BangerJob *job)
-{
-	return g_object_get_data(G_OBJECT(job), "path");
 }
 
 static void
@@ -80,9 +74,10 @@ keep_ended(BangerBus *bus, const char *path)
 }
 
 static void
-on_finished(BangerJob *job, BangerDBusJob *skeleton)
+on_finished(BangerJob *job, JobExport *export)
 {
-	JobExport *export = g_object_get_data(G_OBJECT(skeleton), "export");
+	BangerDBusJob *skeleton = export->skeleton;
+	const char *path = banger_job_get_path(job);
 	const GError *error = banger_job_get_error(job);
 	const char *message = error ? error->message : "";
 	g_autoptr(GVariant) result = banger_job_get_result(job);
@@ -94,11 +89,11 @@ on_finished(BangerJob *job, BangerDBusJob *skeleton)
 	/* Who is told of the end finds the properties changed already. */
 	g_dbus_interface_skeleton_flush(G_DBUS_INTERFACE_SKELETON(skeleton));
 	banger_dbus_job_emit_finished(skeleton, state, error_name(error), message);
-	banger_dbus_manager_emit_job_removed(export->bus->skeleton, export->path, state);
+	banger_dbus_manager_emit_job_removed(export->bus->skeleton, path, state);
 	for (guint i = 0; i < export->waiting->len; i++)
 		answer_wait(skeleton, export, g_ptr_array_index(export->waiting, i));
 	g_ptr_array_set_size(export->waiting, 0);
-	keep_ended(export->bus, export->path);
+	keep_ended(export->bus, path);
 }
 
 static gboolean
@@ -122,7 +117,7 @@ handle_wait(BangerDBusJob *skeleton, GDBusMethodInvocation *invocation, JobExpor
 	return TRUE;
 }
 
-const char *
+void
 banger_bus_add_job(BangerBus *bus, BangerJob *job)
 {
 	BangerDBusJob *skeleton = banger_dbus_job_skeleton_new();
@@ -133,9 +128,7 @@ banger_bus_add_job(BangerBus *bus, BangerJob *job)
 	export->bus = bus;
 	export->job = g_object_ref(job);
 	export->waiting = g_ptr_array_new();
-	export->path = g_strdup_printf(BANGER_OBJECT_PATH "/job/%u", ++bus->next_job);
-	g_object_set_data_full(G_OBJECT(job), "path", g_strdup(export->path), g_free);
-	g_object_set_data(G_OBJECT(skeleton), "export", export);
+	export->skeleton = skeleton;
 	banger_dbus_job_set_kind(skeleton, banger_job_kind_to_string(banger_job_get_kind(job)));
 	banger_dbus_job_set_subject(skeleton, subject ? subject : "/");
 	banger_dbus_job_set_operation(skeleton, banger_job_get_operation(job));
@@ -146,7 +139,6 @@ banger_bus_add_job(BangerBus *bus, BangerJob *job)
 	g_signal_connect_data(skeleton, "handle-wait", G_CALLBACK(handle_wait), export,
 			      job_export_free, 0);
 	g_signal_connect_object(job, "changed", G_CALLBACK(on_changed), skeleton, 0);
-	g_signal_connect_object(job, "finished", G_CALLBACK(on_finished), skeleton, 0);
-	banger_bus_export(bus, export->path, G_DBUS_INTERFACE_SKELETON(skeleton));
-	return banger_bus_job_path(job);
+	g_signal_connect(job, "finished", G_CALLBACK(on_finished), export);
+	banger_bus_export(bus, banger_job_get_path(job), G_DBUS_INTERFACE_SKELETON(skeleton));
 }

@@ -77,7 +77,7 @@ handle_create_vm(BangerDBusManager *skeleton, GDBusMethodInvocation *invocation,
 		return banger_bus_refuse(invocation, error);
 	path = banger_path_new("vm", create.spec->id);
 	banger_dbus_manager_complete_create_vm(skeleton, invocation, path,
-					       banger_bus_job_path(job));
+					       banger_job_get_path(job));
 	if (create.spec->ephemeral) {
 		g_autoptr(GCancellable) gone = banger_caller_watch(bus, invocation);
 
@@ -197,7 +197,7 @@ handle_import_image(BangerDBusManager *skeleton, GDBusMethodInvocation *invocati
 	if (!job)
 		return banger_bus_refuse(invocation, error);
 	banger_dbus_manager_complete_import_image(skeleton, invocation, /* fds= */ NULL,
-						  banger_bus_job_path(job));
+						  banger_job_get_path(job));
 	return TRUE;
 }
 
@@ -231,7 +231,7 @@ handle_build_image(BangerDBusManager *skeleton, GDBusMethodInvocation *invocatio
 					operation, &error);
 	if (!job)
 		return banger_bus_refuse(invocation, error);
-	banger_dbus_manager_complete_build_image(skeleton, invocation, banger_bus_job_path(job));
+	banger_dbus_manager_complete_build_image(skeleton, invocation, banger_job_get_path(job));
 	return TRUE;
 }
 
@@ -306,7 +306,7 @@ handle_import_kernel(BangerDBusManager *skeleton, GDBusMethodInvocation *invocat
 	if (!job)
 		return banger_bus_refuse(invocation, error);
 	banger_dbus_manager_complete_import_kernel(skeleton, invocation, /* fds= */ NULL,
-						   banger_bus_job_path(job));
+						   banger_job_get_path(job));
 	return TRUE;
 }
 

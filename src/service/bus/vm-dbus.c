@@ -37,7 +37,7 @@ handle_start(BangerDBusVM *skeleton, GDBusMethodInvocation *invocation, GVariant
 	job = banger_manager_start_vm(export->bus->manager, export->vm, operation, &error);
 	if (!job)
 		return banger_bus_refuse(invocation, error);
-	banger_dbus_vm_complete_start(skeleton, invocation, banger_bus_job_path(job));
+	banger_dbus_vm_complete_start(skeleton, invocation, banger_job_get_path(job));
 	return TRUE;
 }
 
@@ -57,7 +57,7 @@ handle_stop(BangerDBusVM *skeleton, GDBusMethodInvocation *invocation, GVariant 
 				     &error);
 	if (!job)
 		return banger_bus_refuse(invocation, error);
-	banger_dbus_vm_complete_stop(skeleton, invocation, banger_bus_job_path(job));
+	banger_dbus_vm_complete_stop(skeleton, invocation, banger_job_get_path(job));
 	return TRUE;
 }
 
@@ -77,7 +77,7 @@ handle_restart(BangerDBusVM *skeleton, GDBusMethodInvocation *invocation, GVaria
 					&error);
 	if (!job)
 		return banger_bus_refuse(invocation, error);
-	banger_dbus_vm_complete_restart(skeleton, invocation, banger_bus_job_path(job));
+	banger_dbus_vm_complete_restart(skeleton, invocation, banger_job_get_path(job));
 	return TRUE;
 }
 
@@ -96,7 +96,7 @@ handle_delete(BangerDBusVM *skeleton, GDBusMethodInvocation *invocation, GVarian
 	job = banger_manager_delete_vm(export->bus->manager, export->vm, forced, operation, &error);
 	if (!job)
 		return banger_bus_refuse(invocation, error);
-	banger_dbus_vm_complete_delete(skeleton, invocation, banger_bus_job_path(job));
+	banger_dbus_vm_complete_delete(skeleton, invocation, banger_job_get_path(job));
 	return TRUE;
 }
 

@@ -30,6 +30,7 @@ struct _BangerJob {
 	GObject parent;
 
 	BangerJobKind kind;
+	char *path;
 	char *subject;
 	char operation[BN_ID_LENGTH + 1];
 	GCancellable *cancellable;
@@ -51,6 +52,7 @@ banger_job_finalize(GObject *object)
 {
 	BangerJob *self = BANGER_JOB(object);
 
+	g_free(self->path);
 	g_free(self->subject);
 	g_free(self->stage);
 	g_clear_object(&self->cancellable);
@@ -81,11 +83,12 @@ banger_job_init(BangerJob *self)
 }
 
 BangerJob *
-banger_job_new(BangerJobKind kind, const char *subject, const char *operation)
+banger_job_new(BangerJobKind kind, const char *path, const char *subject, const char *operation)
 {
 	BangerJob *self = g_object_new(BANGER_TYPE_JOB, NULL);
 
 	self->kind = kind;
+	self->path = g_strdup(path);
 	self->subject = g_strdup(subject);
 	if (operation && *operation)
 		g_strlcpy(self->operation, operation, sizeof(self->operation));
@@ -98,6 +101,12 @@ BangerJobKind
 banger_job_get_kind(BangerJob *self)
 {
 	return self->kind;
+}
+
+const char *
+banger_job_get_path(BangerJob *self)
+{
+	return self->path;
 }
 
 const char *

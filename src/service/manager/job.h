@@ -39,9 +39,12 @@ G_DECLARE_FINAL_TYPE(BangerJob, banger_job, BANGER, JOB, GObject)
 
 /* `subject` and `operation` never change afterwards; an empty or NULL operation gets a fresh id.
  * Signals: "changed" for stage, progress and cancellability; "finished" once. */
-BangerJob *banger_job_new(BangerJobKind kind, const char *subject, const char *operation);
+BangerJob *banger_job_new(BangerJobKind kind, const char *path, const char *subject,
+			  const char *operation);
 
 BangerJobKind banger_job_get_kind(BangerJob *self);
+/* Its own, and that of what it is about or NULL. */
+const char *banger_job_get_path(BangerJob *self);
 const char *banger_job_get_subject(BangerJob *self);
 const char *banger_job_get_operation(BangerJob *self);
 BangerJobState banger_job_get_state(BangerJob *self);

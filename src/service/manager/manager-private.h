@@ -10,11 +10,14 @@ struct _BangerManager {
 	BangerStore *store;
 	const BangerPorts *ports;
 	BangerKvmVerdict *kvm;
-	GHashTable *vms;     /* id → BangerVm */
+	GHashTable *vms; /* id → BangerVm */
+	GPtrArray *
+		incomplete; /* BangerVm: whose creation was interrupted in a daemon before us; until recovery */
 	GHashTable *images;  /* id → BangerImageRow */
 	GHashTable *kernels; /* id → BangerKernelRow */
 	char *default_image;
 	char *default_kernel;
+	unsigned last_job;
 };
 
 typedef enum BangerManagerSignal {

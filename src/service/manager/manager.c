@@ -2,6 +2,7 @@
 #include "service/manager/manager.h"
 
 #include "service/base/error.h"
+#include "service/base/names.h"
 #include "service/base/random-id.h"
 #include "service/manager/manager-private.h"
 #include "shared/base/log.h"
@@ -17,6 +18,7 @@ banger_manager_finalize(GObject *object)
 	BangerManager *self = BANGER_MANAGER(object);
 
 	g_hash_table_unref(self->vms);
+	g_ptr_array_unref(self->incomplete);
 	g_hash_table_unref(self->images);
 	g_hash_table_unref(self->kernels);
 	g_clear_object(&self->store);
@@ -50,6 +52,7 @@ static void
 banger_manager_init(BangerManager *self)
 {
 	self->vms = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, g_object_unref);
+	self->incomplete = g_ptr_array_new_with_free_func(g_object_unref);
 	self->images = g_hash_table_new_full(g_str_hash, g_str_equal, NULL,
 					     (GDestroyNotify)banger_image_row_free);
 	self->kernels = g_hash_table_new_full(g_str_hash, g_str_equal, NULL,
@@ -139,7 +142,8 @@ load(BangerManager *self, GError **error)
 
 		banger_vm_restore(vm, row->ready ? row->state : BANGER_VM_CREATED, row->last_error,
 				  row->started_us);
-		g_object_set_data(G_OBJECT(vm), "incomplete", GINT_TO_POINTER(!row->ready));
+		if (!row->ready)
+			g_ptr_array_add(self->incomplete, g_object_ref(vm));
 		banger_manager_adopt_vm(self, vm);
 	}
 	return true;
@@ -324,7 +328,9 @@ BangerJob *
 banger_manager_begin_job(BangerManager *self, BangerJobKind kind, const char *subject,
 			 const char *operation)
 {
-	BangerJob *job = banger_job_new(kind, subject, operation);
+	g_autofree char *number = g_strdup_printf("%u", ++self->last_job);
+	g_autofree char *path = banger_path_new("job", number);
+	BangerJob *job = banger_job_new(kind, path, subject, operation);
 
 	bn_log_info("op=%s job=%s subject=%s stage=begin mono_us=%" G_GINT64_FORMAT,
 		    banger_job_get_operation(job), banger_job_kind_to_string(kind),

@@ -136,25 +136,22 @@ on_listed(GObject *source, GAsyncResult *result, gpointer data)
 	unpend(task);
 }
 
-/* Removes what an interrupted creation left. Returns whether the helper may hold something of it. */
+/* Removes what interrupted creations left. Returns whether the helper may hold something of them. */
 static bool
 forget_incomplete(BangerManager *self)
 {
-	g_autoptr(GList) vms = banger_manager_list_vms(self);
-	bool any = false;
+	bool any = self->incomplete->len > 0;
 
-	for (GList *l = vms; l; l = l->next) {
-		BangerVm *vm = l->data;
+	for (guint i = 0; i < self->incomplete->len; i++) {
+		BangerVm *vm = g_ptr_array_index(self->incomplete, i);
 		g_autoptr(GError) error = NULL;
 
-		if (!g_object_get_data(G_OBJECT(vm), "incomplete"))
-			continue;
-		any = true;
 		bn_log_notice("vm=%s: its creation was interrupted: removing what there is",
 			      banger_vm_get_spec(vm)->id);
 		if (!banger_manager_forget_vm(self, vm, &error))
 			bn_log_error("%s", error->message);
 	}
+	g_ptr_array_set_size(self->incomplete, 0);
 	return any;
 }
 
