@@ -204,8 +204,10 @@ class Session(WithHelper):
     NODE = Gio.DBusNodeInfo.new_for_xml("""<node>
       <interface name='org.freedesktop.login1.Manager'>
         <method name='GetUser'><arg type='u' direction='in'/><arg type='o' direction='out'/></method>
-        <method name='Inhibit'><arg type='s' direction='in'/><arg type='s' direction='in'/><arg type='s' direction='in'/>
-          <arg type='s' direction='in'/><arg type='h' direction='out'/></method>
+        <method name='Inhibit'>
+          <arg type='s' direction='in'/><arg type='s' direction='in'/>
+          <arg type='s' direction='in'/><arg type='s' direction='in'/><arg type='h' direction='out'/>
+        </method>
       </interface>
     </node>""")
 
@@ -216,13 +218,12 @@ class Session(WithHelper):
         self.addCleanup(Gio.bus_unown_name, owner)
 
     def test_linger_when_another_vm_begins_then_looked_up_again(self):
-        for n in 1, 2:
-            other = f'{n}' * 32
-            self.write_state(f"INSERT OR IGNORE INTO vm SELECT '{other}', 'web{n}', image, kernel, vcpus, memory, disk, vmm,"
-                             ' accelerator, use_init, driver, ephemeral, created, started, state, last_error, ready FROM vm')
-        for n in 1, 2:
-            self.begin('VM', 'Start', '(a{sv})', ({},), path=f'{PATH}/vm/' + f'{n}' * 32)
-            while [method for method, _ in self.asked].count('GetUser') < n:
+        second = '2' * 32
+        self.write_state('CREATE TEMP TABLE one AS SELECT * FROM vm', f"UPDATE one SET id = '{second}', name = 'two'",
+                         'INSERT INTO vm SELECT * FROM one')
+        for i, vm in enumerate((ID, second)):
+            self.begin('VM', 'Start', '(a{sv})', ({},), path=f'{PATH}/vm/{vm}')
+            while [method for method, _ in self.asked].count('GetUser') <= i:
                 GLib.MainContext.default().iteration(True)
         self.assertEqual([method for method, _ in self.asked].count('Inhibit'), 1)
 

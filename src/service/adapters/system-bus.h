@@ -10,6 +10,6 @@
  * everybody else waits too. */
 bool banger_system_bus_ensure(GDBusConnection **bus, GError **error);
 
-/* A new one, without waiting for whoever has the socket; g_dbus_connection_new_for_address_finish() has it. False where it
- * is not known where it is: the callback is not called then. */
+/* A new one, without waiting for whoever has the socket; g_dbus_connection_new_for_address_finish() has it. False where
+ * nobody knows its address: the callback is not called then. */
 bool banger_system_bus_begin(GCancellable *cancellable, GAsyncReadyCallback callback, void *data);

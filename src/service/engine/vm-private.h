@@ -67,7 +67,7 @@ void banger_vm_attach(BangerVm *self, BangerVmmHandles *handles, bool fresh);
 /* Forgets them; the VMM itself is not touched. */
 void banger_vm_detach(BangerVm *self);
 
-/* Under which operation what is left of it is released: that of the end that was asked for, or of what is being undone. */
+/* Under which operation what is left of it is released: that of the end that was asked for, or of what is undone. */
 const char *banger_vm_get_release_operation(BangerVm *self);
 
 /* Answers everybody who waits for the end: with success, or with LastError where something of it is still held. */

@@ -39,8 +39,8 @@ void banger_vm_bring_up_async(BangerVm *self, BangerPlanFlags flags, const char 
 			      GCancellable *cancellable, GAsyncReadyCallback callback, void *data);
 bool banger_vm_bring_up_finish(BangerVm *self, GAsyncResult *result, GError **error);
 
-/* False with BANGER_ERROR_INVALID_STATE where `event` cannot happen now; BANGER_ERROR_BUSY for the start of one that is being
- * deleted. */
+/* False with BANGER_ERROR_INVALID_STATE where `event` cannot happen now; BANGER_ERROR_BUSY for the start of one that is
+ * being deleted. */
 bool banger_vm_check_event(BangerVm *self, BangerVmEvent event, GError **error);
 
 /* Whether the helper may still have something of a VM that is in error: its release failed, or nobody could say
@@ -51,8 +51,8 @@ bool banger_vm_is_being_made(BangerVm *self);
 /* Whether it is being made, started or looked for, or has a VMM of which we know. */
 bool banger_vm_is_attended(BangerVm *self);
 
-/* From now on, until each of those that had begun is given up, it cannot be started and is not looked for: who deletes it
- * waits for its end, and then takes its disk away. */
+/* From now on, until each of those that had begun is given up, it cannot be started and is not looked for: who deletes
+ * it waits for its end, and then takes its disk away. */
 void banger_vm_begin_deletion(BangerVm *self);
 void banger_vm_give_up_deletion(BangerVm *self);
 bool banger_vm_is_being_deleted(BangerVm *self);

@@ -26,8 +26,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(BangerVmRow, banger_vm_row_free)
 #define BANGER_TYPE_STORE (banger_store_get_type())
 G_DECLARE_FINAL_TYPE(BangerStore, banger_store, BANGER, STORE, GObject)
 
-/* What opening would do: 0 nothing, 1 migrate, 2 it cannot: a newer program wrote the state, or it is no such thing. Changes
- * nothing, and works while somebody has it. */
+/* What opening would do: 0 nothing, 1 migrate, 2 it cannot: a newer program wrote the state, or it is no such thing.
+ * Changes nothing, and works while somebody has it. */
 int banger_store_check(const char *directory);
 
 /* Opens, and makes or migrates first. A newer schema is refused and stays untouched; BANGER_ERROR_BUSY where somebody

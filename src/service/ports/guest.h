@@ -61,7 +61,8 @@ struct _BangerGuestInterface {
 	void (*exec_signal)(BangerGuest *self, uint32_t exec, int signal_number);
 	void (*exec_resize)(BangerGuest *self, uint32_t exec, uint16_t rows, uint16_t columns);
 
-	/* Gives the guest the host's time. Cancelling gives up the wait, and so it does below. Like everything asked for, it is done when the root is there. */
+	/* Gives the guest the host's time. Like everything asked for, it is done when the root is there. Cancelling
+	 * gives up the wait, here and below. */
 	void (*set_clock)(BangerGuest *self, GCancellable *cancellable,
 			  GAsyncReadyCallback callback, void *data);
 	bool (*set_clock_finish)(BangerGuest *self, GAsyncResult *result, GError **error);

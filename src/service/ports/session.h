@@ -14,8 +14,8 @@ G_DECLARE_INTERFACE(BangerSession, banger_session, BANGER, SESSION, GObject)
 struct _BangerSessionInterface {
 	GTypeInterface parent;
 
-	/* How many VMs are live. While any is, the host is asked to let us know before it goes down, and to wait then. Never
-	 * fails: where nobody can be asked, nobody waits. */
+	/* How many VMs are live. While any is, the host is asked to let us know before it goes down, and to wait then.
+	 * Never fails: where nobody can be asked, nobody waits. */
 	void (*hold)(BangerSession *self, unsigned live);
 
 	/* Whether what this user runs ends with the user's last session, as far as is known. */

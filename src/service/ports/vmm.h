@@ -11,8 +11,8 @@ G_DECLARE_INTERFACE(BangerVmm, banger_vmm, BANGER, VMM, GObject)
 /* Why a VMM said that it ends: "guest" by the guest's own shutdown or reset, "panic", "host" because it was told
  * to, "" where it said nothing.
  *
- * Signals: "paused" (const GError *why): the VMM stopped the guest's processors by itself, with BANGER_ERROR_NO_SPACE where
- * that would help; "resumed". */
+ * Signals: "paused" (const GError *why): the VMM stopped the guest's processors by itself, BANGER_ERROR_NO_SPACE where
+ * it wants space; "resumed". */
 struct _BangerVmmInterface {
 	GTypeInterface parent;
 
