@@ -170,23 +170,31 @@ start(Pending *p)
 	}
 }
 
-/* One VM's calls run in the order they came. */
+/* Of two calls about one user, one of which is about all that the user has: they never run at once. */
+static bool
+is_apart_from(const Pending *other, const Pending *p)
+{
+	if (other->call.target != p->call.target)
+		return false;
+	return (other->impl->whole_user && (p->call.key[0] || p->impl->whole_user)) ||
+	       (p->impl->whole_user && other->call.key[0]);
+}
+
+/* One VM's calls run in the order they came. A call about a whole user has a place before that user's
+ * only from when it is authorized: anybody may ask for it and leave the question open. Without one,
+ * the user's calls could keep it waiting for ever. */
 static bool
 is_in_the_way(const Pending *before, const Pending *p)
 {
+	if (before->impl->whole_user && before->stage == STAGE_TURN && is_apart_from(before, p))
+		return true;
 	return p->call.key[0] && strcmp(before->call.key, p->call.key) == 0;
 }
 
-/* A call about a whole user and one about a VM of that user never run at once. The former takes no
- * place in the queue before it runs: anybody may ask to be authorized for it and leave the question
- * open. */
 static bool
 is_excluded_by(const Pending *running, const Pending *p)
 {
-	if (running->stage != STAGE_RUNNING || running->call.target != p->call.target)
-		return false;
-	return (running->impl->whole_user && (p->call.key[0] || p->impl->whole_user)) ||
-	       (p->impl->whole_user && running->call.key[0]);
+	return running->stage == STAGE_RUNNING && is_apart_from(running, p);
 }
 
 static bool

@@ -253,6 +253,21 @@ rig_call(Rig *rig, OpId id, uid_t uid, char vm)
 	return rig_submit(rig, id, &args, uid, NULL);
 }
 
+RigCall *
+rig_launch_held(Rig *rig, uid_t uid)
+{
+	RigCall *launch;
+
+	rig_init(rig);
+	rig->hold_questions = true;
+	launch = rig_launch(rig, uid, 'a');
+	rig_settle(rig);
+	fake_kernel_hold(&rig->kernel, "aaaa");
+	rig_decide(launch, AUTHORITY_YES);
+	fake_kernel_wait_held(&rig->kernel);
+	return launch;
+}
+
 void
 rig_decide(RigCall *call, AuthorityAnswer answer)
 {

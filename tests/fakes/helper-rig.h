@@ -49,6 +49,9 @@ void rig_restart(Rig *rig);
 /* Submits; the returned call is answered at once or by rig_settle(). `vm` is a letter or digit of
  * hex, repeated. */
 RigCall *rig_launch(Rig *rig, uid_t uid, char vm);
+/* On a new rig, which holds questions from then on: 'a', which the kernel is just asked about until
+ * fake_kernel_let_go(). */
+RigCall *rig_launch_held(Rig *rig, uid_t uid);
 RigCall *rig_call(Rig *rig, OpId id, uid_t uid, char vm);
 /* `args` and what they point to stay the caller's. */
 RigCall *rig_submit(Rig *rig, OpId id, const OpArgs *args, uid_t uid, const char *sender);

@@ -379,19 +379,12 @@ test_t44_user_when_its_calls_hang_then_another_is_served(void)
 	rig_done(&rig);
 }
 
-/* One of ALICE's 'a' that the kernel is just asked about; on the disk is what a successor would find. */
+/* On the disk is what a successor would find. */
 static RigCall *
 launch_held(void)
 {
-	RigCall *launch;
+	RigCall *launch = rig_launch_held(&rig, ALICE);
 
-	rig_init(&rig);
-	rig.hold_questions = true;
-	launch = rig_launch(&rig, ALICE, 'a');
-	rig_settle(&rig);
-	fake_kernel_hold(&rig.kernel, "aaaa");
-	rig_decide(launch, AUTHORITY_YES);
-	fake_kernel_wait_held(&rig.kernel);
 	(void)snprintf(entry, sizeof(entry), "%s/%s", rig.directory, launch->object);
 	return launch;
 }
@@ -426,57 +419,6 @@ test_launch_when_its_success_cannot_be_written_then_it_fails_and_stays_launching
 	check_int(ledger_find(rig.ledger, ALICE, "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa")->state,
 		  LEDGER_LAUNCHING);
 	check_int(mkdir(rig.directory, 0700), 0);
-	rig_done(&rig);
-}
-
-static void
-test_release_user_when_only_asked_then_nobody_waits_for_it(void)
-{
-	OpArgs args = { .release_user.uid = ALICE };
-	RigCall *release, *launch;
-
-	rig_init(&rig);
-	rig.hold_questions = true;
-	release = rig_submit(&rig, OP_RELEASE_USER, &args, BOB, NULL);
-	check(release->is_asked);
-	rig_launch(&rig, ALICE, 'a');
-	launch = rig_launch(&rig, ALICE, 'b');
-	rig_settle(&rig);
-	rig_decide(&rig.calls[1], AUTHORITY_YES);
-	rig_decide(launch, AUTHORITY_YES);
-	rig_settle(&rig);
-	check_str(rig_result(launch), "ok");
-	rig_decide(release, AUTHORITY_YES);
-	rig_settle(&rig);
-	check_str(rig_result(release), "ok");
-	check_int(release->number, 2);
-	check_int(fake_kernel_count(&rig.kernel), 0);
-	check_int(ledger_count(rig.ledger, LEDGER_ALL), 0);
-	rig_done(&rig);
-}
-
-static void
-test_release_user_when_a_launch_runs_then_waits_and_takes_it_too(void)
-{
-	OpArgs args = { .release_user.uid = ALICE };
-	RigCall *release, *launch, *later;
-
-	launch = launch_held();
-	release = rig_submit(&rig, OP_RELEASE_USER, &args, 0, NULL);
-	rig_decide(release, AUTHORITY_YES);
-	/* Begun after it and done: had it begun, it would be seen in the log. */
-	later = rig_call(&rig, OP_PROBE_KVM, BOB, 0);
-	rig_decide(later, AUTHORITY_YES);
-	while (!later->is_answered)
-		workers_dispatch(rig.workers);
-	check(!strstr(rig.kernel.log, "end "));
-	fake_kernel_let_go(&rig.kernel);
-	rig_settle(&rig);
-	check_str(rig_result(launch), "ok");
-	check_str(rig_result(release), "ok");
-	check_int(release->number, 1);
-	check_int(fake_kernel_count(&rig.kernel), 0);
-	rig_check_true(&rig);
 	rig_done(&rig);
 }
 
@@ -676,8 +618,6 @@ TEST_MAIN(TEST(test_calls_when_decided_out_of_order_then_run_in_order_of_arrival
 	  TEST(test_t44_user_when_its_calls_hang_then_another_is_served),
 	  TEST(test_launch_when_the_kernel_is_asked_then_the_ledger_has_it_already),
 	  TEST(test_launch_when_its_success_cannot_be_written_then_it_fails_and_stays_launching),
-	  TEST(test_release_user_when_only_asked_then_nobody_waits_for_it),
-	  TEST(test_release_user_when_a_launch_runs_then_waits_and_takes_it_too),
 	  TEST(test_vmm_when_it_ended_then_open_says_so_and_release_tells_how),
 	  TEST(test_kvm_when_unusable_then_refused_with_the_reason_and_probed_once),
 	  TEST(test_kvm_when_a_probe_fails_then_who_waits_for_it_fails_too_and_others_go_on),
