@@ -67,6 +67,23 @@ test_receive_when_too_many_fds_then_refused_and_none_leaks(void)
 }
 
 static void
+test_receive_when_empty_with_fds_then_the_end_and_none_leaks(void)
+{
+	int pair[2], in[3] = { -1, -1, -1 }, before;
+	const int out[] = { 0, 1, 2 };
+	size_t n = 9;
+	char buf[8];
+
+	check_int(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+	before = count_fds();
+	check_int(bn_fd_send(pair[0], "", 0, out, 3), 0);
+	check_int(bn_fd_receive(pair[1], buf, sizeof(buf), in, 3, &n), 0);
+	check_int(n, 0);
+	check_int(count_fds(), before);
+	bn_fd_close_many(pair, 2);
+}
+
+static void
 test_peer_when_socketpair_then_own_identity(void)
 {
 	int pair[2];
@@ -108,5 +125,6 @@ test_close_except_when_some_are_kept_then_all_others_are_closed(void)
 
 TEST_MAIN(TEST(test_memfd_when_made_then_sealed_and_readable_by_all),
 	  TEST(test_receive_when_too_many_fds_then_refused_and_none_leaks),
+	  TEST(test_receive_when_empty_with_fds_then_the_end_and_none_leaks),
 	  TEST(test_peer_when_socketpair_then_own_identity),
 	  TEST(test_close_except_when_some_are_kept_then_all_others_are_closed))

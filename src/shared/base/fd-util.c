@@ -254,6 +254,11 @@ bn_fd_receive_from(int sock, void *data, size_t size, int *ret_fds, size_t max_f
 		bn_fd_close_many(fds, n_fds);
 		return -EMSGSIZE;
 	}
+	/* An empty message is the end, as a hung-up socket is, but can bring descriptors. */
+	if (n == 0) {
+		bn_fd_close_many(fds, n_fds);
+		n_fds = 0;
+	}
 	if (n_fds > 0)
 		memcpy(ret_fds, fds, n_fds * sizeof(int));
 	if (ret_n_fds)
