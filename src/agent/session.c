@@ -35,6 +35,7 @@ struct AgentSession {
 	bool open;  /* a RESET has been answered */
 	bool lost;  /* a bad frame came: only a RESET counts */
 	bool ready; /* commands can run */
+	bool ends;  /* SHUTDOWN has been answered, and is to be carried out */
 	uint8_t in[2 * BN_FRAME_MAX];
 	size_t in_size;
 	uint8_t out[OUT_MAX];
@@ -237,7 +238,7 @@ handle_request(AgentSession *s, const BnFrame *frame)
 	case BN_FRAME_SHUTDOWN:
 		sync();
 		send_frame(s, BN_FRAME_DONE, frame->stream, NULL, 0);
-		s->config->power_off(s->config->data);
+		s->ends = true;
 		return true;
 	case BN_FRAME_CLOCK:
 		agent_set_clock(bn_pack_get_uint(&pack, 8));
@@ -486,6 +487,24 @@ begin(AgentSession *s)
 	return r;
 }
 
+static bool
+is_host_gone(AgentSession *s)
+{
+	struct pollfd p = { .fd = s->config->fd };
+
+	return poll(&p, 1, 0) > 0 && (p.revents & (POLLHUP | POLLERR));
+}
+
+/* The end of the guest may be all that follows: a host that is there has its answer before. */
+static void
+end_if_asked(AgentSession *s)
+{
+	if (!s->ends || (s->out_size > 0 && !is_host_gone(s)))
+		return;
+	s->ends = false;
+	s->config->power_off(s->config->data);
+}
+
 /* One round: wait, read, serve every command once (so that none starves another), write. */
 static int
 run_round(AgentSession *s, struct pollfd *polls)
@@ -512,7 +531,9 @@ run_round(AgentSession *s, struct pollfd *polls)
 	}
 	for (size_t i = s->n_execs; i > 0; i--)
 		(void)serve_exec(s, s->execs[i - 1]);
-	return write_port(s);
+	r = write_port(s);
+	end_if_asked(s);
+	return r;
 }
 
 static int

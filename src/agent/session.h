@@ -17,7 +17,7 @@ typedef struct AgentConfig {
 	void (*ready)(void *data);
 	/* After what waited has been begun. */
 	void (*settled)(void *data);
-	/* Carries out SHUTDOWN, after a sync. */
+	/* Carries out SHUTDOWN, after a sync and the answer; may not return. */
 	void (*power_off)(void *data);
 	void *data;
 } AgentConfig;

@@ -30,6 +30,13 @@ reset_agent(int fd)
 	say(fd, BN_FRAME_RESET, 0, reset, sizeof(reset));
 }
 
+/* As where no init is to be asked: nothing comes after it. */
+static void
+power_off(void *data)
+{
+	_exit(0);
+}
+
 /* Its line; it has been greeted. */
 static int
 start_agent(pid_t *ret_pid)
@@ -41,7 +48,8 @@ start_agent(pid_t *ret_pid)
 	if (*ret_pid == 0) {
 		(void)close(pair[0]);
 		check(fcntl(pair[1], F_SETFL, O_NONBLOCK) == 0);
-		_exit(agent_session_run(&(AgentConfig){ .fd = pair[1], .ready_fd = -1 }) != 0);
+		_exit(agent_session_run(&(AgentConfig){
+			      .fd = pair[1], .ready_fd = -1, .power_off = power_off }) != 0);
 	}
 	(void)close(pair[1]);
 	reset_agent(pair[0]);
@@ -158,6 +166,18 @@ test_agent_when_a_command_is_beyond_the_bound_then_only_that_is_refused(void)
 	end_agent(fd, pid);
 }
 
+static void
+test_agent_when_it_shuts_down_and_never_returns_then_has_answered(void)
+{
+	pid_t pid;
+	int fd = start_agent(&pid);
+
+	say(fd, BN_FRAME_SHUTDOWN, 7, NULL, 0);
+	check_str(hear(fd, "18/7"), " 2/0 18/7");
+	end_agent(fd, pid);
+}
+
 TEST_MAIN(TEST(test_agent_when_command_closes_its_output_then_both_ends_are_told),
 	  TEST(test_agent_when_reset_then_commands_are_hung_up),
-	  TEST(test_agent_when_a_command_is_beyond_the_bound_then_only_that_is_refused))
+	  TEST(test_agent_when_a_command_is_beyond_the_bound_then_only_that_is_refused),
+	  TEST(test_agent_when_it_shuts_down_and_never_returns_then_has_answered))
