@@ -170,7 +170,7 @@ descriptor_check_disk(int fd, uid_t owner, bool *ret_read_only, const char **ret
 	if (r < 0)
 		return r;
 	if (st.stx_size == 0 || st.stx_size > BN_DISK_MAX)
-		return refuse(reterr, st.stx_size == 0 ? "an empty file" : "larger than 64 TiB");
+		return refuse(reterr, st.stx_size == 0 ? "an empty file" : "16 TiB or more");
 	if ((flags & O_ACCMODE) == O_RDONLY) {
 		*ret_read_only = true;
 		return check_read_only(fd, &st, reterr);

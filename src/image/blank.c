@@ -103,7 +103,7 @@ check_request(const BnBlankRequest *request, BnImageError *reterr)
 {
 	if (request->size_bytes < BN_BLANK_SIZE_MIN || request->size_bytes > BN_BLANK_SIZE_MAX)
 		return bn_image_fail(reterr, -ERANGE, BN_FAULT_INVALID,
-				     "a disk has 16 MiB to 16 TiB, not %llu bytes",
+				     "a disk has 16 MiB to less than 16 TiB, not %llu bytes",
 				     (unsigned long long)request->size_bytes);
 	if (request->label && strlen(request->label) > EXT2_LABEL_LEN)
 		return bn_image_fail(reterr, -EINVAL, BN_FAULT_INVALID,

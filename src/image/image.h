@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "image/image-error.h"
+#include "shared/rules/limits.h"
 
 #define BN_IMAGE_DIGEST_SIZE 32
 #define BN_IMAGE_INIT_MAX    64
@@ -52,7 +53,7 @@ typedef struct BnBlankRequest {
 } BnBlankRequest;
 
 #define BN_BLANK_SIZE_MIN (UINT64_C(16) << 20)
-#define BN_BLANK_SIZE_MAX (UINT64_C(16) << 40)
+#define BN_BLANK_SIZE_MAX BN_DISK_MAX
 
 /* Writes an empty ext4 with a journal, for a guest to write to: a sparse file, of which only what a
  * mount has to read is allocated. Not synced: a disk that never came to be is made again. */

@@ -5,6 +5,7 @@
 
 #include "service/base/error.h"
 #include "service/base/options.h"
+#include "service/base/vm-spec.h"
 
 static bool
 read_text(const char *text, GError **error)
@@ -58,5 +59,29 @@ test_errors_when_listed_then_each_has_one_name_of_ours(void)
 	}
 }
 
+/* What is promised for a disk is what can be made. */
+static void
+test_disk_when_at_its_bounds_and_beyond_then_taken_and_refused(void)
+{
+	static const struct {
+		uint64_t bytes;
+		bool fits;
+	} cases[] = { { 63 * BN_MIB, false },
+		      { 64 * BN_MIB, true },
+		      { 16 * 1024 * BN_GIB - BN_MIB, true },
+		      { 16 * 1024 * BN_GIB, false } };
+	g_autoptr(BangerVmSpec) spec = banger_vm_spec_new();
+
+	spec->name = g_strdup("web");
+	for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+		g_autoptr(GError) error = NULL;
+
+		spec->disk_bytes = cases[i].bytes;
+		check_int(banger_vm_spec_check(spec, &error), cases[i].fits);
+		check(cases[i].fits || strstr(error->message, "'disk'"));
+	}
+}
+
 TEST_MAIN(TEST(test_read_when_key_unknown_or_type_wrong_then_key_is_named),
-	  TEST(test_errors_when_listed_then_each_has_one_name_of_ours))
+	  TEST(test_errors_when_listed_then_each_has_one_name_of_ours),
+	  TEST(test_disk_when_at_its_bounds_and_beyond_then_taken_and_refused))

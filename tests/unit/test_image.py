@@ -571,8 +571,13 @@ def test_blank_when_any_size_then_clean_sparse_and_journaled(w):
     assert modes == {b'': DIR | 0o755, b'lost+found': DIR | 0o700, b'upper': DIR | 0o755, b'work': DIR | 0o700}, modes
 
 
+def test_blank_when_as_large_as_can_be_asked_for_then_made(w):
+    status, line = blank(w, (16 << 40) - (1 << 20))
+    assert status == 0, line
+
+
 def test_blank_when_asked_wrong_then_refused(w):
-    for args in ((1 << 20,), (17 << 40,), (1 << 30, '--label', 'x' * 17)):
+    for args in ((1 << 20,), (16 << 40,), (1 << 30, '--label', 'x' * 17)):
         status, line = blank(w, *args)
         assert status == 1 and line.startswith('error INVALID'), line
     first = blank(w, 64 << 20)

@@ -79,7 +79,7 @@ banger_vm_spec_check(const BangerVmSpec *spec, GError **error)
 		return refuse(error, "memory", "64 MiB to 1 TiB, in whole MiB");
 	if (spec->disk_bytes < BN_DISK_MIN || spec->disk_bytes > BN_DISK_MAX ||
 	    spec->disk_bytes % BN_MIB != 0)
-		return refuse(error, "disk", "64 MiB to 64 TiB, in whole MiB");
+		return refuse(error, "disk", "64 MiB to less than 16 TiB, in whole MiB");
 	if ((int)spec->vmm < 0)
 		return refuse(error, "vmm", "\"qemu-microvm\" or \"qemu-q35\"");
 	if ((int)spec->accelerator < 0)

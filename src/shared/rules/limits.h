@@ -23,7 +23,7 @@
 #define BN_MEMORY_MAX (1024 * BN_GIB)
 #define BN_DISKS_MAX  4
 #define BN_DISK_MIN   (64 * BN_MIB)
-#define BN_DISK_MAX   (64 * 1024 * BN_GIB)
+#define BN_DISK_MAX   (16 * 1024 * BN_GIB - BN_MIB) /* less than 2³² blocks of 4 KiB */
 /* COMMAND_LINE_SIZE of x86 is 2048 with the NUL (arch/x86/include/asm/setup.h). */
 #define BN_CMDLINE_MAX 2047
 
