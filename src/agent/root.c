@@ -12,6 +12,7 @@
 #include "shared/base/errno-util.h"
 #include "shared/base/io-util.h"
 #include "shared/base/macro.h"
+#include "shared/rules/init.h"
 
 #define NEW_ROOT "/newroot"
 /* Where the parts of the overlay are; out of sight once the root is entered. */
@@ -162,13 +163,10 @@ agent_root_move(void)
 const char *
 agent_root_find_init(const AgentBoot *boot)
 {
-	static const char *const paths[] = { "/sbin/init", "/lib/systemd/systemd",
-					     "/usr/lib/systemd/systemd", "/bin/init" };
-
 	if (boot->init != BN_BOOT_INIT_AUTO)
 		return NULL;
-	for (size_t i = 0; i < BN_ELEMENTSOF(paths); i++)
-		if (access(paths[i], X_OK) == 0)
-			return paths[i];
+	for (size_t i = 0; i < BN_INIT_PATHS; i++)
+		if (access(bn_init_paths[i], X_OK) == 0)
+			return bn_init_paths[i];
 	return NULL;
 }

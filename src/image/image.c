@@ -17,22 +17,17 @@
 #include "shared/base/cleanup.h"
 #include "shared/base/errno-util.h"
 #include "shared/base/str-util.h"
-
-/* Where a kernel or a person would look for an init, the most telling first. */
-static const char *const init_paths[] = {
-	"/sbin/init", "/usr/sbin/init", "/lib/systemd/systemd", "/usr/lib/systemd/systemd",
-	"/etc/init",  "/bin/init",
-};
+#include "shared/rules/init.h"
 
 static void
 find_init(BnTree *tree, BnImageResult *ret)
 {
-	for (size_t i = 0; i < BN_ELEMENTSOF(init_paths); i++) {
-		const BnNode *node = bn_tree_resolve(tree, init_paths[i], /* follow= */ true);
+	for (size_t i = 0; i < BN_INIT_PATHS; i++) {
+		const BnNode *node = bn_tree_resolve(tree, bn_init_paths[i], /* follow= */ true);
 
 		if (!node || !S_ISREG(node->mode) || !(node->mode & 0111))
 			continue;
-		ret->has_init = bn_str_copy(ret->init, sizeof(ret->init), init_paths[i]) == 0;
+		ret->has_init = bn_str_copy(ret->init, sizeof(ret->init), bn_init_paths[i]) == 0;
 		return;
 	}
 }
