@@ -110,6 +110,7 @@ fake_kvm_probe(void *ctx, uid_t jail_uid, KernelVerdict *ret)
 
 	if (r == 0)
 		*ret = (KernelVerdict){ .usable = f->kvm_usable,
+					.proven = !f->kvm_unproven,
 					.reason.text = "measured by nobody" };
 	return end(f, r);
 }

@@ -34,6 +34,7 @@ typedef struct FakeKernel {
 	unsigned fail_for; /* how many fail from there on; 0 means 1 */
 	int fail_with;     /* negative errno */
 	bool kvm_usable;
+	bool kvm_unproven; /* the probe could not run its code */
 	bool has_verdict;
 	KernelVerdict verdict;
 	const char

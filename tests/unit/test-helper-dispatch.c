@@ -480,6 +480,24 @@ test_kvm_when_unusable_then_refused_with_the_reason_and_probed_once(void)
 	rig_done(&rig);
 }
 
+static void
+test_kvm_when_its_code_could_not_be_run_then_probed_again(void)
+{
+	rig_init(&rig);
+	rig.kernel.kvm_usable = false;
+	rig.kernel.kvm_unproven = true;
+	rig_call(&rig, OP_PROBE_KVM, ALICE, 0);
+	rig_settle(&rig);
+	check_str(rig_result(&rig.calls[0]), "ok");
+	check_str(rig.kernel.log, "verdict load\nkvm probe\n");
+	rig.kernel.kvm_unproven = false;
+	rig_call(&rig, OP_PROBE_KVM, BOB, 0);
+	rig_settle(&rig);
+	check_str(rig_result(&rig.calls[1]), "ok");
+	check(strstr(rig.kernel.log, "verdict load\nkvm probe\nverdict save usable=0\n"));
+	rig_done(&rig);
+}
+
 /* Allowed; it is answered when the workers' end is told. */
 static RigCall *
 probe_kvm(uid_t uid)
@@ -620,6 +638,7 @@ TEST_MAIN(TEST(test_calls_when_decided_out_of_order_then_run_in_order_of_arrival
 	  TEST(test_launch_when_its_success_cannot_be_written_then_it_fails_and_stays_launching),
 	  TEST(test_vmm_when_it_ended_then_open_says_so_and_release_tells_how),
 	  TEST(test_kvm_when_unusable_then_refused_with_the_reason_and_probed_once),
+	  TEST(test_kvm_when_its_code_could_not_be_run_then_probed_again),
 	  TEST(test_kvm_when_a_probe_fails_then_who_waits_for_it_fails_too_and_others_go_on),
 	  TEST(test_arguments_when_out_of_bounds_then_named_before_any_question),
 	  TEST(test_shutdown_when_calls_wait_then_aborted_and_running_ones_finished),

@@ -20,6 +20,7 @@ typedef struct KernelText {
 
 typedef struct KernelVerdict {
 	bool usable;
+	bool proven; /* by code that ran: good for this boot. Else it may be another one next time */
 	KernelText reason;
 } KernelVerdict;
 

@@ -212,7 +212,7 @@ launcher_probe(void *ctx, uid_t jail_uid, KernelVerdict *ret)
 
 	if (r < 0 || reply.error < 0)
 		return r < 0 ? r : reply.error;
-	*ret = (KernelVerdict){ .usable = reply.usable == 1 };
+	*ret = (KernelVerdict){ .usable = reply.usable == 1, .proven = reply.proven == 1 };
 	jail_copy_text(reply.text, sizeof(reply.text), &ret->reason);
 	return 0;
 }

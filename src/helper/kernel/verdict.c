@@ -71,6 +71,7 @@ verdict_load(void *ctx, KernelVerdict *ret)
 	    read_boot_id(boot) < 0 || strcmp(boot, kept.boot) != 0)
 		return -ENOENT;
 	*ret = kept.verdict;
+	ret->proven = true;
 	return 0;
 }
 

@@ -26,7 +26,7 @@ run_probe_locked(const Kernel *kernel, uid_t jail_uid)
 	probe.is_running = true;
 	(void)pthread_mutex_unlock(&probe.lock);
 	r = kernel->kvm_probe(kernel->ctx, jail_uid, &verdict);
-	if (r >= 0)
+	if (r >= 0 && verdict.proven)
 		r = kernel->verdict_save(kernel->ctx, &verdict);
 	(void)pthread_mutex_lock(&probe.lock);
 	probe.is_running = false;

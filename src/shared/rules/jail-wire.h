@@ -14,7 +14,7 @@
  *                    for reading, or for reading and writing. What is open for reading alone must not be
  *                    writable by everybody either, or be such a memfd.
  *    BN_JAIL_PROBE   no descriptors; a jail with nothing but /dev/kvm runs the functional probe;
- *                    answers BnJailReply (no descriptors) with `usable` and `text`.
+ *                    answers BnJailReply (no descriptors) with `usable`, `proven` and `text`.
  *
  * 2. The control socket of each jail, BN_JAIL_RUN_DIR "/<key>" (key: bn_derive_key()), bound and
  *    listened on by the launcher before the jail loses its rights and held by its first process as long as it lives:
@@ -91,6 +91,7 @@ typedef struct BnJailRequest {
 typedef struct BnJailReply {
 	int32_t error;   /* 0, or a negative errno */
 	uint32_t usable; /* PROBE: 1 where KVM serves */
+	uint32_t proven; /* PROBE: 1 where guest code ran to its end, so that it would again */
 	char text[200];  /* LAUNCH: the step that failed; PROBE: the reason, for people */
 } BnJailReply;
 
