@@ -202,6 +202,39 @@ test_process_when_asked_then_the_one_that_answers(void)
 	(void)close(pidfd);
 }
 
+static int
+start_scope(const char *address, const KernelScope *scope)
+{
+	/* As the /proc of the world around sees it. */
+	check(scope->pid > 0);
+	return 0;
+}
+
+/* As one that ends while systemd works. */
+static int
+start_scope_of_a_dead(const char *address, const KernelScope *scope)
+{
+	stop_jail();
+	return 0;
+}
+
+static void
+test_scope_when_the_process_ends_meanwhile_then_not_started(void)
+{
+	const BnVmmSpec spec = { .kvm = true, .memory_bytes = BN_MIB };
+	const KernelLaunch launch = { .key = KEY, .jail_uid = UID, .spec = &spec };
+	_cleanup_(kernel_jail_donep) KernelJail jail = KERNEL_JAIL_INIT;
+
+	start_jail(HONEST);
+	jail.process = pidfd_open(jail_pid, 0);
+	check(jail.process >= 0);
+	setup.scope_start = start_scope;
+	check_int(kernel.scope_start(kernel.ctx, &launch, &jail), 0);
+	setup.scope_start = start_scope_of_a_dead;
+	check_int(kernel.scope_start(kernel.ctx, &launch, &jail), -ESRCH);
+	setup.scope_start = NULL;
+}
+
 static void
 test_t14_process_when_it_has_not_the_jails_uid_then_refused(void)
 {
@@ -304,6 +337,7 @@ int run_tests(void);
 #define main run_tests
 TEST_MAIN(TEST(test_t14_answers_when_hostile_then_refused_and_nothing_kept),
 	  TEST(test_process_when_asked_then_the_one_that_answers),
+	  TEST(test_scope_when_the_process_ends_meanwhile_then_not_started),
 	  TEST(test_t14_process_when_it_has_not_the_jails_uid_then_refused),
 	  TEST(test_end_when_the_jail_obeys_or_not_then_nobody_of_its_uid_is_left),
 	  TEST(test_end_when_the_uid_is_no_jails_then_nothing_is_killed),

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -32,6 +33,14 @@ find_pid(int pidfd)
 	return pid;
 }
 
+static bool
+has_ended(int pidfd)
+{
+	struct pollfd p = { .fd = pidfd, .events = POLLIN };
+
+	return poll(&p, 1, 0) != 0;
+}
+
 static int
 scope_start(void *ctx, const KernelLaunch *launch, const KernelJail *jail)
 {
@@ -41,17 +50,21 @@ scope_start(void *ctx, const KernelLaunch *launch, const KernelJail *jail)
 	KernelScope scope = { .name = name,
 			      .user_unit = user_unit,
 			      .memory_bytes = launch->spec->memory_bytes + overhead };
+	int r;
 
 	if (!setup->scope_start)
 		return 0;
 	scope.pid = find_pid(jail->process);
 	if (scope.pid <= 0)
 		return -ESRCH;
-	/* The number stays this process's: it is the launcher's child, and waits for us to say
-	 * GO. */
 	bn_derive_scope(launch->key, name);
 	bn_derive_user_unit(launch->key, user_unit);
-	return setup->scope_start(setup->bus_address, &scope);
+	r = setup->scope_start(setup->bus_address, &scope);
+	/* systemd took a number, which is this process's for as long as it lives, and nobody keeps it
+	 * alive for us: where it ended meanwhile, a stranger may be in the scope. */
+	if (r >= 0 && has_ended(jail->process))
+		return -ESRCH;
+	return r;
 }
 
 void
