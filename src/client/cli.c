@@ -168,7 +168,8 @@ cli_fail(GError *error)
 		return CLI_FAILED;
 	}
 	(void)g_dbus_error_strip_remote_error(own);
-	if (banger_error_is_cancelled(own)) {
+	/* By a signal of ours; a job that somebody else cancelled has failed. */
+	if (g_error_matches(own, G_IO_ERROR, G_IO_ERROR_CANCELLED)) {
 		(void)fprintf(stderr, "banger: %s\n", _("interrupted"));
 		return CLI_INTERRUPTED;
 	}

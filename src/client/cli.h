@@ -14,7 +14,7 @@ enum {
 	CLI_FAILED = 1,
 	CLI_USAGE = 2,
 	CLI_OWN_FAILURE = 125, /* ours, where the status would be the remote command's */
-	CLI_INTERRUPTED = 130,
+	CLI_INTERRUPTED = 130, /* by a signal: where the error is G_IO_ERROR_CANCELLED */
 };
 
 typedef struct Cli {

@@ -103,8 +103,7 @@ on_interrupt(int signal_number, void *data)
 	wait->cli->interrupted = true;
 	wait->interrupted = true;
 	if (again) {
-		g_set_error(&wait->error, BANGER_ERROR, BANGER_ERROR_CANCELLED,
-			    "no longer waited for");
+		g_set_error(&wait->error, G_IO_ERROR, G_IO_ERROR_CANCELLED, "no longer waited for");
 		g_main_loop_quit(wait->loop);
 		return;
 	}
@@ -150,6 +149,10 @@ cli_wait(Cli *cli, const char *path, GError **error)
 	g_main_loop_unref(wait.loop);
 	g_object_unref(wait.job);
 	g_free(wait.stage);
+	if (wait.interrupted && g_error_matches(wait.error, BANGER_ERROR, BANGER_ERROR_CANCELLED)) {
+		g_clear_error(&wait.error);
+		g_set_error(&wait.error, G_IO_ERROR, G_IO_ERROR_CANCELLED, "taken back");
+	}
 	if (wait.error) {
 		g_clear_pointer(&wait.result, g_variant_unref);
 		g_propagate_error(error, wait.error);

@@ -133,6 +133,15 @@ class Run(Rig):
         self.await_line('call', 'Job.Cancel')
         self.assertEqual(child.wait(), 130)
 
+    def test_run_when_somebody_else_cancels_the_start_then_125_and_told(self):
+        child = self.begin('vm', 'run', '--rm', '--image', 'slow', '--kernel', 'y', '--', 'cat')
+        job = self.await_line('call', 'Job.Wait')['path']
+        subprocess.run(['gdbus', 'call', '--address', self.environment['DBUS_SESSION_BUS_ADDRESS'], '--dest',
+                        'org.banger.Manager', '--object-path', job, '--method', 'org.banger.Job.Cancel'], check=True,
+                       stdout=subprocess.DEVNULL)
+        self.assertIn('the job was cancelled', child.communicate()[1])
+        self.assertEqual(child.returncode, 125)
+
     def test_run_when_signalled_then_passed_on(self):
         child = self.begin(*self.ready, '--', 'sleep', '1000')
         self.await_line('running')
@@ -275,6 +284,14 @@ class Terminal(Rig):
             self.assertTrue(seat.is_raw())
             seat.process.send_signal(number)
             self.assertEqual((seat.process.wait(), seat.is_restored()), (status, True), number)
+
+    def test_run_when_making_is_declined_then_told_that_nothing_was_done(self):
+        seat = Seat(BANGER, 'vm', 'run', '--rm', '--', 'true', env=self.environment)
+        self.addCleanup(seat.close)
+        seat.expect(b'Do it?')
+        seat.type(b'n\r')
+        self.assertEqual(seat.process.wait(), 125)
+        seat.expect(b'nothing was done')
 
     def test_run_when_on_terminal_then_tty_and_restored(self):
         pid, master = pty.fork()

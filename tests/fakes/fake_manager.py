@@ -81,7 +81,7 @@ class Fake:
 
     def on_call(self, _bus, _sender, path, _interface, method, arguments, invocation):
         kind = self.objects[path][0]
-        say(call=f'{kind}.{method}', arguments=arguments.unpack())
+        say(call=f'{kind}.{method}', path=path, arguments=arguments.unpack())
         getattr(self, f'on_{kind}_{method}')(path, arguments, invocation)
 
     def on_Manager_GetManagedObjects(self, _path, _arguments, invocation):
