@@ -2,7 +2,9 @@
 /* Children that report, that do not, and that never end a line. */
 #include "test.h"
 
+#include <signal.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "service/adapters/child.h"
 #include "service/base/error.h"
@@ -132,8 +134,62 @@ test_child_when_its_report_has_no_end_of_line_then_it_is_ended_and_named(void)
 		  true, words, "");
 }
 
+static void
+test_child_when_a_child_of_its_own_outlives_it_then_not_waited_for(void)
+{
+	g_autofree char *said = NULL,
+			*done = run("sleep 1000 & echo $! >&2; echo last words >&2; exit 3",
+				    /* reports= */ false, &said);
+
+	check_str(done, "/bin/sh failed: last words");
+	check_int(kill((pid_t)g_ascii_strtoll(said, NULL, 10), SIGKILL), 0);
+}
+
+static void
+on_up(const char *words, void *data)
+{
+	g_cancellable_cancel(data);
+}
+
+/* One of ours that does not want to go, with one that it has started; or a foreign one. */
+static void
+check_cancelled(const char *script, bool reports)
+{
+	g_autoptr(BangerChild) child = banger_child_new("/bin/sh");
+	g_autoptr(GCancellable) cancellable = g_cancellable_new();
+	g_autoptr(GError) error = NULL;
+	Run run = {};
+	int held[2];
+	char byte;
+
+	check_int(pipe(held), 0);
+	banger_child_add(child, "-c");
+	banger_child_add(child, script);
+	banger_child_add_fd(child, NULL, held[1]);
+	banger_child_run_async(child, reports, BANGER_ERROR_FAILED, on_up, cancellable, cancellable,
+			       on_end, &run);
+	while (!run.result)
+		(void)g_main_context_iteration(NULL, TRUE);
+	check(!banger_child_run_finish(child, run.result, &error));
+	check(g_error_matches(error, BANGER_ERROR, BANGER_ERROR_CANCELLED));
+	(void)close(held[1]);
+	/* The end comes when nobody is left. */
+	check_int(read(held[0], &byte, 1), 0);
+	(void)close(held[0]);
+	g_object_unref(run.result);
+}
+
+static void
+test_child_when_cancelled_then_ends_with_all_that_it_has_started(void)
+{
+	check_cancelled("trap '' TERM; sleep 1000 & echo progress up >&$2; wait", true);
+	check_cancelled("sleep 1000 & echo up >&2; wait", false);
+}
+
 TEST_MAIN(TEST(test_child_when_it_reports_then_its_words),
 	  TEST(test_child_when_it_does_not_report_then_its_errors_are_progress),
 	  TEST(test_child_when_a_line_is_at_the_bound_and_over_then_whole_and_cut),
 	  TEST(test_child_when_its_errors_have_no_end_of_line_then_cut_in_bounded_memory),
-	  TEST(test_child_when_its_report_has_no_end_of_line_then_it_is_ended_and_named))
+	  TEST(test_child_when_its_report_has_no_end_of_line_then_it_is_ended_and_named),
+	  TEST(test_child_when_a_child_of_its_own_outlives_it_then_not_waited_for),
+	  TEST(test_child_when_cancelled_then_ends_with_all_that_it_has_started))

@@ -5,16 +5,20 @@
 #include <gio/gunixinputstream.h>
 #include <glib-unix.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include "shared/base/cleanup.h"
 #include "shared/base/str-util.h"
 
 /* A line longer than this is not one of ours. */
 #define LINE_MAX_BYTES 4096
+/* What is read of a pipe when the child is gone: more than a pipe holds. */
+#define REST_MAX_PIECES 256
 
 /* One of its pipes, line by line; what goes beyond the bound is read and dropped. */
 typedef struct Lines {
 	GInputStream *stream;
+	GSource *source;
 	char piece[4096]; /* as it came */
 	char line[LINE_MAX_BYTES];
 	size_t size;
@@ -38,7 +42,6 @@ struct _BangerChild {
 	bool broken;      /* its report is not one: what else it says does not count */
 	GError *error;    /* from its report, or about it */
 	char *last_words; /* the last line of its standard error */
-	unsigned pending; /* of: process, report, errors */
 	GCancellable *cancellable;
 	gulong cancel_handler;
 };
@@ -68,6 +71,13 @@ banger_child_class_init(BangerChildClass *klass)
 	G_OBJECT_CLASS(klass)->finalize = banger_child_finalize;
 }
 
+/* In the child: whatever it starts can be signalled with it. */
+static void
+lead_group(gpointer data)
+{
+	(void)setsid();
+}
+
 static void
 banger_child_init(BangerChild *self)
 {
@@ -78,6 +88,7 @@ banger_child_init(BangerChild *self)
 	self->launcher = g_subprocess_launcher_new(G_SUBPROCESS_FLAGS_STDERR_PIPE);
 	g_subprocess_launcher_set_environ(self->launcher, (char **)environment);
 	g_subprocess_launcher_set_cwd(self->launcher, "/");
+	g_subprocess_launcher_set_child_setup(self->launcher, lead_group, NULL, NULL);
 	self->next_fd = 3;
 }
 
@@ -231,34 +242,56 @@ take_piece(BangerChild *self, Lines *lines, size_t size)
 	}
 }
 
-static void unpend(GTask *task);
-static void read_lines(GTask *task, Lines *lines);
-
-static void
-on_piece(GObject *source, GAsyncResult *result, gpointer data)
+/* False where there is no more for now, or for ever. */
+static bool
+take_some(BangerChild *self, Lines *lines, bool *ret_ended)
 {
-	g_autoptr(GTask) task = data;
-	BangerChild *self = g_task_get_source_object(task);
-	GInputStream *stream = G_INPUT_STREAM(source);
-	Lines *lines = stream == self->report.stream ? &self->report : &self->errors;
-	gssize n = g_input_stream_read_finish(stream, result, /* error= */ NULL);
+	g_autoptr(GError) error = NULL;
+	gssize n = g_pollable_input_stream_read_nonblocking(G_POLLABLE_INPUT_STREAM(lines->stream),
+							    lines->piece, sizeof(lines->piece),
+							    /* cancellable= */ NULL, &error);
 
-	if (n > 0) {
+	if (n > 0)
 		take_piece(self, lines, (size_t)n);
-		read_lines(task, lines);
-		return;
-	}
-	if (lines->size > 0)
-		end_line(self, lines);
-	unpend(task);
+	*ret_ended = n <= 0 && !g_error_matches(error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK);
+	return n > 0;
+}
+
+static gboolean
+on_readable(GObject *stream, gpointer data)
+{
+	BangerChild *self = data;
+	bool ended;
+
+	(void)take_some(self,
+			stream == G_OBJECT(self->report.stream) ? &self->report : &self->errors,
+			&ended);
+	return ended ? G_SOURCE_REMOVE : G_SOURCE_CONTINUE;
 }
 
 static void
-read_lines(GTask *task, Lines *lines)
+read_lines(BangerChild *self, Lines *lines)
 {
-	g_input_stream_read_async(lines->stream, lines->piece, sizeof(lines->piece),
-				  G_PRIORITY_DEFAULT, /* cancellable= */ NULL, on_piece,
-				  g_object_ref(task));
+	lines->source = g_pollable_input_stream_create_source(
+		G_POLLABLE_INPUT_STREAM(lines->stream), /* cancellable= */ NULL);
+	g_source_set_callback(lines->source, G_SOURCE_FUNC(on_readable), self, NULL);
+	g_source_attach(lines->source, g_main_context_get_thread_default());
+}
+
+/* The child has ended; whoever else still has the pipe is not waited for. */
+static void
+end_lines(BangerChild *self, Lines *lines)
+{
+	bool ended;
+
+	if (!lines->source)
+		return;
+	for (int i = 0; i < REST_MAX_PIECES && take_some(self, lines, &ended); i++)
+		;
+	if (lines->size > 0)
+		end_line(self, lines);
+	g_source_destroy(lines->source);
+	g_clear_pointer(&lines->source, g_source_unref);
 }
 
 static void
@@ -287,27 +320,28 @@ conclude(BangerChild *self, GTask *task)
 }
 
 static void
-unpend(GTask *task)
-{
-	BangerChild *self = g_task_get_source_object(task);
-
-	if (--self->pending == 0)
-		conclude(self, task);
-}
-
-static void
 on_exit_status(GObject *source, GAsyncResult *result, gpointer data)
 {
 	g_autoptr(GTask) task = data;
+	BangerChild *self = g_task_get_source_object(task);
 
 	(void)g_subprocess_wait_finish(G_SUBPROCESS(source), result, /* error= */ NULL);
-	unpend(task);
+	end_lines(self, &self->report);
+	end_lines(self, &self->errors);
+	conclude(self, task);
 }
 
+/* With all that it has started. Programs of ours leave nothing that their caller does not remove; a foreign
+ * one may have to. */
 static void
-on_cancelled(GCancellable *cancellable, GSubprocess *process)
+on_cancelled(GCancellable *cancellable, BangerChild *self)
 {
-	g_subprocess_send_signal(process, SIGTERM);
+	const char *pid = g_subprocess_get_identifier(self->process);
+
+	/* NULL: it has ended, and its number may be somebody else's. */
+	if (pid)
+		(void)kill((pid_t)-g_ascii_strtoll(pid, NULL, 10),
+			   self->reports ? SIGKILL : SIGTERM);
 }
 
 /* The report's pipe; the child's end travels with its arguments. */
@@ -351,20 +385,18 @@ banger_child_run_async(BangerChild *self, bool reports, BangerError failure,
 		g_error_free(error);
 		return;
 	}
-	self->pending = reports ? 3 : 2;
 	if (reports) {
 		self->report.stream = g_unix_input_stream_new(report, /* close_fd= */ TRUE);
-		read_lines(task, &self->report);
+		read_lines(self, &self->report);
 	}
 	self->errors.stream = g_object_ref(g_subprocess_get_stderr_pipe(self->process));
-	read_lines(task, &self->errors);
+	read_lines(self, &self->errors);
 	g_subprocess_wait_async(self->process, /* cancellable= */ NULL, on_exit_status,
 				g_object_ref(task));
 	if (cancellable) {
 		self->cancellable = g_object_ref(cancellable);
-		self->cancel_handler =
-			g_cancellable_connect(cancellable, G_CALLBACK(on_cancelled),
-					      g_object_ref(self->process), g_object_unref);
+		self->cancel_handler = g_cancellable_connect(cancellable, G_CALLBACK(on_cancelled),
+							     g_object_ref(self), g_object_unref);
 	}
 }
 

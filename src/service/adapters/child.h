@@ -25,7 +25,8 @@ void banger_child_set_environment(BangerChild *self, const char *name, const cha
 
 typedef void (*BangerChildProgress)(const char *words, void *data);
 
-/* Runs it to its end; cancelling ends it with SIGTERM. With `reports` it gets a "--status FD" argument and
+/* Runs it to its end, in a process group of its own, which cancelling ends: with SIGKILL where it `reports`, else
+ * with SIGTERM. What outlives it is not waited for. With `reports` it gets a "--status FD" argument and
  * what it says there decides; without, its exit status does, the lines of its standard error are its
  * progress and the last of them the message. A failure has code `failure`, unless the keyword of the report
  * says better. */
