@@ -37,8 +37,9 @@ typedef struct Arrival {
 	OpId id;
 	OpArgs args;
 	Caller caller;
-	bool is_known; /* the bus has answered */
-	bool is_gone;  /* and this was nobody, or is not any more */
+	bool is_known;  /* the bus has answered */
+	bool is_nobody; /* but could not say whose it is */
+	bool is_gone;   /* and whoever it was is not there any more */
 } Arrival;
 
 struct Bus {
@@ -145,17 +146,20 @@ changed(void *ctx)
 static void
 submit_known(Bus *bus)
 {
-	static const OpFailure ending = { OP_ERROR_ABORTED, "the helper is ending" };
+	static const OpFailure ending = { OP_ERROR_ABORTED, "the helper is ending" },
+			       unknown = { OP_ERROR_FAILED,
+					   "the bus does not say whose call it is" };
 
 	while (bus->arrivals && bus->arrivals->is_known) {
 		_cleanup_(arrival_freep) Arrival *arrival = bus->arrivals;
 
 		bus->arrivals = arrival->next;
-		/* Nobody to answer, and nobody whose call it could be: in doubt it is nobody's. */
+		/* Nobody to answer, and nobody whose call it could be. */
 		if (arrival->is_gone)
 			continue;
-		if (bus->is_terminating)
-			answer(bus, BN_TAKE_PTR(arrival->receipt), arrival->id, NULL, &ending);
+		if (bus->is_terminating || arrival->is_nobody)
+			answer(bus, BN_TAKE_PTR(arrival->receipt), arrival->id, NULL,
+			       bus->is_terminating ? &ending : &unknown);
 		else
 			dispatch_submit(bus->dispatch, arrival->id, &arrival->args,
 					&arrival->caller, BN_TAKE_PTR(arrival->receipt));
@@ -170,9 +174,12 @@ on_uid(sd_bus_message *m, void *userdata, sd_bus_error *error)
 	uint32_t uid = 0;
 
 	arrival->is_known = true;
-	if (sd_bus_message_is_method_error(m, NULL) ||
-	    sd_bus_message_read_basic(m, 'u', &uid) <= 0 || uid == UINT32_MAX)
+	if (sd_bus_message_is_method_error(m, SD_BUS_ERROR_NAME_HAS_NO_OWNER))
 		arrival->is_gone = true;
+	/* In doubt it is nobody's. */
+	else if (sd_bus_message_is_method_error(m, NULL) ||
+		 sd_bus_message_read_basic(m, 'u', &uid) <= 0 || uid == UINT32_MAX)
+		arrival->is_nobody = true;
 	arrival->caller.uid = uid;
 	submit_known(arrival->bus);
 	return 0;

@@ -8,6 +8,7 @@ Environment: see scripted_helper.py.
 import os
 
 import scripted_helper
+from gi.repository import Gio
 import tap
 
 # src/helper/budget.h: a quarter of the descriptors is for what has arrived, six for each.
@@ -56,6 +57,26 @@ class Arrivals(scripted_helper.Stack):
         self.assert_busy(':4.0')
         self.fill(others[-1:], 1)
         self.assert_busy(':5.0')
+        self.catch_up()
+
+
+class Unknown(scripted_helper.Stack):
+    def refuse(self, question, name):
+        self.bus.send(Gio.DBusMessage.new_method_error_literal(question, 'org.freedesktop.DBus.Error.' + name, 'no'))
+
+    def test_call_when_the_bus_cannot_say_whose_then_answered(self):
+        call = self.call()
+        self.refuse(self.bus.expect('GetConnectionUnixUser'), 'LimitsExceeded')
+        self.assertEqual(self.bus.expect_answer(call), 'org.banger.Error.Failed')
+        call = self.call()
+        self.bus.answer(self.bus.expect('GetConnectionUnixUser'), '(u)', 2**32 - 1)
+        self.assertEqual(self.bus.expect_answer(call), 'org.banger.Error.Failed')
+
+    def test_call_when_the_caller_is_gone_then_not_answered(self):
+        self.call(sender=':2.1')
+        self.refuse(self.bus.expect('GetConnectionUnixUser'), 'NameHasNoOwner')
+        self.call(sender=':2.2')
+        self.bus.expect('GetConnectionUnixUser')
         self.catch_up()
 
 
