@@ -39,7 +39,7 @@ write_buffer(BnSink *sink, const BnSinkBuffer *buffer)
 
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (sink->is_direct && ((n < 0 && errno == EINVAL) || n % BN_BLOCK_SIZE != 0)) {
+		if (sink->is_direct && (n < 0 ? errno == EINVAL : n % BN_BLOCK_SIZE != 0)) {
 			set_direct(sink, false);
 			n = BN_MAX(n, 0);
 			done += (size_t)n;
