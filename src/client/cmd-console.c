@@ -74,8 +74,11 @@ cmd_vm_logs(Cli *cli, int argc, char **argv)
 		return cli_fail(error);
 	while ((n = read(log, buffer, sizeof(buffer))) > 0)
 		if (!write_log(buffer, (size_t)n))
-			break; /* main() says why */
-	return CLI_OK;
+			return CLI_OK; /* main() says why */
+	if (n == 0)
+		return CLI_OK;
+	(void)fprintf(stderr, _("banger: reading the log: %s\n"), g_strerror(errno));
+	return CLI_FAILED;
 }
 
 /* Of what is typed, up to the escape. False where it is over. */

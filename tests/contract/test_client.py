@@ -456,6 +456,12 @@ class Others(Rig):
         self.make_vm()
         self.assertEqual(self.banger('vm', 'logs', 'web').stdout, 'hello \x1b[31mfrom the guest\n')
 
+    def test_logs_when_reading_fails_then_told(self):
+        self.make_vm('unreadable')
+        done = self.banger('vm', 'logs', 'unreadable')
+        self.assertEqual((done.returncode, done.stdout), (1, ''))
+        self.assertIn('reading the log: ', done.stderr)
+
     def test_import_when_from_standard_input_then_content_arrives(self):
         done = self.banger('image', 'import', '-', '--name', 'i', input='archive')
         self.assertEqual((done.returncode, done.stdout), (0, 'bookworm\n'), done.stderr)

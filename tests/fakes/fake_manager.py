@@ -4,7 +4,8 @@
 
 fake_manager.py SOURCE: prints "ready" when it owns its name. Every call is a line of JSON on standard output. Names
 choose behaviour: an image called "denied" makes the start fail, "slow" makes it run until it is cancelled; a VM
-called "slow" never stops, and that cannot be cancelled; no guest has a user called "nobody-here".
+called "slow" never stops, and that cannot be cancelled; the log of one called "unreadable" cannot be read; no guest has
+a user called "nobody-here".
 """
 
 import contextlib
@@ -181,10 +182,13 @@ class Fake:
         outcome = 'endless' if self.objects[path][1]['Name'] == 'slow' else ''
         invocation.return_value(GLib.Variant('(o)', (self.job(outcome),)))
 
-    def on_VM_OpenLog(self, _path, _arguments, invocation):
+    def on_VM_OpenLog(self, path, _arguments, invocation):
         reading, writing = os.pipe()
         os.write(writing, b'hello \x1b[31mfrom the guest\n')
         os.close(writing)
+        if self.objects[path][1]['Name'] == 'unreadable':
+            os.close(reading)
+            reading = os.open('/', os.O_RDONLY)
         fds = Gio.UnixFDList.new_from_array([reading])
         invocation.return_value_with_unix_fd_list(GLib.Variant('(h)', (0,)), fds)
 
