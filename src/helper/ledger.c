@@ -14,7 +14,6 @@
 #include "shared/base/str-util.h"
 #include "shared/rules/conf.h"
 #include "shared/rules/limits.h"
-#include "shared/rules/names.h"
 
 #define ENTRY_SIZE_MAX 512
 
@@ -61,25 +60,6 @@ read_field(void *data, const char *group, const char *key, const char *value)
 	return "unknown key";
 }
 
-/* "<uid>-<vm>", as bn_derive_key() makes it and in no other spelling. */
-static int
-parse_key(const char *key, LedgerEntry *ret)
-{
-	char again[BN_DERIVE_KEY_SIZE], uid_text[11] = {};
-	const char *dash = strchr(key, '-');
-	uint64_t uid = 0;
-
-	if (!dash || dash - key > 10 || !bn_names_is_id(dash + 1))
-		return -EINVAL;
-	memcpy(uid_text, key, (size_t)(dash - key));
-	if (bn_str_parse_u64(uid_text, UINT32_MAX - 1, &uid) < 0)
-		return -EINVAL;
-	ret->uid = (uid_t)uid;
-	memcpy(ret->vm, dash + 1, sizeof(ret->vm));
-	bn_derive_key(ret->uid, ret->vm, again);
-	return strcmp(again, key) == 0 ? 0 : -EINVAL;
-}
-
 static int
 load_entry(int directory, const char *key, LedgerEntry *ret)
 {
@@ -89,7 +69,7 @@ load_entry(int directory, const char *key, LedgerEntry *ret)
 	size_t size = 0;
 	int r;
 
-	r = parse_key(key, &entry);
+	r = bn_derive_parse_key(key, &entry.uid, entry.vm);
 	if (r >= 0)
 		r = bn_io_read_file(directory, key, ENTRY_SIZE_MAX, &text, &size);
 	if (r >= 0)

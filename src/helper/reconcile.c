@@ -8,7 +8,6 @@
 #include "helper/kernel/kernel.h"
 #include "helper/ledger.h"
 #include "shared/base/str-util.h"
-#include "shared/rules/names.h"
 
 typedef struct Strangers {
 	const Ledger *ledger;
@@ -53,15 +52,10 @@ reconcile_entry(Ledger *ledger, const Kernel *kernel, const LedgerEntry *entry, 
 static bool
 is_in_ledger(const Ledger *ledger, const char *key)
 {
-	const char *dash = strchr(key, '-');
-	char uid_text[11] = {};
-	uint64_t uid = 0;
+	char vm[BN_ID_LENGTH + 1];
+	uid_t uid;
 
-	if (!dash || dash - key > 10)
-		return false;
-	memcpy(uid_text, key, (size_t)(dash - key));
-	return bn_str_parse_u64(uid_text, UINT32_MAX, &uid) >= 0 &&
-	       ledger_find(ledger, (uid_t)uid, dash + 1);
+	return bn_derive_parse_key(key, &uid, vm) >= 0 && ledger_find(ledger, uid, vm);
 }
 
 static void

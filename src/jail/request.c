@@ -2,15 +2,12 @@
 #include "jail/request.h"
 
 #include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "shared/base/errno-util.h"
 #include "shared/base/macro.h"
-#include "shared/base/str-util.h"
-#include "shared/rules/names.h"
 
 /* The helper has a range of its own from its configuration; this is what no range may ever hold:
  * root, people, system users, and the number that means "leave it as it is". */
@@ -21,20 +18,15 @@ static bool
 is_key(const char key[static BN_DERIVE_KEY_SIZE])
 {
 	size_t n = strnlen(key, BN_DERIVE_KEY_SIZE);
-	char uid[BN_DERIVE_KEY_SIZE];
-	const char *dash;
-	uint64_t value;
+	char vm[BN_ID_LENGTH + 1];
+	uid_t uid;
 
 	if (n == BN_DERIVE_KEY_SIZE)
 		return false;
 	for (size_t i = n; i < BN_DERIVE_KEY_SIZE; i++)
 		if (key[i] != '\0')
 			return false;
-	dash = strchr(key, '-');
-	if (!dash || !bn_names_is_id(dash + 1))
-		return false;
-	(void)snprintf(uid, sizeof(uid), "%.*s", (int)(dash - key), key);
-	return bn_str_parse_u64(uid, UINT32_MAX - 1, &value) >= 0;
+	return bn_derive_parse_key(key, &uid, vm) >= 0;
 }
 
 /* A memfd whose content is settled for good. */

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "test.h"
 
+#include <errno.h>
+
+#include "shared/base/macro.h"
 #include "shared/rules/derive.h"
 #include "shared/rules/names.h"
 
@@ -133,9 +136,43 @@ test_key_when_uids_differ_then_keys_differ(void)
 	check_str(unit, "user@4294967295.service");
 }
 
+static void
+test_key_when_parsed_then_only_in_the_one_spelling(void)
+{
+	static const char *const wrong[] = { "",
+					     "-" ID,
+					     "1000" ID,
+					     "1000-",
+					     "01000-" ID,
+					     "+1-" ID,
+					     " 1-" ID,
+					     "4294967295-" ID,
+					     "4294967296-" ID,
+					     "99999999999-" ID,
+					     "1000-" ID "0",
+					     "1000-" ID "\n",
+					     "1000--" ID,
+					     "1000-0123456789ABCDEF0123456789abcdef" };
+	static const uid_t uids[] = { 0, 1000, 4294967294U };
+	char key[BN_DERIVE_KEY_SIZE], vm[BN_ID_LENGTH + 1] = "";
+	uid_t uid = 7;
+
+	for (size_t i = 0; i < BN_ELEMENTSOF(wrong); i++)
+		check_int(bn_derive_parse_key(wrong[i], &uid, vm), -EINVAL);
+	check_int(uid, 7);
+	check_str(vm, "");
+	for (size_t i = 0; i < BN_ELEMENTSOF(uids); i++) {
+		bn_derive_key(uids[i], ID, key);
+		check_int(bn_derive_parse_key(key, &uid, vm), 0);
+		check_int(uid, uids[i]);
+		check_str(vm, ID);
+	}
+}
+
 TEST_MAIN(TEST(test_id_when_not_32_hex_then_refused),
 	  TEST(test_vm_name_when_not_a_label_then_refused),
 	  TEST(test_object_name_when_it_could_be_a_path_then_refused),
 	  TEST(test_release_when_not_a_version_then_refused),
 	  TEST(test_object_name_when_made_then_within_the_rule),
-	  TEST(test_key_when_uids_differ_then_keys_differ))
+	  TEST(test_key_when_uids_differ_then_keys_differ),
+	  TEST(test_key_when_parsed_then_only_in_the_one_spelling))

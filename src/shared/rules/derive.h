@@ -11,6 +11,9 @@
 /* `vm` must be an id (bn_names_is_id()). */
 void bn_derive_key(uid_t uid, const char *vm, char ret[static BN_DERIVE_KEY_SIZE]);
 
+/* Its inverse: 0, or -EINVAL for everything that it does not make of a user's id and an id. */
+int bn_derive_parse_key(const char *key, uid_t *ret_uid, char ret_vm[static BN_ID_LENGTH + 1]);
+
 /* "banger-vm-<key>.scope"; `key` is what bn_derive_key() made. */
 #define BN_DERIVE_SCOPE_SIZE (sizeof("banger-vm-.scope") + BN_DERIVE_KEY_SIZE)
 void bn_derive_scope(const char *key, char ret[static BN_DERIVE_SCOPE_SIZE]);
