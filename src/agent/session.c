@@ -196,7 +196,7 @@ handle_stream(AgentSession *s, const BnFrame *frame)
 		if (bn_pack_get_uint(&pack, 1) != BN_CHANNEL_IN || pack.bad)
 			return false;
 		return agent_exec_take_input(exec, frame->payload + 1, frame->length - 1);
-	case BN_FRAME_EOF:
+	case BN_FRAME_END:
 		exec->input_ended = true;
 		return true;
 	case BN_FRAME_CREDIT:
@@ -365,7 +365,7 @@ end_output(AgentSession *s, AgentExec *exec, int channel)
 	uint8_t payload = (uint8_t)channel;
 
 	bn_closep(&exec->fds[channel]);
-	send_frame(s, BN_FRAME_EOF, exec->stream, &payload, 1);
+	send_frame(s, BN_FRAME_END, exec->stream, &payload, 1);
 }
 
 static bool

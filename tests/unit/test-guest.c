@@ -573,9 +573,9 @@ test_t31_guest_when_it_breaks_a_rule_then_only_it_is_ended(void)
 		{ BN_FRAME_DATA, 1, "\0x", 2 },
 		{ BN_FRAME_DATA, 1, "\3x", 2 },
 		{ BN_FRAME_DATA, 0, "\1x", 2 },
-		{ BN_FRAME_EOF, 1, "\0", 1 },
-		{ BN_FRAME_EOF, 1, "\7", 1 },
-		{ BN_FRAME_EOF, 1, "", 0 },
+		{ BN_FRAME_END, 1, "\0", 1 },
+		{ BN_FRAME_END, 1, "\7", 1 },
+		{ BN_FRAME_END, 1, "", 0 },
 		{ BN_FRAME_CREDIT, 1, "\0\1\0\0\0", 5 },
 		{ BN_FRAME_CREDIT, 1, "\0\377\377\377\377", 5 },
 		{ BN_FRAME_CREDIT, 1, "\1", 1 },
@@ -608,16 +608,16 @@ test_guest_when_it_goes_on_behind_the_end_of_an_output_then_ended(void)
 		size_t size;
 		int code;
 	} seconds[] = {
-		{ BN_FRAME_EOF, "\1", 1, BANGER_ERROR_GUEST_UNREACHABLE },
+		{ BN_FRAME_END, "\1", 1, BANGER_ERROR_GUEST_UNREACHABLE },
 		{ BN_FRAME_DATA, "\1x", 2, BANGER_ERROR_GUEST_UNREACHABLE },
 		/* The other output, and the command's end, have nothing to do with it. */
-		{ BN_FRAME_EOF, "\2", 1, -1 - 7 },
+		{ BN_FRAME_END, "\2", 1, -1 - 7 },
 		{ BN_FRAME_DATA, "\2x", 2, -1 - 7 },
 	};
 	uint8_t bytes[3 * BN_FRAME_MAX];
 
 	for (size_t i = 0; i < G_N_ELEMENTS(seconds); i++) {
-		size_t n = bn_frame_render(bytes, BN_FRAME_EOF, 1, "\1", 1);
+		size_t n = bn_frame_render(bytes, BN_FRAME_END, 1, "\1", 1);
 
 		n += bn_frame_render(bytes + n, seconds[i].type, 1, seconds[i].payload,
 				     seconds[i].size);

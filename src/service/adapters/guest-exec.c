@@ -193,7 +193,7 @@ on_input(int fd, GIOCondition condition, gpointer data)
 		banger_guest_send(stream->agent, BN_FRAME_DATA, stream->number, payload,
 				  (size_t)n + 1);
 	} else if (room > 0) {
-		banger_guest_send(stream->agent, BN_FRAME_EOF, stream->number, payload, 1);
+		banger_guest_send(stream->agent, BN_FRAME_END, stream->number, payload, 1);
 		close_channel(stream, BN_CHANNEL_IN);
 		return G_SOURCE_REMOVE;
 	}
@@ -343,7 +343,7 @@ banger_guest_exec_frame(BangerGuestStream *stream, const BnFrame *frame)
 	switch (frame->type) {
 	case BN_FRAME_DATA:
 		return take_data(stream, frame);
-	case BN_FRAME_EOF:
+	case BN_FRAME_END:
 		return take_end(stream, frame);
 	case BN_FRAME_CREDIT:
 		return take_credit(stream, frame);

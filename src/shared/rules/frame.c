@@ -52,7 +52,7 @@ bn_frame_parse(const uint8_t *data, size_t size, BnFrame *ret, size_t *ret_used)
 		return -EBADMSG;
 	if (size < BN_FRAME_HEADER + length + 1)
 		return 0;
-	if (p[BN_FRAME_HEADER + length] != BN_FRAME_END)
+	if (p[BN_FRAME_HEADER + length] != BN_FRAME_MARK)
 		return -EBADMSG;
 	*ret = (BnFrame){ .type = p[0],
 			  .stream = (uint16_t)load(p + 2, 2),
@@ -71,7 +71,7 @@ bn_frame_render(uint8_t *ret, BnFrameType type, uint16_t stream, const void *pay
 	save(ret + 4, length, 4);
 	if (length > 0)
 		memcpy(ret + BN_FRAME_HEADER, payload, length);
-	ret[BN_FRAME_HEADER + length] = BN_FRAME_END;
+	ret[BN_FRAME_HEADER + length] = BN_FRAME_MARK;
 	return BN_FRAME_HEADER + length + 1;
 }
 

@@ -3,7 +3,7 @@
  *
  * A frame is a header of 8 bytes, a payload, and one trailing byte:
  *
- *    u8 type    u8 zero    u16 stream    u32 length    payload[length]    u8 BN_FRAME_END
+ *    u8 type    u8 zero    u16 stream    u32 length    payload[length]    u8 BN_FRAME_MARK
  *
  * All numbers are little-endian. Zero bytes between frames mean nothing.
  *
@@ -49,7 +49,7 @@
 #define BN_FRAME_HEADER      8
 #define BN_FRAME_PAYLOAD_MAX 16384
 #define BN_FRAME_MAX         (BN_FRAME_HEADER + BN_FRAME_PAYLOAD_MAX + 1)
-#define BN_FRAME_END         0xa5
+#define BN_FRAME_MARK        0xa5
 #define BN_FRAME_NONCE       16
 #define BN_FRAME_BOOT_ID     36
 #define BN_FRAME_WINDOW      (256 * 1024)
@@ -64,7 +64,7 @@ typedef enum BnFrameType {
 	BN_FRAME_EXEC,
 	BN_FRAME_RUN,
 	BN_FRAME_DATA,
-	BN_FRAME_EOF,
+	BN_FRAME_END,
 	BN_FRAME_CREDIT,
 	BN_FRAME_SIGNAL,
 	BN_FRAME_RESIZE,
