@@ -154,7 +154,9 @@ descriptor_check_image(int fd, uint64_t max, const char **reterr)
 	if (r < 0)
 		return r;
 	if (st.stx_size == 0 || st.stx_size > max)
-		return refuse(reterr, st.stx_size == 0 ? "an empty file" : "larger than 256 MiB");
+		return refuse(reterr, st.stx_size == 0
+					      ? "an empty file"
+					      : "larger than a kernel or an initramfs may be");
 	if ((flags & O_ACCMODE) == O_RDONLY)
 		return check_read_only(fd, &st, reterr);
 	return is_sealed(fd) ? 0 : refuse(reterr, "neither opened read-only nor a sealed memfd");

@@ -162,7 +162,7 @@ rundir_undo(const Jail *jail)
 	char name[EXIT_NAME_SIZE];
 	struct stat st;
 
-	/* -1 as long as nothing was made; another inode where another jail of this key came
+	/* 0 as long as nothing was made; another inode where another jail of this key came
 	 * since. */
 	if (dir < 0 || jail->listener_inode == 0 ||
 	    fstatat(dir, jail->request.key, &st, AT_SYMLINK_NOFOLLOW) < 0 ||

@@ -39,6 +39,6 @@ int list_all_resources_run(const Kernel *kernel, OpCall *call);
 /* Of all that keep copies of ledger entries. */
 void entries_done(OpCall *call);
 
-/* The verdict on KVM of this boot, found out now where nobody did yet; `jail_uid` is the
- * probe's. */
+/* The verdict on KVM of this boot, found out now where nobody did yet, in a jail of `jail_uid`: nothing
+ * of that uid may run. */
 int kvm_verdict(const Kernel *kernel, uid_t jail_uid, KernelVerdict *ret);

@@ -65,7 +65,7 @@ banger_manager_emit(BangerManager *self, BangerManagerSignal which, void *object
 	g_signal_emit(self, signals[which], 0, object);
 }
 
-/* What happens to a VM is on disk before anybody else hears of it. */
+/* What happens to a VM is in the store before anybody else hears of it. */
 static void
 on_vm_changed(BangerVm *vm, BangerManager *self)
 {
