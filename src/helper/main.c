@@ -18,6 +18,7 @@
 #include "helper/kernel/kernel-real.h"
 #include "helper/op.h"
 #include "helper/scope.h"
+#include "shared/base/errno-util.h"
 #include "shared/base/log.h"
 #include "shared/base/macro.h"
 
@@ -100,10 +101,10 @@ secure_process(void)
 	}
 	(void)umask(077);
 	if (chdir("/") < 0 || signal(SIGPIPE, SIG_IGN) == SIG_ERR)
-		return -errno;
+		return bn_errno();
 	/* Inherited descriptors would live in every jail's launcher too. */
 	if (close_range(3, ~0U, 0) < 0 || prctl(PR_SET_DUMPABLE, 0) < 0)
-		return -errno;
+		return bn_errno();
 	raise_descriptors();
 	if (sd_booted() > 0 && prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 0)
 		bn_log_warning("runs without the sandbox of banger-helper.service");

@@ -20,7 +20,8 @@
 static pid_t
 find_pid(int pidfd)
 {
-	char path[64], *text = NULL, *line;
+	_cleanup_free_ char *text = NULL;
+	char path[64], *line;
 	int pid = 0;
 
 	(void)snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", pidfd);
@@ -29,7 +30,6 @@ find_pid(int pidfd)
 	line = strstr(text, "\nPid:");
 	if (!line || sscanf(line, "\nPid: %d", &pid) != 1 || pid < 0)
 		pid = 0;
-	free(text);
 	return pid;
 }
 

@@ -13,6 +13,7 @@
 #include "service/base/random-id.h"
 #include "service/base/remove-tree.h"
 #include "shared/base/cleanup.h"
+#include "shared/base/errno-util.h"
 #include "shared/base/fd-util.h"
 
 /* A file in what was published, until it is known to be recorded: a record may be lost in a crash, or never be made. */
@@ -294,7 +295,7 @@ load_initramfs(BangerImageDirectory *self, const char *id, int agent, size_t age
 
 	if (fd < 0)
 		return -1;
-	copy = fstat(fd, &st) < 0 ? -errno
+	copy = fstat(fd, &st) < 0 ? bn_errno()
 				  : join_initramfs(fd, (size_t)st.st_size, agent, agent_size);
 	return check_copy(copy, "initramfs", error);
 }
