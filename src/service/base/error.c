@@ -6,29 +6,32 @@
 
 #define PREFIX "org.banger.Error."
 
+#define NAME(code, name) [BANGER_ERROR_##code] = { BANGER_ERROR_##code, PREFIX name }
+
+/* Indexed by the code. */
 static const GDBusErrorEntry entries[] = {
-	{ BANGER_ERROR_FAILED, PREFIX "Failed" },
-	{ BANGER_ERROR_INVALID_ARGUMENT, PREFIX "InvalidArgument" },
-	{ BANGER_ERROR_NOT_FOUND, PREFIX "NotFound" },
-	{ BANGER_ERROR_AMBIGUOUS, PREFIX "Ambiguous" },
-	{ BANGER_ERROR_ALREADY_EXISTS, PREFIX "AlreadyExists" },
-	{ BANGER_ERROR_INVALID_STATE, PREFIX "InvalidState" },
-	{ BANGER_ERROR_BUSY, PREFIX "Busy" },
-	{ BANGER_ERROR_QUOTA_REACHED, PREFIX "QuotaReached" },
-	{ BANGER_ERROR_NO_SPACE, PREFIX "NoSpace" },
-	{ BANGER_ERROR_NOT_AUTHORIZED, PREFIX "NotAuthorized" },
-	{ BANGER_ERROR_INTERACTION_REQUIRED, PREFIX "InteractionRequired" },
-	{ BANGER_ERROR_HELPER_UNAVAILABLE, PREFIX "HelperUnavailable" },
-	{ BANGER_ERROR_VMM_UNAVAILABLE, PREFIX "VmmUnavailable" },
-	{ BANGER_ERROR_KVM_UNUSABLE, PREFIX "KvmUnusable" },
-	{ BANGER_ERROR_IMAGE_INVALID, PREFIX "ImageInvalid" },
-	{ BANGER_ERROR_KERNEL_INVALID, PREFIX "KernelInvalid" },
-	{ BANGER_ERROR_TOOL_MISSING, PREFIX "ToolMissing" },
-	{ BANGER_ERROR_GUEST_UNREACHABLE, PREFIX "GuestUnreachable" },
-	{ BANGER_ERROR_COMMAND_REFUSED, PREFIX "CommandRefused" },
-	{ BANGER_ERROR_CANCELLED, PREFIX "Cancelled" },
-	{ BANGER_ERROR_ABORTED, PREFIX "Aborted" },
-	{ BANGER_ERROR_TIMED_OUT, PREFIX "TimedOut" },
+	NAME(FAILED, "Failed"),
+	NAME(INVALID_ARGUMENT, "InvalidArgument"),
+	NAME(NOT_FOUND, "NotFound"),
+	NAME(AMBIGUOUS, "Ambiguous"),
+	NAME(ALREADY_EXISTS, "AlreadyExists"),
+	NAME(INVALID_STATE, "InvalidState"),
+	NAME(BUSY, "Busy"),
+	NAME(QUOTA_REACHED, "QuotaReached"),
+	NAME(NO_SPACE, "NoSpace"),
+	NAME(NOT_AUTHORIZED, "NotAuthorized"),
+	NAME(INTERACTION_REQUIRED, "InteractionRequired"),
+	NAME(HELPER_UNAVAILABLE, "HelperUnavailable"),
+	NAME(VMM_UNAVAILABLE, "VmmUnavailable"),
+	NAME(KVM_UNUSABLE, "KvmUnusable"),
+	NAME(IMAGE_INVALID, "ImageInvalid"),
+	NAME(KERNEL_INVALID, "KernelInvalid"),
+	NAME(TOOL_MISSING, "ToolMissing"),
+	NAME(GUEST_UNREACHABLE, "GuestUnreachable"),
+	NAME(COMMAND_REFUSED, "CommandRefused"),
+	NAME(CANCELLED, "Cancelled"),
+	NAME(ABORTED, "Aborted"),
+	NAME(TIMED_OUT, "TimedOut"),
 };
 
 G_STATIC_ASSERT(G_N_ELEMENTS(entries) == _BANGER_ERROR_MAX);
@@ -45,10 +48,7 @@ banger_error_quark(void)
 const char *
 banger_error_get_name(BangerError code)
 {
-	for (size_t i = 0; i < G_N_ELEMENTS(entries); i++)
-		if (entries[i].error_code == (int)code)
-			return entries[i].dbus_error_name;
-	return NULL;
+	return code < _BANGER_ERROR_MAX ? entries[code].dbus_error_name : NULL;
 }
 
 bool
