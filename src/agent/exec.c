@@ -274,37 +274,29 @@ agent_exec_take_input(AgentExec *exec, const uint8_t *data, size_t size)
 void
 agent_exec_flush_input(AgentExec *exec)
 {
-	int fd = exec->fds[BN_CHANNEL_IN];
+	int *fd = &exec->fds[BN_CHANNEL_IN];
 
-	while (fd >= 0 && exec->input_size > 0) {
-		ssize_t n = write(fd, exec->input + exec->input_start, exec->input_size);
+	while (exec->input_size > 0) {
+		/* Where it does not want any more, the rest is taken as read. */
+		ssize_t n = *fd < 0 ? (ssize_t)exec->input_size
+				    : write(*fd, exec->input + exec->input_start, exec->input_size);
 
-		if (n < 0 && errno == EINTR)
-			continue;
 		if (n < 0 && errno == EAGAIN)
 			return;
-		if (n < 0) {
-			/* It does not want any more: the rest is taken as read. */
-			bn_closep(&exec->fds[BN_CHANNEL_IN]);
-			n = (ssize_t)exec->input_size;
-			fd = -1;
-		}
+		if (n < 0 && errno != EINTR)
+			bn_closep(fd);
+		if (n < 0)
+			continue;
 		exec->input_start += (size_t)n;
 		exec->input_size -= (size_t)n;
 		exec->input_taken += (uint32_t)n;
 	}
-	if (exec->fds[BN_CHANNEL_IN] < 0) {
-		exec->input_taken += (uint32_t)exec->input_size;
-		exec->input_size = 0;
-	}
-	if (exec->input_size > 0)
-		return;
 	exec->input_start = 0;
-	if (exec->input_ended && exec->fds[BN_CHANNEL_IN] >= 0) {
+	if (exec->input_ended && *fd >= 0) {
 		/* A terminal has no end; the character for it does what a person's Ctrl-D does. */
 		if (exec->tty)
-			(void)!write(exec->fds[BN_CHANNEL_IN], "\004", 1);
-		bn_closep(&exec->fds[BN_CHANNEL_IN]);
+			(void)!write(*fd, "\004", 1);
+		bn_closep(fd);
 	}
 }
 
