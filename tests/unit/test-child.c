@@ -76,6 +76,8 @@ test_child_when_it_reports_then_its_words(void)
 	check_run("echo last words >&2; exit 1", true, "/bin/sh failed: last words", "");
 	check_run("kill -9 $$", true, "/bin/sh was ended by signal 9", "");
 	check_run("echo done >&$2; exit 1", true, "/bin/sh failed: no reason given", "");
+	check_run("echo donexyz >&$2", true, "/bin/sh failed: no reason given", "");
+	check_run("echo error >&$2", true, "error", "");
 }
 
 static void

@@ -159,19 +159,22 @@ parse_keyword(const char *keyword, BangerError otherwise)
 static void
 read_report_line(BangerChild *self, const char *line)
 {
-	if (g_str_has_prefix(line, "progress ")) {
+	g_auto(GStrv) words = g_strsplit(line, " ", 2);
+	const char *rest = words[1] ? words[1] : "";
+
+	if (g_str_equal(words[0], "progress")) {
 		if (self->progress)
-			self->progress(line + strlen("progress "), self->progress_data);
-	} else if (g_str_has_prefix(line, "done")) {
+			self->progress(rest, self->progress_data);
+	} else if (g_str_equal(words[0], "done")) {
 		g_free(self->done);
-		self->done = g_strdup(g_strchug((char *)line + strlen("done")));
-	} else if (g_str_has_prefix(line, "error ")) {
-		g_auto(GStrv) words = g_strsplit(line, " ", 3);
+		self->done = g_strdup(rest);
+	} else if (g_str_equal(words[0], "error")) {
+		g_auto(GStrv) reason = g_strsplit(rest, " ", 2);
 
 		g_clear_error(&self->error);
-		self->error = g_error_new_literal(BANGER_ERROR,
-						  (int)parse_keyword(words[1], self->failure),
-						  words[1] && words[2] ? words[2] : line);
+		self->error = g_error_new_literal(
+			BANGER_ERROR, (int)parse_keyword(reason[0] ? reason[0] : "", self->failure),
+			reason[0] && reason[1] ? reason[1] : line);
 	}
 }
 
