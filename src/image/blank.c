@@ -88,17 +88,6 @@ write_filesystem(ext2_filsys fs, uint64_t blocks, bool overlay)
 }
 
 static int
-fail_blank(BnImageError *reterr, long code)
-{
-	if (code == EXT2_ET_NO_MEMORY)
-		return bn_image_fail_memory(reterr);
-	if (code > 0 && code < 4096)
-		return bn_image_fail_write(reterr, (int)-code, "writing the disk failed");
-	return bn_image_fail(reterr, -EIO, BN_FAULT_INTERNAL, "libext2fs error %ld",
-			     code - EXT2_ET_BASE);
-}
-
-static int
 check_request(const BnBlankRequest *request, BnImageError *reterr)
 {
 	if (request->size_bytes < BN_BLANK_SIZE_MIN || request->size_bytes > BN_BLANK_SIZE_MAX)
@@ -160,11 +149,11 @@ bn_blank_write(const BnBlankRequest *request, BnImageResult *ret, BnImageError *
 		return r;
 	/* First, since libext2fs reads before it changes, and a file's end is an error to it. */
 	if (ftruncate(request->output, (off_t)(blocks * BN_BLOCK_SIZE)) < 0)
-		return fail_blank(reterr, errno);
+		return bn_filesystem_fail(reterr, errno, "writing the disk failed");
 	code = make_filesystem(request, blocks);
 	if (code != 0) {
 		bn_output_clear(request->output);
-		return fail_blank(reterr, code);
+		return bn_filesystem_fail(reterr, code, "writing the disk failed");
 	}
 	r = bn_output_measure(request->output, &result.bytes, &result.allocated_bytes, reterr);
 	if (r >= 0)

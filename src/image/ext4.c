@@ -36,17 +36,6 @@ typedef struct Geometry {
 	bool has_large_xattrs;
 } Geometry;
 
-int
-bn_ext4_fail(BnExt4 *fs, long code, const char *what)
-{
-	if (code == EXT2_ET_NO_MEMORY)
-		return bn_image_fail_memory(fs->error);
-	if (code > 0 && code < 4096)
-		return bn_image_fail_write(fs->error, (int)-code, what);
-	return bn_image_fail(fs->error, -EIO, BN_FAULT_INTERNAL, "%s: libext2fs error %ld", what,
-			     code - EXT2_ET_BASE);
-}
-
 void
 bn_ext4_init(BnExt4 *fs, const uint8_t digest[static 32])
 {
@@ -165,7 +154,7 @@ open_filesystem(BnExt4 *fs, const Geometry *g, ext2_filsys *ret)
 		ext2fs_set_feature_ea_inode(&param);
 	code = bn_filesystem_open(fs->fd, &param, fs->uuid, fs->hash_seed, fs->now, &e);
 	if (code != 0)
-		return bn_ext4_fail(fs, code, "making the filesystem failed");
+		return bn_filesystem_fail(fs->error, code, "making the filesystem failed");
 	if (e->group_desc_count != g->groups || e->inode_blocks_per_group != g->table_blocks ||
 	    ext2fs_blocks_count(e->super) != g->blocks || e->desc_blocks >= BN_SINK_FIRST_BLOCK)
 		return bn_image_fail(fs->error, -EIO, BN_FAULT_INTERNAL,
@@ -298,7 +287,7 @@ write_xattrs(BnExt4 *fs, ext2_filsys e, const BnNode *node)
 	if (code == EXT2_ET_EA_NO_SPACE)
 		return bn_image_fail_entry(fs->error, -ENOSPC, BN_FAULT_XATTR, path,
 					   "ext4 has no room for all its extended attributes");
-	return bn_ext4_fail(fs, code, "writing extended attributes failed");
+	return bn_filesystem_fail(fs->error, code, "writing extended attributes failed");
 }
 
 static int
@@ -320,7 +309,7 @@ write_tables(BnExt4 *fs, const Geometry *g)
 	if (r < 0)
 		return r;
 	code = bn_filesystem_close(&e);
-	return code == 0 ? 0 : bn_ext4_fail(fs, code, "closing the filesystem failed");
+	return code == 0 ? 0 : bn_filesystem_fail(fs->error, code, "closing the filesystem failed");
 }
 
 static int

@@ -36,6 +36,3 @@ void bn_ext4_init(BnExt4 *fs, const uint8_t digest[static 32]);
 /* Writes all the rest. The tree is numbered. The file is complete, and not yet synced, when this
  * returns 0. */
 int bn_ext4_write(BnExt4 *fs);
-
-/* Words for an error_t of libext2fs; negative errno. */
-int bn_ext4_fail(BnExt4 *fs, long code, const char *what);

@@ -83,3 +83,14 @@ bn_filesystem_freep(ext2_filsys *fs)
 		ext2fs_free(*fs);
 	*fs = NULL;
 }
+
+int
+bn_filesystem_fail(BnImageError *reterr, long code, const char *what)
+{
+	if (code == EXT2_ET_NO_MEMORY)
+		return bn_image_fail_memory(reterr);
+	if (code > 0 && code < 4096)
+		return bn_image_fail_write(reterr, (int)-code, what);
+	return bn_image_fail(reterr, -EIO, BN_FAULT_INTERNAL, "%s: libext2fs error %ld", what,
+			     code - EXT2_ET_BASE);
+}

@@ -6,6 +6,8 @@
 
 #include <ext2fs/ext2fs.h>
 
+#include "image/image-error.h"
+
 /* Block size, inode size and the features of an ext4 of today that any kernel since 4.x mounts. */
 void bn_filesystem_set_features(struct ext2_super_block *param);
 
@@ -16,6 +18,9 @@ long bn_filesystem_open(int fd, struct ext2_super_block *param, const uint8_t uu
 
 /* Writes bitmaps, descriptors and superblock, without a sync, and frees it in any case. */
 long bn_filesystem_close(ext2_filsys *fs);
+
+/* Words for an errno or an error of libext2fs; negative errno. */
+int bn_filesystem_fail(BnImageError *reterr, long code, const char *what);
 
 /* Frees it unwritten. */
 void bn_filesystem_freep(ext2_filsys *fs);
