@@ -10,14 +10,13 @@
 #include <sys/vfs.h>
 
 #include "shared/base/cleanup.h"
+#include "shared/base/fd-util.h"
 #include "shared/base/macro.h"
 #include "shared/base/str-util.h"
 #include "shared/rules/limits.h"
 
 /* Not in linux/magic.h. */
 #define ZFS_MAGIC 0x2fc12fc1
-
-#define ALL_SEALS (F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW)
 
 /* Filesystems whose every answer comes from this host's kernel. Never FUSE, NFS, 9p, CIFS: their
  * server, which may be the caller, could park us. A user can lay an overlay over a FUSE mount of
@@ -126,20 +125,12 @@ check_regular(int fd, struct statx *ret_st, int *ret_flags, const char **reterr)
 	return check_filesystem(fd, ret_st, reterr);
 }
 
-static bool
-is_sealed(int fd)
-{
-	int seals = fcntl(fd, F_GET_SEALS);
-
-	return seals >= 0 && (seals & ALL_SEALS) == ALL_SEALS;
-}
-
 /* Opened read-only, which must hold for the VMM too: it can open the file once more by /proc, as the
  * VM's uid, where the mode alone decides. */
 static int
 check_read_only(int fd, const struct statx *st, const char **reterr)
 {
-	if ((st->stx_mode & S_IWOTH) && !is_sealed(fd))
+	if ((st->stx_mode & S_IWOTH) && !bn_fd_is_sealed(fd))
 		return refuse(reterr, "opened read-only, but its mode lets everybody write");
 	return 0;
 }
@@ -159,7 +150,8 @@ descriptor_check_image(int fd, uint64_t max, const char **reterr)
 					      : "larger than a kernel or an initramfs may be");
 	if ((flags & O_ACCMODE) == O_RDONLY)
 		return check_read_only(fd, &st, reterr);
-	return is_sealed(fd) ? 0 : refuse(reterr, "neither opened read-only nor a sealed memfd");
+	return bn_fd_is_sealed(fd) ? 0
+				   : refuse(reterr, "neither opened read-only nor a sealed memfd");
 }
 
 int

@@ -29,16 +29,6 @@ is_key(const char key[static BN_DERIVE_KEY_SIZE])
 	return bn_derive_parse_key(key, &uid, vm) >= 0;
 }
 
-/* A memfd whose content is settled for good. */
-static bool
-is_sealed(int fd)
-{
-	const int needed = F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW;
-	int seals = fcntl(fd, F_GET_SEALS);
-
-	return seals >= 0 && (seals & needed) == needed;
-}
-
 static int
 check_file(int fd, uint64_t max, int *ret_mode)
 {
@@ -54,7 +44,7 @@ check_file(int fd, uint64_t max, int *ret_mode)
 	*ret_mode = flags & O_ACCMODE;
 	/* By /proc/self/fd the VMM can open it once more, as its own uid: then the file's mode
 	 * decides, and no directory that would have to be passed. */
-	if (*ret_mode == O_RDONLY && (st.st_mode & S_IWOTH) && !is_sealed(fd))
+	if (*ret_mode == O_RDONLY && (st.st_mode & S_IWOTH) && !bn_fd_is_sealed(fd))
 		return -EPERM;
 	return 0;
 }
@@ -68,7 +58,7 @@ check_boot_file(int fd, uint64_t max)
 
 	if (r < 0 || mode == O_RDONLY)
 		return r;
-	return mode == O_RDWR && is_sealed(fd) ? 0 : -EBADF;
+	return mode == O_RDWR && bn_fd_is_sealed(fd) ? 0 : -EBADF;
 }
 
 /* What the spec calls read-only must be so by its descriptor, and the other way round. */

@@ -144,6 +144,15 @@ bn_fd_memfd_new(const char *name, const void *data, size_t size)
 	return bn_fd_memfd_join(name, &(BnFdPart){ .data = data, .size = size }, 1);
 }
 
+bool
+bn_fd_is_sealed(int fd)
+{
+	const int needed = F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW;
+	int seals = fcntl(fd, F_GET_SEALS);
+
+	return seals >= 0 && (seals & needed) == needed;
+}
+
 int
 bn_fd_send(int sock, const void *data, size_t size, const int *fds, size_t n_fds)
 {

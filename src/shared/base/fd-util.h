@@ -34,6 +34,9 @@ int bn_fd_memfd_copy(const char *name, int source);
 int bn_fd_memfd_new(const char *name, const void *data, size_t size);
 int bn_fd_memfd_join(const char *name, const BnFdPart *parts, size_t n);
 
+/* A memfd whose content and size are settled for good. */
+bool bn_fd_is_sealed(int fd);
+
 /* Sends one message with up to BN_FD_MESSAGE_MAX descriptors; they stay the caller's.
  * Never raises SIGPIPE. Returns 0, -EAGAIN on a full non-blocking socket, or negative errno. */
 #define BN_FD_MESSAGE_MAX 16
