@@ -75,21 +75,23 @@ convert(GError **error)
 		{ G_DBUS_ERROR_ACCESS_DENIED, BANGER_ERROR_NOT_AUTHORIZED,
 		  "the system bus's policy: " },
 	};
+	bool closed;
 
 	if (!error || !*error)
 		return false;
 	/* The same, seen at our end of the connection. */
-	if (g_error_matches(*error, G_IO_ERROR, G_IO_ERROR_CLOSED)) {
-		(*error)->domain = G_DBUS_ERROR;
-		(*error)->code = G_DBUS_ERROR_DISCONNECTED;
-	}
+	closed = g_error_matches(*error, G_IO_ERROR, G_IO_ERROR_CLOSED);
 	for (size_t i = 0; i < G_N_ELEMENTS(errors); i++) {
-		if (!g_error_matches(*error, G_DBUS_ERROR, (int)errors[i].from))
+		g_autoptr(GError) of_bus = NULL;
+
+		if (!g_error_matches(*error, G_DBUS_ERROR, (int)errors[i].from) &&
+		    !(closed && errors[i].from == G_DBUS_ERROR_DISCONNECTED))
 			continue;
-		(void)g_dbus_error_strip_remote_error(*error);
-		g_prefix_error(error, "%s", errors[i].prefix);
-		(*error)->domain = BANGER_ERROR;
-		(*error)->code = (int)errors[i].to;
+		of_bus = g_steal_pointer(error);
+		(void)g_dbus_error_strip_remote_error(of_bus);
+		g_set_error(error, BANGER_ERROR, (int)errors[i].to, "%s%s", errors[i].prefix,
+			    of_bus->message);
+		return false;
 	}
 	banger_error_convert(*error);
 	return false;
