@@ -42,7 +42,7 @@ has_ended(int pidfd)
 }
 
 static int
-scope_start(void *ctx, const KernelLaunch *launch, const KernelJail *jail)
+start_scope(void *ctx, const KernelLaunch *launch, const KernelJail *jail)
 {
 	const KernelRealSetup *setup = ctx;
 	uint64_t overhead = launch->spec->kvm ? OVERHEAD_BYTES : OVERHEAD_EMULATION_BYTES;
@@ -76,7 +76,7 @@ kernel_real_init(const KernelRealSetup *setup, Kernel *ret)
 		.verdict_save = verdict_save,
 		.kvm_probe = launcher_probe,
 		.jail_launch = launcher_launch,
-		.scope_start = scope_start,
+		.scope_start = start_scope,
 		.jail_go = jail_go,
 		.jail_find = jail_find,
 		.jail_open = jail_open,
