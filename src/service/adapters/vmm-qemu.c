@@ -141,6 +141,14 @@ member_true(JsonObject *object, const char *name)
 	       json_node_get_boolean(node);
 }
 
+static gint64
+member_number(JsonObject *object, const char *name)
+{
+	JsonNode *node = json_object_get_member(object, name);
+
+	return node && json_node_get_value_type(node) == G_TYPE_INT64 ? json_node_get_int(node) : 0;
+}
+
 static JsonObject *
 member_object(JsonObject *object, const char *name)
 {
@@ -162,7 +170,7 @@ make_why(const BangerVmmQemu *self)
 {
 	switch (self->cause) {
 	case CAUSE_NO_SPACE:
-		return g_error_new_literal(
+		return g_error_new(
 			BANGER_ERROR, BANGER_ERROR_NO_SPACE,
 			"the host's disk is full: free some space, then start the VM again");
 	case CAUSE_FAILED:
@@ -170,8 +178,8 @@ make_why(const BangerVmmQemu *self)
 				   "a disk of the VM failed on the host%s%s",
 				   self->reason ? ": " : "", self->reason ? self->reason : "");
 	default:
-		return g_error_new_literal(BANGER_ERROR, BANGER_ERROR_FAILED,
-					   "the VMM was told to pause it: start the VM to go on");
+		return g_error_new(BANGER_ERROR, BANGER_ERROR_FAILED,
+				   "the VMM was told to pause it: start the VM to go on");
 	}
 }
 
@@ -348,8 +356,7 @@ read_message(BangerVmmQemu *self, const char *line, size_t size)
 		return read_event(self, member_string(message, "event"),
 				  member_object(message, "data"));
 	else
-		read_answer(self, json_object_get_int_member_with_default(message, "id", 0),
-			    message);
+		read_answer(self, member_number(message, "id"), message);
 	return true;
 }
 
