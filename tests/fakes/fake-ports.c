@@ -237,6 +237,65 @@ open_kernel(BangerImageStore *self, const char *id, int *ret_kernel, int *ret_in
 	return true;
 }
 
+static bool
+check_image(BangerImageStore *self, const BangerImageRequest *request, GError **error)
+{
+	return true;
+}
+
+static bool
+check_kernel(BangerImageStore *self, const BangerKernelRequest *request, GError **error)
+{
+	return true;
+}
+
+static void
+make_image(BangerImageStore *self, BangerImageRequest *request, BangerImageProgress progress,
+	   void *progress_data, GCancellable *cancellable, GAsyncReadyCallback callback, void *data)
+{
+	banger_image_request_free(request);
+	ask(self, "make-image", cancellable, callback, data);
+}
+
+static BangerImageRow *
+make_image_finish(BangerImageStore *self, GAsyncResult *result, GError **error)
+{
+	BangerImageRow *row = finish(result, error) ? g_new0(BangerImageRow, 1) : NULL;
+
+	if (!row)
+		return NULL;
+	row->id = g_strdup(FAKE_MADE_ID);
+	row->name = g_strdup("made");
+	row->digest = g_strdup("");
+	row->init = g_strdup("");
+	row->source = g_strdup("");
+	return row;
+}
+
+static void
+make_kernel(BangerImageStore *self, BangerKernelRequest *request, BangerImageProgress progress,
+	    void *progress_data, GCancellable *cancellable, GAsyncReadyCallback callback,
+	    void *data)
+{
+	banger_kernel_request_free(request);
+	ask(self, "make-kernel", cancellable, callback, data);
+}
+
+static BangerKernelRow *
+make_kernel_finish(BangerImageStore *self, GAsyncResult *result, GError **error)
+{
+	BangerKernelRow *row = finish(result, error) ? g_new0(BangerKernelRow, 1) : NULL;
+
+	if (!row)
+		return NULL;
+	row->id = g_strdup(FAKE_MADE_ID);
+	row->name = g_strdup("made");
+	row->release = g_strdup("");
+	row->digest = g_strdup("");
+	row->source = g_strdup("");
+	return row;
+}
+
 static void
 sweep(BangerImageStore *self, GHashTable *images, GHashTable *kernels)
 {
@@ -259,6 +318,12 @@ static void
 fake_images_init(BangerImageStoreInterface *iface)
 {
 	iface->open_kernel = open_kernel;
+	iface->check_image = check_image;
+	iface->check_kernel = check_kernel;
+	iface->make_image = make_image;
+	iface->make_image_finish = make_image_finish;
+	iface->make_kernel = make_kernel;
+	iface->make_kernel_finish = make_kernel_finish;
 	iface->sweep = sweep;
 	iface->remove_image = remove_image;
 	iface->remove_kernel = remove_kernel;

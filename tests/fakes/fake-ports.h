@@ -6,8 +6,12 @@
 #include "service/base/error.h"
 #include "service/ports/ports.h"
 
+/* The id of what is made. */
+#define FAKE_MADE_ID "99999999999999999999999999999999"
+
 /* Calls are named as in `log`, where each leaves its name and a space:
- * asynchronous: create probe launch open signal release list is-ending guest-open set-clock shutdown resume
+ * asynchronous: make-image make-kernel create probe launch open signal release list is-ending guest-open set-clock
+ *   shutdown resume
  * at once: kernel disks destroy remove-image remove-kernel vmm-new guest-new console-new */
 typedef struct FakePorts {
 	BangerPorts ports;

@@ -155,6 +155,70 @@ test_delete_when_files_stay_behind_then_a_successor_removes_them(void)
 }
 
 static void
+on_finished(BangerJob *job, GString *text)
+{
+	const GError *error = banger_job_get_error(job);
+	g_autoptr(GVariant) result = banger_job_get_result(job);
+	g_autofree char *printed = g_variant_print(result, FALSE);
+
+	g_string_append(text, error ? error->message : printed);
+}
+
+/* Makes one of either kind; what its job ends with, or why it did not begin. */
+static char *
+make(World *world, bool kernel, const char *name, bool make_default)
+{
+	BangerImageRequest *image = kernel ? NULL : banger_image_request_new();
+	BangerKernelRequest *request = kernel ? banger_kernel_request_new() : NULL;
+	const char *call = kernel ? "make-kernel" : "make-image";
+	g_autoptr(GString) text = g_string_new(NULL);
+	g_autoptr(GError) error = NULL;
+	BangerJob *job;
+
+	if (kernel)
+		request->name = g_strdup(name);
+	else
+		image->name = g_strdup(name);
+	job = kernel ? banger_manager_make_kernel(world->manager, request, make_default, "", &error)
+		     : banger_manager_make_image(world->manager, image, make_default, "", &error);
+	if (!job)
+		return g_strdup(error->message);
+	g_signal_connect(job, "finished", G_CALLBACK(on_finished), text);
+	fake_ports_succeed(world->fakes, call);
+	return g_string_free(g_steal_pointer(&text), FALSE);
+}
+
+static void
+test_make_when_done_then_recorded_and_the_default_where_it_is_wanted(void)
+{
+	for (int kernel = 0; kernel < 2; kernel++) {
+		g_autofree char *taken = NULL, *bad = NULL, *made = NULL, *again = NULL;
+		g_autofree char *result = g_strdup_printf(
+			"{'%s': <objectpath '/org/banger/Manager/%s/" FAKE_MADE_ID "'>}",
+			kernel ? "kernel" : "image", kernel ? "kernel" : "image");
+		g_auto(World) world = {};
+
+		world_init(&world);
+		taken = make(&world, kernel, "one", /* make_default= */ false);
+		check_str(taken, kernel ? "a kernel named one already exists"
+					: "an image named one already exists");
+		bad = make(&world, kernel, "/", /* make_default= */ false);
+		check(g_str_has_prefix(bad, "option 'name'"));
+		check_str(world.fakes->log->str, "");
+		made = make(&world, kernel, "made", /* make_default= */ kernel);
+		check_str(made, result);
+		check(kernel ? banger_manager_find_kernel(world.manager, "made", NULL) != NULL
+			     : banger_manager_find_image(world.manager, "made", NULL) != NULL);
+		check_str(world.told->str, kernel ? "image=" ID1 " kernel=" FAKE_MADE_ID " " : "");
+		/* Its row is refused: its files go. */
+		again = make(&world, kernel, "other", /* make_default= */ false);
+		check(strstr(again, "already exists"));
+		check(g_str_has_suffix(world.fakes->log->str,
+				       kernel ? "remove-kernel " : "remove-image "));
+	}
+}
+
+static void
 test_find_when_there_is_none_then_the_message_says_where_to_look(void)
 {
 	g_auto(World) world = {};
@@ -173,4 +237,5 @@ test_find_when_there_is_none_then_the_message_says_where_to_look(void)
 TEST_MAIN(TEST(test_delete_when_default_then_there_is_none_for_a_successor_either),
 	  TEST(test_delete_when_not_default_then_the_default_stays),
 	  TEST(test_delete_when_files_stay_behind_then_a_successor_removes_them),
+	  TEST(test_make_when_done_then_recorded_and_the_default_where_it_is_wanted),
 	  TEST(test_find_when_there_is_none_then_the_message_says_where_to_look))

@@ -98,31 +98,6 @@ check_name(const char *name, GError **error)
 	return false;
 }
 
-static bool
-is_name_taken(GHashTable *table, const char *(*name_of)(void *), const char *name)
-{
-	GHashTableIter iter;
-	void *row;
-
-	g_hash_table_iter_init(&iter, table);
-	while (g_hash_table_iter_next(&iter, NULL, &row))
-		if (g_str_equal(name_of(row), name))
-			return true;
-	return false;
-}
-
-static const char *
-image_name(void *row)
-{
-	return ((BangerImageRow *)row)->name;
-}
-
-static const char *
-kernel_name(void *row)
-{
-	return ((BangerKernelRow *)row)->name;
-}
-
 BangerJob *
 banger_manager_make_image(BangerManager *self, BangerImageRequest *request, bool make_default,
 			  const char *operation, GError **error)
@@ -134,13 +109,10 @@ banger_manager_make_image(BangerManager *self, BangerImageRequest *request, bool
 	Work *work;
 
 	if (!STORE(self)->check_image(self->ports->images, request, error) ||
-	    !check_name(request->name, error))
+	    !check_name(request->name, error) ||
+	    !banger_manager_check_free(self->images, banger_manager_name_of_image, "an image",
+				       request->name, error))
 		return NULL;
-	if (is_name_taken(self->images, image_name, request->name)) {
-		g_set_error(error, BANGER_ERROR, BANGER_ERROR_ALREADY_EXISTS,
-			    "an image named %s already exists", request->name);
-		return NULL;
-	}
 	work = work_new(self, kind, make_default, operation);
 	job = work->job;
 	STORE(self)->make_image(self->ports->images, g_steal_pointer(&owned), on_progress, job,
@@ -194,13 +166,11 @@ banger_manager_make_kernel(BangerManager *self, BangerKernelRequest *request, bo
 	BangerJob *job;
 	Work *work;
 
-	if (request->name && !check_name(request->name, error))
+	if (request->name &&
+	    (!check_name(request->name, error) ||
+	     !banger_manager_check_free(self->kernels, banger_manager_name_of_kernel, "a kernel",
+					request->name, error)))
 		return NULL;
-	if (request->name && is_name_taken(self->kernels, kernel_name, request->name)) {
-		g_set_error(error, BANGER_ERROR, BANGER_ERROR_ALREADY_EXISTS,
-			    "a kernel named %s already exists", request->name);
-		return NULL;
-	}
 	if (!STORE(self)->check_kernel(self->ports->images, request, error))
 		return NULL;
 	work = work_new(self, BANGER_JOB_IMPORT_KERNEL, make_default, operation);

@@ -45,6 +45,16 @@ BangerJob *banger_manager_begin_job(BangerManager *self, BangerJobKind kind, con
 /* Puts a VM into the table and begins to record its changes. */
 void banger_manager_adopt_vm(BangerManager *self, BangerVm *vm);
 
+/* Of what the tables hold. */
+const char *banger_manager_name_of_vm(void *object);
+const char *banger_manager_name_of_image(void *object);
+const char *banger_manager_name_of_kernel(void *object);
+
+/* Whether nothing in the table has that name; else BANGER_ERROR_ALREADY_EXISTS, of `what` ("a VM"). The store refuses
+ * it all the same: this is before anything is begun. */
+bool banger_manager_check_free(GHashTable *table, const char *(*name_of)(void *), const char *what,
+			       const char *name, GError **error);
+
 /* Removes what is left of images and kernels that were deleted, or never recorded. */
 void banger_manager_remove_remains(BangerManager *self);
 

@@ -196,22 +196,40 @@ banger_manager_list_kernels(BangerManager *self)
 	return g_hash_table_get_values(self->kernels);
 }
 
-static const char *
-name_of_vm(void *object)
+const char *
+banger_manager_name_of_vm(void *object)
 {
 	return banger_vm_get_spec(object)->name;
 }
 
-static const char *
-name_of_image(void *object)
+const char *
+banger_manager_name_of_image(void *object)
 {
 	return ((BangerImageRow *)object)->name;
 }
 
-static const char *
-name_of_kernel(void *object)
+const char *
+banger_manager_name_of_kernel(void *object)
 {
 	return ((BangerKernelRow *)object)->name;
+}
+
+bool
+banger_manager_check_free(GHashTable *table, const char *(*name_of)(void *), const char *what,
+			  const char *name, GError **error)
+{
+	GHashTableIter iter;
+	void *object;
+
+	g_hash_table_iter_init(&iter, table);
+	while (g_hash_table_iter_next(&iter, NULL, &object)) {
+		if (!g_str_equal(name_of(object), name))
+			continue;
+		g_set_error(error, BANGER_ERROR, BANGER_ERROR_ALREADY_EXISTS,
+			    "%s named %s already exists", what, name);
+		return false;
+	}
+	return true;
 }
 
 /* An exact name wins over an id, and an id over the beginning of one. */
@@ -252,7 +270,7 @@ find(GHashTable *table, const char *(*name_of)(void *), const char *what, const 
 BangerVm *
 banger_manager_find_vm(BangerManager *self, const char *reference, GError **error)
 {
-	return find(self->vms, name_of_vm, "VM", reference, error);
+	return find(self->vms, banger_manager_name_of_vm, "VM", reference, error);
 }
 
 const BangerImageRow *
@@ -261,7 +279,7 @@ banger_manager_find_image(BangerManager *self, const char *reference, GError **e
 	BangerImageRow *row;
 
 	if (*reference)
-		return find(self->images, name_of_image, "image", reference, error);
+		return find(self->images, banger_manager_name_of_image, "image", reference, error);
 	row = g_hash_table_lookup(self->images, self->default_image);
 	if (!row)
 		g_set_error(
@@ -276,7 +294,8 @@ banger_manager_find_kernel(BangerManager *self, const char *reference, GError **
 	BangerKernelRow *row;
 
 	if (*reference)
-		return find(self->kernels, name_of_kernel, "kernel", reference, error);
+		return find(self->kernels, banger_manager_name_of_kernel, "kernel", reference,
+			    error);
 	row = g_hash_table_lookup(self->kernels, self->default_kernel);
 	if (!row)
 		g_set_error(

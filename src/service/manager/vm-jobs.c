@@ -155,24 +155,6 @@ creation_flags(bool start)
 	return BANGER_PLAN_MAKE | (start ? BANGER_PLAN_START : 0);
 }
 
-/* The store refuses it all the same: this is for who only asks. */
-static bool
-check_name(BangerManager *self, const char *name, GError **error)
-{
-	GHashTableIter iter;
-	void *vm;
-
-	g_hash_table_iter_init(&iter, self->vms);
-	while (g_hash_table_iter_next(&iter, NULL, &vm)) {
-		if (!g_str_equal(banger_vm_get_spec(vm)->name, name))
-			continue;
-		g_set_error(error, BANGER_ERROR, BANGER_ERROR_ALREADY_EXISTS,
-			    "a VM named %s already exists", name);
-		return false;
-	}
-	return true;
-}
-
 char **
 banger_manager_plan_vm(BangerManager *self, const BangerVmSpec *spec, GError **error)
 {
@@ -185,7 +167,8 @@ banger_manager_plan_vm(BangerManager *self, const BangerVmSpec *spec, GError **e
 	const BangerKernelRow *kernel =
 		image ? banger_manager_find_kernel(self, spec->kernel, error) : NULL;
 
-	if (!kernel || !check_name(self, spec->name, error))
+	if (!kernel || !banger_manager_check_free(self->vms, banger_manager_name_of_vm, "a VM",
+						  spec->name, error))
 		return NULL;
 	steps = banger_launch_plan_render(&plan, spec, image->name, kernel->name);
 	g_strv_builder_add(lines, reserve);
