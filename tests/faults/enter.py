@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Runs inside.py as root in the world of tools/try: test_faults.py [TEST...].
+"""Runs a test as root in the world of tools/try, without image or kernel: enter.py DIRECTORY [TEST...] runs
+DIRECTORY/inside.py.
 
-BANGER_LONG meets every point, otherwise a slice that is another every day; BANGER_SLICE=N says which.
+With BANGER_LONG it does all that it could, otherwise a slice that is another every day; BANGER_SLICE=N says which.
 """
 
 import os
@@ -19,7 +20,8 @@ def main():
     trial.make(yes=True, bare=True)
     told = [word for name in ('BANGER_LONG', 'BANGER_SLICE') if name in os.environ
             for word in ('--setenv', f'{name}={os.environ[name]}')]
-    trial.become(['/usr/bin/python3', '-B', f'{TESTS}/faults/inside.py', *sys.argv[1:]], '--user', 'root', *told,
+    name, *tests = sys.argv[1:]
+    trial.become(['/usr/bin/python3', '-B', f'{TESTS}/{name}/inside.py', *tests], '--user', 'root', *told,
                  '--bind-ro', f'{SOURCE}/tests:{TESTS}', '--bind-ro', f'{os.environ["BANGER_BUILT_TESTS"]}:{BUILT}')
 
 
