@@ -2,6 +2,8 @@
 """A VM belongs to nobody who can end: it outlives each of banger's processes, and obeys who comes after them."""
 
 import json
+import pathlib
+import re
 import unittest
 
 import machine
@@ -234,6 +236,26 @@ class Idle(unittest.TestCase):
         self.assertEqual(boot_id(), before)
         self.assertEqual(host.state(HELPER), 'active')
         self.assertEqual(banger('vm', 'run', '--rm', '--', 'echo', 'another'), 'another\n')
+
+
+class Memory(unittest.TestCase):
+    """What a bangerd costs that nobody asks anything; one machine runs beside."""
+
+    PSS_MAX_KIB = 12 << 10
+
+    def check(self, note):
+        pid = machine.pid_of('bangerd', dev2.uid)
+        text = pathlib.Path('/proc', str(pid), 'smaps_rollup').read_text(encoding='utf-8')
+        sizes = {name: int(size) for name, size in re.findall(r'^(\w+): +(\d+) kB$', text, re.M)}
+        print(f'# bangerd, {note}: PSS {sizes["Pss"]} KiB, of it its own {sizes["Pss_Anon"]} KiB', flush=True)
+        self.assertLessEqual(sizes['Pss'], self.PSS_MAX_KIB)
+
+    def test_bangerd_when_fresh_and_when_a_machine_was_run_then_within_12_mib(self):
+        machine.kill(machine.pid_of('bangerd', dev2.uid))
+        banger('vm', 'list')
+        self.check('fresh')
+        self.assertEqual(banger('vm', 'run', '--rm', '--', 'echo', 'another'), 'another\n')
+        self.check('when a machine was run and deleted')
 
 
 class Zz_Shutdown(unittest.TestCase):
