@@ -10,7 +10,6 @@ import contextlib
 import os
 import pathlib
 import pwd
-import shutil
 import signal
 import sqlite3
 import sys
@@ -34,8 +33,6 @@ SERVICES = ('services/org.banger.Manager.service', 'system-services/org.banger.H
 # Of the helper's, each on its way out once its user has nothing more to do: src/helper/worker.h.
 WORKERS = 4
 
-BARE = pathlib.Path('/usr/src/banger-built-tests/hostile/hostile-vmm')
-QEMU = pathlib.Path('/usr/bin/qemu-system-x86_64')
 HOME = pathlib.Path(pwd.getpwuid(faults.DEV).pw_dir)
 DATA, STATE = HOME / '.local/share/banger', HOME / '.local/state/banger/state-1.db'
 SESSION = f'unix:path=/run/user/{faults.DEV}/bus'
@@ -98,8 +95,7 @@ class Manager:
 
 def take_places():
     """The bare VMM where QEMU is, what a VM is made of, and daemons whose memory is what they have asked for."""
-    QEMU.unlink()
-    shutil.copy2(BARE, QEMU)
+    faults.take_vmm('hostile/hostile-vmm')
     for name in SERVICES:
         path = pathlib.Path('/usr/share/dbus-1', name)
         path.write_text(path.read_text().replace('Exec=', f'Exec=/usr/bin/env {EXACT} '))

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Stands in the place of banger-helper in the world of the fault tests, and becomes it under a seccomp filter that asks
- * a supervisor, also ours, about every system call that creates or changes something: of the helper, of the
- * launcher of jails that it starts, and of each jail up to the VMM's own code. The product has no hook for it.
+/* Two programs in one. "inject PROGRAM [ARGUMENT...]" becomes PROGRAM, which is banger-helper or the launcher of jails,
+ * under a seccomp filter that asks a supervisor about every system call that creates or changes something: of PROGRAM,
+ * of whatever it starts, and of each jail up to the VMM's own code. The product has no hook for it. "inject" alone is
+ * the supervisor, says so by a line, and ends with standard input. Where there is none PROGRAM runs as ever.
  *
  * DIRECTORY/plan says what the supervisor does:
  *    trace               writes every such call to DIRECTORY/trace, in order
@@ -9,7 +10,10 @@
  *    kill POINT          kills, by SIGKILL, the process that was about to make it
  * A point is "ROLE CALL N": the N-th of its name in that role. A role is the program and how many forks it is away from
  * the first process of that program, with a "t" for threads beside the main one, so that points do not depend on who
- * is scheduled first. DIRECTORY/hit exists once the point was reached; whoever is started after it is left alone. */
+ * is scheduled first. DIRECTORY/hit exists once the point was reached; whoever is started after it is left alone.
+ *
+ * The supervisor is no child of those whom it judges, and shares neither their sandbox nor their cgroup. It takes the
+ * filter's listener out of the process: handing it over would be a call that nobody answers yet. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/seccomp.h>
@@ -20,20 +24,20 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "shared/base/cleanup.h"
 #include "shared/base/macro.h"
 #include "faults/calls.h"
 
-#define PROGRAM   "/usr/src/banger-faults/banger-helper"
 #define DIRECTORY "/run/banger-faults"
 
 #define ROLES_MAX     64
 #define PROCESSES_MAX 512
+#define LISTENERS_MAX 16
 
 typedef struct Process {
 	pid_t pid;
@@ -55,6 +59,9 @@ static struct {
 	size_t n_processes;
 	Role roles[ROLES_MAX];
 	size_t n_roles;
+	/* Behind the socket to which they come who want to be supervised, and standard input. */
+	struct pollfd listeners[LISTENERS_MAX];
+	size_t n_listeners;
 } supervisor;
 
 static _noreturn_ void
@@ -95,24 +102,27 @@ find_process(pid_t pid)
 	return NULL;
 }
 
-/* An orphan's parent had forked for that alone: it is two away from whom it comes from. */
+/* A helper's orphan has a parent that had forked for that alone: it is two away from whom it comes from. */
 static Process *
 note_process(pid_t pid, pid_t parent, const char *program)
 {
-	Process *process = find_process(pid), *from;
+	Process *process = find_process(pid), *from = NULL;
 
 	if (process && strcmp(process->program, program) == 0)
 		return process;
-	from = process ? NULL : find_process(parent);
 	if (!process) {
 		if (supervisor.n_processes == PROCESSES_MAX)
 			die("too many processes");
+		from = find_process(parent);
 		process = &supervisor.processes[supervisor.n_processes++];
+		*process = (Process){ .pid = pid };
+		if (!from && strcmp(program, "banger-helper") == 0)
+			process->depth = 2;
+	} else {
+		process->depth = 0;
 	}
-	process->pid = pid;
-	process->depth = from && strcmp(from->program, program) == 0 ? from->depth + 1 : 0;
-	if (!from && supervisor.n_processes > 1 && strcmp(program, "banger-helper") == 0)
-		process->depth = 2;
+	if (from && strcmp(from->program, program) == 0)
+		process->depth = from->depth + 1;
 	(void)snprintf(process->program, sizeof(process->program), "%s", program);
 	return process;
 }
@@ -163,7 +173,7 @@ judge(const struct seccomp_notif *question, struct seccomp_notif_resp *response)
 	if (!look_at((pid_t)question->pid, &tgid, &parent, program))
 		return;
 	process = note_process(tgid, parent, program);
-	/* The VMM's own code is not ours to test, and the first exec is how the helper begins. */
+	/* The VMM's own code is not ours to test, nor is our own. */
 	if (strncmp(program, "banger-", 7) != 0)
 		return;
 	(void)snprintf(name, sizeof(name), "%.31s.%u%s", program, process->depth,
@@ -199,20 +209,7 @@ answer_one(int listener)
 	(void)ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &response);
 }
 
-/* Ends with the last process under the filter. */
-static _noreturn_ void
-supervise(int listener)
-{
-	struct pollfd p = { .fd = listener, .events = POLLIN };
-
-	(void)setsid();
-	while (poll(&p, 1, -1) >= 0 && !(p.revents & POLLHUP))
-		if (p.revents & POLLIN)
-			answer_one(listener);
-	_exit(0);
-}
-
-/* False where there is none, or where it was carried out: then nobody is supervised. */
+/* False where there is none. */
 static bool
 read_plan(void)
 {
@@ -221,8 +218,6 @@ read_plan(void)
 			      supervisor.call, &supervisor.n)
 		     : 0;
 
-	if (access(DIRECTORY "/hit", F_OK) == 0)
-		return false;
 	if (n == 1 && strcmp(supervisor.verb, "trace") == 0) {
 		supervisor.trace = fopen(DIRECTORY "/trace", "we");
 		return supervisor.trace != NULL;
@@ -230,52 +225,118 @@ read_plan(void)
 	return n == 4;
 }
 
-/* Forked twice, so that it is nobody's child whom the helper would find. It hears by the end of a pipe, which is no
- * call that it is asked about, that the filter is there, and by shared memory under which number. */
-static void
-start_supervisor(const volatile int *listener_number, int ready[2])
+static int
+make_socket(struct sockaddr_un *ret)
 {
-	pid_t service = getpid(), child = fork();
-	char c;
-	int fd;
+	*ret = (struct sockaddr_un){ .sun_family = AF_UNIX, .sun_path = DIRECTORY "/socket" };
+	return socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+}
 
-	if (child < 0)
-		die("fork");
-	if (child > 0) {
-		(void)waitpid(child, NULL, 0);
+static void
+add_listener(int fd)
+{
+	if (supervisor.n_listeners == LISTENERS_MAX)
+		die("too many listeners");
+	supervisor.listeners[supervisor.n_listeners++] =
+		(struct pollfd){ .fd = fd, .events = POLLIN };
+}
+
+/* Says that it will be heard, is told which number the listener is going to have, and hears by the connection's end
+ * that the filter is there. */
+static void
+take_one(int sock)
+{
+	_cleanup_close_ int connection = accept4(sock, NULL, NULL, SOCK_CLOEXEC);
+	struct ucred peer = {};
+	socklen_t size = sizeof(peer);
+	int number = -1, fd;
+	char end;
+
+	if (connection < 0 || supervisor.hit)
 		return;
-	}
-	if (fork() != 0)
-		_exit(0);
-	(void)close(ready[1]);
-	if (read(ready[0], &c, 1) != 0)
-		die("read");
-	fd = (int)syscall(SYS_pidfd_getfd, syscall(SYS_pidfd_open, service, 0), *listener_number,
-			  0);
+	if (getsockopt(connection, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
+		die("SO_PEERCRED");
+	if (send(connection, "", 1, MSG_NOSIGNAL) != 1 ||
+	    recv(connection, &number, sizeof(number), 0) != sizeof(number))
+		return;
+	(void)!recv(connection, &end, 1, 0);
+	fd = (int)syscall(SYS_pidfd_getfd, syscall(SYS_pidfd_open, peer.pid, 0), number, 0);
 	if (fd < 0)
 		die("pidfd_getfd");
-	(void)note_process(service, 0, "banger-helper");
-	supervise(fd);
+	(void)note_process(peer.pid, 0, "inject");
+	add_listener(fd);
+}
+
+/* With the last process under it a listener ends. */
+static void
+answer_all(void)
+{
+	for (size_t i = 2; i < supervisor.n_listeners; i++) {
+		struct pollfd *p = &supervisor.listeners[i];
+
+		if (p->revents & POLLIN)
+			answer_one(p->fd);
+		else if (p->revents & POLLHUP)
+			p->fd = -1;
+	}
+}
+
+/* Ends with standard input. */
+static _noreturn_ void
+supervise(void)
+{
+	struct sockaddr_un address;
+	int sock = make_socket(&address);
+
+	if (!read_plan())
+		die(DIRECTORY "/plan");
+	(void)unlink(address.sun_path);
+	if (bind(sock, (struct sockaddr *)&address, sizeof(address)) < 0 || listen(sock, 16) < 0)
+		die(address.sun_path);
+	add_listener(sock);
+	add_listener(STDIN_FILENO);
+	(void)puts("supervises");
+	(void)fflush(stdout);
+	while (poll(supervisor.listeners, supervisor.n_listeners, -1) > 0) {
+		if (supervisor.listeners[1].revents)
+			_exit(0);
+		answer_all();
+		if (supervisor.listeners[0].revents)
+			take_one(sock);
+	}
+	die("poll");
+}
+
+static void
+ask_to_be_supervised(void)
+{
+	struct sockaddr_un address;
+	int sock = make_socket(&address), number;
+	char c;
+
+	if (sock < 0)
+		die("socket");
+	if (connect(sock, (struct sockaddr *)&address, sizeof(address)) < 0 ||
+	    recv(sock, &c, 1, 0) != 1) {
+		(void)close(sock);
+		return;
+	}
+	/* The lowest number that is free. */
+	number = dup(sock);
+	(void)close(number);
+	if (send(sock, &number, sizeof(number), MSG_NOSIGNAL) != sizeof(number))
+		die("send");
+	if (notifier_install(fault_calls, BN_ELEMENTSOF(fault_calls)) != number)
+		die("seccomp");
+	(void)close(sock);
 }
 
 int
 main(int argc, char **argv)
 {
-	volatile int *listener;
-	int ready[2];
-
-	if (read_plan()) {
-		listener = mmap(NULL, sizeof(*listener), PROT_READ | PROT_WRITE,
-				MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-		if (listener == MAP_FAILED || pipe2(ready, O_CLOEXEC) < 0)
-			die("shared memory");
-		start_supervisor(listener, ready);
-		*listener = notifier_install(fault_calls, BN_ELEMENTSOF(fault_calls));
-		if (*listener < 0)
-			die("seccomp");
-		(void)close(ready[1]);
-	}
-	argv[0] = (char *)PROGRAM;
-	(void)execv(PROGRAM, argv);
-	die(PROGRAM);
+	if (argc < 2)
+		supervise();
+	ask_to_be_supervised();
+	(void)execv(argv[1], argv + 1);
+	die(argv[1]);
 }

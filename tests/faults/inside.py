@@ -2,9 +2,9 @@
 """Every system call by which helper and jail change something, failed once and met by SIGKILL once; and afterwards the
 world is as it was.
 
-Works as root in the world of tools/try, with the real buses and polkit; in the place of the helper stands inject.c, and
-in the place of the VMM a program of the tests. What there is to fail is learnt from a run in which nothing fails: a
-point that is not reached then is a failure of the test.
+Works as root in the world of tools/try, with the real buses and polkit; inject.c becomes the helper, and in the place
+of the VMM is a program of the tests. What there is to fail is learnt from a run in which nothing fails: a point that is
+not reached then is a failure of the test. ../host/test_faults.py does the same where systemd is.
 """
 
 import contextlib
@@ -15,6 +15,7 @@ import pwd
 import select
 import shutil
 import signal
+import subprocess
 import sys
 import time
 import unittest
@@ -30,13 +31,13 @@ NAME, PATH = 'org.banger.Helper', '/org/banger/Helper'
 BUS = 'unix:path=/run/dbus/system_bus_socket'
 CONTROL = pathlib.Path('/run/banger-faults')
 BUILT = '/usr/src/banger-built-tests'
-# Where inject.c finds what it becomes.
-PROGRAMS = pathlib.Path('/usr/src/banger-faults')
+INJECT = f'{BUILT}/faults/inject'
 LEDGER = pathlib.Path('/run/banger-helper')
 JAILS = pathlib.Path('/run/banger-jail')
-DEV = pwd.getpwnam('dev').pw_uid
+# A member of the group banger, in every world of the tests.
+DEV = 41001
 VM = 'a' * 32
-OURS = ('banger-helper', 'banger-jail', 'qemu-system-x86', 'inject')
+OURS = ('banger-helper', 'banger-jail', 'qemu-system-x86')
 # As many runs of the normal check see every point once.
 SLICES = 6
 # Nothing hangs: whatever waits for something that was made to fail has a bound below this.
@@ -95,8 +96,8 @@ def connect(uid, address=BUS):
 
 
 class Caller:
-    def __init__(self, uid):
-        self.connection = connect(uid)
+    def __init__(self, uid, connect_as=connect):
+        self.connection = connect_as(uid)
         self.fds = []
 
     def call(self, method, arguments=None, fds=()):
@@ -135,25 +136,61 @@ def memfd(name):
 
 def take_places():
     """Our programs where the helper and the VMM are: this world is thrown away."""
-    service = pathlib.Path('/usr/share/dbus-1/system-services', NAME + '.service').read_text()
-    helper = next(line.split('=', 1)[1] for line in service.split('\n') if line.startswith('Exec='))
-    PROGRAMS.mkdir(parents=True, exist_ok=True)
-    shutil.copy2(helper, PROGRAMS / 'banger-helper')
-    for program, place in ('faults/inject', helper), ('kernel/fake-vmm', '/usr/bin/qemu-system-x86_64'):
-        pathlib.Path(place).unlink()
-        shutil.copy2(os.path.join(BUILT, program), place)
+    service = pathlib.Path('/usr/share/dbus-1/system-services', NAME + '.service')
+    service.write_text(service.read_text().replace('Exec=', f'Exec={INJECT} '))
+    take_vmm('kernel/fake-vmm')
+
+
+def take_vmm(program):
+    """And /var/tmp, which this world has from the machine, is nobody else's."""
+    vmm = pathlib.Path('/usr/bin/qemu-system-x86_64')
+    vmm.unlink()
+    shutil.copy2(os.path.join(BUILT, program), vmm)
+    subprocess.run(['mount', '-t', 'tmpfs', 'tmpfs', '/var/tmp'], check=True)
+
+
+class World:
+    """Where helper and jails are, and what they could leave behind: in the world of tools/try."""
+
+    control, ledger, jails = CONTROL, LEDGER, JAILS
+    # As many runs of the normal check see every point once.
+    slices = SLICES
+
+    def connect(self, uid):
+        return connect(uid)
+
+    def make_disk(self):
+        """A file of dev's, open to write."""
+        return make_disk(pathlib.Path(pwd.getpwuid(DEV).pw_dir, 'disk'))
+
+    def look(self):
+        return world()
+
+    def supervise(self):
+        return subprocess.Popen([INJECT], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+    def end_services(self):
+        """Helper and launcher."""
+        for pid, name in processes().items():
+            if name in OURS[:2]:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+
+
+def make_disk(path):
+    path.write_bytes(bytes(1 << 20))
+    os.chown(path, DEV, DEV)
+    return os.open(path, os.O_RDWR | os.O_CLOEXEC)
 
 
 class Rig:
-    """The callers, their descriptors, and the helper's coming and going."""
+    """The callers, their descriptors, the helper's coming and going, and who supervises it."""
 
-    def __init__(self):
-        self.user, self.root = Caller(DEV), Caller(0)
+    def __init__(self, place):
+        self.place, self.supervisor = place, None
+        self.user, self.root = (Caller(uid, place.connect) for uid in (DEV, 0))
         self.kernel, self.initramfs = memfd('kernel'), memfd('initramfs')
-        disk = pathlib.Path(pwd.getpwuid(DEV).pw_dir, 'disk')
-        disk.write_bytes(bytes(1 << 20))
-        os.chown(disk, DEV, DEV)
-        self.disk = os.open(disk, os.O_RDWR | os.O_CLOEXEC)
+        self.disk = place.make_disk()
 
     def launch(self):
         return self.user.launch(self.kernel, self.initramfs, self.disk)
@@ -170,10 +207,7 @@ class Rig:
             'org.freedesktop.DBus', 'org.freedesktop.DBus', 'NameOwnerChanged', '/org/freedesktop/DBus', NAME,
             Gio.DBusSignalFlags.NONE, lambda *args: loop.quit() if not args[5].unpack()[2] else None)
         served = self.is_served()
-        for pid, name in processes().items():
-            if name in OURS[:2]:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+        self.place.end_services()
         if served:
             loop.run()
         self.root.connection.signal_unsubscribe(watch)
@@ -181,27 +215,40 @@ class Rig:
         assert all(gone), processes()
 
 
-def plan(text):
-    for name in ('hit', 'trace'):
-        with contextlib.suppress(FileNotFoundError):
-            (CONTROL / name).unlink()
-    (CONTROL / 'plan').write_text(text + '\n')
+    def supervise(self, text):
+        """By that plan, whoever starts from now on."""
+        self.end_services()
+        self.leave_alone()
+        for name in ('hit', 'trace'):
+            self.path(name).unlink(missing_ok=True)
+        self.path('plan').write_text(text + '\n')
+        self.supervisor = self.place.supervise()
+        assert self.supervisor.stdout.readline(), text
+
+    def leave_alone(self):
+        if self.supervisor:
+            self.supervisor.communicate()
+            assert self.supervisor.returncode == 0
+            self.supervisor = None
+
+    def path(self, name):
+        return self.place.control / name
 
 
 class Scenario(unittest.TestCase):
     """One way through the helper; `steps` yields (method, error, message or values)."""
 
+    maxDiff = None
+    place = World()
+
     @classmethod
     def setUpClass(cls):
-        CONTROL.mkdir(exist_ok=True)
-        cls.rig = Rig()
+        cls.place.control.mkdir(exist_ok=True)
+        cls.rig = Rig(cls.place)
+        cls.addClassCleanup(cls.rig.leave_alone)
 
     def steps(self):
         raise NotImplementedError
-
-    def begin(self, text):
-        self.rig.end_services()
-        plan(text)
 
     def release(self):
         """What anybody may do who has lost track. The first attempt may be what the fault meets."""
@@ -224,32 +271,32 @@ class Scenario(unittest.TestCase):
         self.assertEqual([name for name in processes().values() if name in OURS], [])
 
     def trace(self):
-        self.begin('trace')
+        self.rig.supervise('trace')
         for method, error, text in self.steps():
             self.assertIsNone(error, (method, text))
         self.rig.user.close()
         self.rig.end_services()
-        return (CONTROL / 'trace').read_text().splitlines()
+        return self.rig.path('trace').read_text().splitlines()
 
     def meet(self, verb, point, before):
-        self.begin(f'{verb} {point}')
+        self.rig.supervise(f'{verb} {point}')
         told = [(method, error, text) for method, error, text in self.steps() if error]
         for method, error, text in told:
             self.assertTrue(text, (method, error))
             self.assertNotEqual(error, 'timed out', (method, text))
-        if not (CONTROL / 'hit').exists():
+        if not self.rig.path('hit').exists():
             # What only its end does, it does now.
             self.rig.end_services()
-        self.assertTrue((CONTROL / 'hit').exists(), 'was not reached')
+        self.assertTrue(self.rig.path('hit').exists(), 'was not reached')
         self.settle()
-        self.assertEqual(world(), before)
+        self.assertEqual(self.place.look(), before)
         return told
 
     def meet_all(self, verb):
         points = self.trace()
         self.settle()
-        before = world()
-        step = 1 if os.environ.get('BANGER_LONG') else SLICES
+        before = self.place.look()
+        step = 1 if os.environ.get('BANGER_LONG') else self.place.slices
         first = int(os.environ.get('BANGER_SLICE', time.time() // 86400)) % step
         failed, met = [], 0
         for point in points[first::step]:
@@ -282,13 +329,13 @@ class LaunchToRelease(Scenario):
 class Probe(Scenario):
     def steps(self):
         with contextlib.suppress(FileNotFoundError):
-            (LEDGER / 'kvm').unlink()
+            (self.place.ledger / 'kvm').unlink()
         yield 'ProbeKvm', *self.rig.user.call('ProbeKvm')
 
     def settle(self):
         super().settle()
         with contextlib.suppress(FileNotFoundError):
-            (LEDGER / 'kvm').unlink()
+            (self.place.ledger / 'kvm').unlink()
 
     def test_probe_when_any_call_fails_then_nothing_is_left(self):
         self.meet_all('fail')
