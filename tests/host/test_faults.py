@@ -32,11 +32,6 @@ StartLimitIntervalSec=0
 [Socket]
 TriggerLimitIntervalSec=0
 """
-# A caller of a helper that does not come up waits for the bus to give up: 25 seconds else.
-BUS = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
- "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
-<busconfig><limit name="service_start_timeout">5000</limit></busconfig>
-"""
 
 # To its end the helper may want a launcher; a call to one that nobody took would start the next. That a fault has made
 # one of them fail is known; a scope that has failed would be left behind.
@@ -89,7 +84,6 @@ class Systemd(inside.World):
 def setUpModule():
     shutil.copy(BUILT / 'faults/inject', f'{machine.ROOT}{INJECT}')
     shutil.copy(BUILT / 'kernel/fake-vmm', machine.ROOT / 'usr/bin/qemu-system-x86_64')
-    (machine.ROOT / 'etc/dbus-1/system.d/test.conf').write_text(BUS, encoding='utf-8')
     host.boot()
     unittest.addModuleCleanup(host.show_journal)
     for unit in SERVICES:
