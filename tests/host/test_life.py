@@ -266,6 +266,11 @@ class Zz_Shutdown(unittest.TestCase):
         banger('vm', 'exec', 'box', '--', 'sh', '-c', 'echo kept > /srv/kept')
         before = boot_id()
         self.assertIn('banger', host.must('systemd-inhibit', '--list', '--no-legend'))
+        # A host's patience is shorter than a guest's last minute: the rest happens while all else goes down.
+        host.write('/etc/systemd/logind.conf.d/impatient.conf', '[Login]\nInhibitDelayMaxSec=100ms\n')
+        host.must('systemctl', 'restart', 'systemd-logind.service')
+        with host.signals('org.freedesktop.login1') as signals:
+            signals.wait_for(lambda: 'banger' in host.must('systemd-inhibit', '--list', '--no-legend'))
         host.must('systemctl', 'poweroff')
         self.assertEqual(host.process.wait(), 0)
         host.boot()
