@@ -9,6 +9,7 @@ import glob
 import os
 import shutil
 import signal
+import socket
 import sqlite3
 import subprocess
 import tempfile
@@ -130,11 +131,28 @@ class WithHelper(Service):
 
     def setUp(self):
         super().setUp()
-        node = Gio.DBusNodeInfo.new_for_xml(open(f'{SOURCE}/data/dbus/org.banger.Helper.xml', encoding='utf-8').read())
         self.asked = []
-        self.connection.register_object('/org/banger/Helper', node.interfaces[0], self.on_call, None, None)
-        owner = Gio.bus_own_name_on_connection(self.connection, 'org.banger.Helper', 0, None, None)
-        self.addCleanup(Gio.bus_unown_name, owner)
+
+    def serve(self, connection):
+        with open(f'{SOURCE}/data/dbus/org.banger.Helper.xml', encoding='utf-8') as file:
+            self.offer(connection, 'org.banger.Helper', '/org/banger/Helper', file.read())
+
+    def offer(self, connection, name, path, xml):
+        connection.register_object(path, Gio.DBusNodeInfo.new_for_xml(xml).interfaces[0], self.on_call, None, None)
+        connection.call_sync('org.freedesktop.DBus', '/', 'org.freedesktop.DBus', 'RequestName',
+                             GLib.Variant('(su)', (name, 0)), None, 0, -1, None)
+
+    def count(self, method):
+        return [asked for asked, _ in self.asked].count(method)
+
+    def await_calls(self, method, n):
+        while self.count(method) < n:
+            GLib.MainContext.default().iteration(True)
+
+    def answer(self, method, values, fds=()):
+        self.await_calls(method, 1)
+        invocation, = [invocation for asked, invocation in self.asked if asked == method]
+        invocation.return_value_with_unix_fd_list(values, Gio.UnixFDList.new_from_array(list(fds)))
 
     def on_call(self, _connection, _sender, _path, _interface, method, _arguments, invocation):
         self.asked.append((method, invocation))
@@ -186,6 +204,7 @@ class Tokens(WithHelper):
         return self.begin('VM', 'Exec', '(asa{sv}hhh)', (['true'], options, 0, 0, 0))
 
     def test_token_when_zero_then_it_is_one_like_any_other(self):
+        self.serve(self.connection)
         self.write_state("UPDATE vm SET state = 'running'")
         # They wait while the VM is looked for.
         for token in 7, 0:
@@ -200,8 +219,9 @@ class Tokens(WithHelper):
 
 
 class Session(WithHelper):
-    """We are logind and the user's systemd, too."""
-    NODE = Gio.DBusNodeInfo.new_for_xml("""<node>
+    """A system bus of its own, and we are logind, too."""
+    system_bus = 'system'
+    LOGIND = """<node>
       <interface name='org.freedesktop.login1.Manager'>
         <method name='GetUser'><arg type='u' direction='in'/><arg type='o' direction='out'/></method>
         <method name='Inhibit'>
@@ -209,23 +229,61 @@ class Session(WithHelper):
           <arg type='s' direction='in'/><arg type='s' direction='in'/><arg type='h' direction='out'/>
         </method>
       </interface>
-    </node>""")
+    </node>"""
 
     def setUp(self):
         super().setUp()
-        self.connection.register_object('/org/freedesktop/login1', self.NODE.interfaces[0], self.on_call, None, None)
-        owner = Gio.bus_own_name_on_connection(self.connection, 'org.freedesktop.login1', 0, None, None)
-        self.addCleanup(Gio.bus_unown_name, owner)
-
-    def test_linger_when_another_vm_begins_then_looked_up_again(self):
         second = '2' * 32
+        self.paths = f'{PATH}/vm/{ID}', f'{PATH}/vm/{second}'
         self.write_state('CREATE TEMP TABLE one AS SELECT * FROM vm', f"UPDATE one SET id = '{second}', name = 'two'",
                          'INSERT INTO vm SELECT * FROM one')
-        for i, vm in enumerate((ID, second)):
-            self.begin('VM', 'Start', '(a{sv})', ({},), path=f'{PATH}/vm/{vm}')
-            while [method for method, _ in self.asked].count('GetUser') <= i:
-                GLib.MainContext.default().iteration(True)
-        self.assertEqual([method for method, _ in self.asked].count('Inhibit'), 1)
+
+    def serve(self):
+        """A new system bus, with helper and logind on it."""
+        self.write('system.conf', BUS_CONFIG.format(directory=self.directory).replace('/bus<', '/system<'))
+        bus = subprocess.Popen(
+            ['dbus-daemon', '--nofork', f'--config-file={self.directory}/system.conf', '--print-address=1'],
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        self.addCleanup(self.end_bus, bus)
+        connection = Gio.DBusConnection.new_for_address_sync(
+            bus.stdout.readline().decode().strip(), Gio.DBusConnectionFlags.AUTHENTICATION_CLIENT |
+            Gio.DBusConnectionFlags.MESSAGE_BUS_CONNECTION)
+        super().serve(connection)
+        self.offer(connection, 'org.freedesktop.login1', '/org/freedesktop/login1', self.LOGIND)
+        self.system = connection
+        return bus
+
+    @staticmethod
+    def end_bus(bus):
+        bus.kill()
+        bus.wait()
+        bus.stdout.close()
+
+    def start(self, path):
+        self.begin('VM', 'Start', '(a{sv})', ({},), path=path)
+
+    def test_linger_when_another_vm_begins_then_looked_up_again(self):
+        self.serve()
+        for i, path in enumerate(self.paths):
+            self.start(path)
+            self.await_calls('GetUser', i + 1)
+        self.assertEqual(self.count('Inhibit'), 1)
+
+    def test_inhibitor_when_the_system_bus_begins_anew_while_a_vm_lives_then_asked_for_again(self):
+        self.write_state(f"UPDATE vm SET state = 'running' WHERE id = '{ID}'")
+        bus = self.serve()
+        ends = [socket.socketpair() for _ in range(4)]
+        for pair in ends:
+            self.addCleanup(pair[0].close)
+        self.call(PATH, 'org.freedesktop.DBus.Peer', 'Ping')
+        self.answer('ListResources', GLib.Variant('(a(ssss))', ([(ID, 'vmm', 'jail', 'running')],)))
+        self.answer('OpenVmm', GLib.Variant('(hhhh)', (0, 1, 2, 3)), [far.detach() for _, far in ends])
+        self.await_calls('Inhibit', 1)
+        self.end_bus(bus)
+        self.serve()
+        # Until its guest has answered the first one is looked for.
+        self.start(self.paths[1])
+        self.await_calls('Inhibit', 2)
 
 
 class Situations(Service):
