@@ -44,7 +44,7 @@ static bool
 check_exec(const CliExec *exec)
 {
 	for (char **variable = exec->environment; variable && *variable; variable++)
-		if (**variable == '=' || !strchr(*variable, '=')) {
+		if (!bn_names_is_variable(*variable)) {
 			(void)cli_usage(_("--env %s: must be NAME=VALUE"), *variable);
 			return false;
 		}
@@ -54,8 +54,9 @@ check_exec(const CliExec *exec)
 			exec->user);
 		return false;
 	}
-	if (exec->workdir && *exec->workdir != '/') {
-		(void)cli_usage(_("--workdir %s: must be an absolute path"), exec->workdir);
+	if (exec->workdir && !bn_names_is_workdir(exec->workdir)) {
+		(void)cli_usage(_("--workdir %s: must be an absolute path of at most 4095 bytes"),
+				exec->workdir);
 		return false;
 	}
 	return true;

@@ -514,6 +514,7 @@ class NoBus(unittest.TestCase):
                 ('vm run --env A', '--env A: must be NAME=VALUE'),
                 ('vm run --user 0', '--user 0: must be a name'),
                 ('vm exec --workdir here web true', '--workdir here: must be an absolute path'),
+                (f'vm exec --workdir /{"x" * 4095} web true', 'must be an absolute path of at most 4095 bytes'),
                 ('vm exec web', 'something is missing: banger vm exec [OPTIONS] VM'),
                 ('vm shell web id', "'id' is one argument too many"),
                 ('vm stop --timeout soon web', '--timeout'),

@@ -169,10 +169,28 @@ test_key_when_parsed_then_only_in_the_one_spelling(void)
 	}
 }
 
+static void
+test_commands_surroundings_when_malformed_then_refused(void)
+{
+	char path[BN_WORKDIR_MAX + 2];
+
+	check(bn_names_is_variable("A=") && bn_names_is_variable("a b=c=d"));
+	check(!bn_names_is_variable("=x") && !bn_names_is_variable("A") &&
+	      !bn_names_is_variable(""));
+	memset(path, 'x', sizeof(path));
+	path[0] = '/';
+	path[BN_WORKDIR_MAX] = '\0';
+	check(bn_names_is_workdir("/") && bn_names_is_workdir(path));
+	path[BN_WORKDIR_MAX] = 'x';
+	path[BN_WORKDIR_MAX + 1] = '\0';
+	check(!bn_names_is_workdir(path) && !bn_names_is_workdir("x") && !bn_names_is_workdir(""));
+}
+
 TEST_MAIN(TEST(test_id_when_not_32_hex_then_refused),
 	  TEST(test_vm_name_when_not_a_label_then_refused),
 	  TEST(test_object_name_when_it_could_be_a_path_then_refused),
 	  TEST(test_release_when_not_a_version_then_refused),
 	  TEST(test_object_name_when_made_then_within_the_rule),
 	  TEST(test_key_when_uids_differ_then_keys_differ),
-	  TEST(test_key_when_parsed_then_only_in_the_one_spelling))
+	  TEST(test_key_when_parsed_then_only_in_the_one_spelling),
+	  TEST(test_commands_surroundings_when_malformed_then_refused))

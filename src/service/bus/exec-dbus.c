@@ -74,14 +74,15 @@ check(Exec *exec, GError **error)
 		return refuse(error,
 			      "arguments and environment: at most 1024 of each, 128 KiB in all");
 	for (char **e = exec->environment; e && *e; e++)
-		if (**e == '=' || !strchr(*e, '='))
+		if (!bn_names_is_variable(*e))
 			return refuse(error, "option 'environment': each must be NAME=VALUE");
 	if (exec->user && !bn_names_is_user(exec->user))
 		return refuse(
 			error,
 			"option 'user': must be a name: a-z, 0-9, '-', '_' and '.', and no digit first");
-	if (exec->workdir && (*exec->workdir != '/' || strlen(exec->workdir) > 4095))
-		return refuse(error, "option 'workdir': must be an absolute path");
+	if (exec->workdir && !bn_names_is_workdir(exec->workdir))
+		return refuse(error,
+			      "option 'workdir': must be an absolute path of at most 4095 bytes");
 	if (exec->rows < 1 || exec->rows > 65535 || exec->columns < 1 || exec->columns > 65535)
 		return refuse(error, "options 'rows' and 'columns': must be 1 to 65535");
 	return true;

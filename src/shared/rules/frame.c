@@ -9,10 +9,9 @@
 #include "shared/base/cleanup.h"
 #include "shared/rules/limits.h"
 
-#define USER_MAX    64
-#define WORKDIR_MAX 4095
+#define USER_MAX 64
 
-static_assert(BN_FRAME_EXEC_MAX >= 1 + 2 + 2 + 4 + USER_MAX + 4 + WORKDIR_MAX +
+static_assert(BN_FRAME_EXEC_MAX >= 1 + 2 + 2 + 4 + USER_MAX + 4 + BN_WORKDIR_MAX +
 					   2 * (2 + 4 * BN_EXEC_STRINGS_MAX) + BN_EXEC_BYTES_MAX,
 	      "a description holds every command that passes the check");
 
@@ -286,7 +285,7 @@ bn_exec_request_parse(const uint8_t *data, size_t size, BnExecRequest *ret)
 	request.rows = (uint16_t)bn_pack_get_uint(&pack, 2);
 	request.columns = (uint16_t)bn_pack_get_uint(&pack, 2);
 	request.user = bn_pack_get_string(&pack, USER_MAX);
-	request.workdir = bn_pack_get_string(&pack, WORKDIR_MAX);
+	request.workdir = bn_pack_get_string(&pack, BN_WORKDIR_MAX);
 	request.argv = get_strings(&pack);
 	request.environment = get_strings(&pack);
 	if (pack.bad || pack.at != size)

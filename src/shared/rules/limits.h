@@ -35,6 +35,8 @@
  * its NUL. What is within that, the channel's description and every execve(2) take (MAX_ARG_STRLEN, ARG_MAX). */
 #define BN_EXEC_STRINGS_MAX 1024
 #define BN_EXEC_BYTES_MAX   (128 * BN_KIB)
+/* Where it begins: PATH_MAX of Linux, without the NUL. */
+#define BN_WORKDIR_MAX 4095
 
 /* Per uid, unless /etc/banger/helper.conf says otherwise. */
 #define BN_VMS_PER_USER       64

@@ -99,3 +99,15 @@ bn_names_is_user(const char *s)
 
 	return n >= 1 && n <= 32 && (s[0] == '_' || (s[0] >= 'a' && s[0] <= 'z'));
 }
+
+bool
+bn_names_is_variable(const char *s)
+{
+	return s && *s != '=' && strchr(s, '=');
+}
+
+bool
+bn_names_is_workdir(const char *s)
+{
+	return s && *s == '/' && strlen(s) <= BN_WORKDIR_MAX;
+}

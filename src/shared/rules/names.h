@@ -28,5 +28,11 @@ bool bn_names_is_release(const char *s);
  * for what names do not hold, nothing of that kind at its ends, one dot for several. False where nothing is left. */
 bool bn_names_make_object(const char *s, char ret[static BN_OBJECT_NAME_MAX + 1]);
 
+/* "NAME=VALUE", of an environment: the name not empty. */
+bool bn_names_is_variable(const char *s);
+
+/* Where a command begins: an absolute path of at most BN_WORKDIR_MAX bytes. */
+bool bn_names_is_workdir(const char *s);
+
 /* Name of a user in the guest: 1-32 of a-z 0-9 '_' '-' '.', a letter or '_' first. */
 bool bn_names_is_user(const char *s);
