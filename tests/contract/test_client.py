@@ -5,12 +5,14 @@
 Environment: BANGER (the program), BANGER_SOURCE (the tree).
 """
 
+import contextlib
 import fcntl
 import json
 import os
 import pty
 import re
 import resource
+import selectors
 import shutil
 import signal
 import subprocess
@@ -204,6 +206,7 @@ class Seat:
         self.seen = b''
         self.process = subprocess.Popen(argv, stdin=self.slave, stdout=self.slave, stderr=self.slave,
                                         start_new_session=True, preexec_fn=self.take, **options)
+        self.end = os.pidfd_open(self.process.pid)
 
     @staticmethod
     def take():
@@ -213,8 +216,21 @@ class Seat:
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
     def expect(self, text):
-        while text not in self.seen:
-            self.seen += os.read(self.master, 65536)
+        """Fails where the command has ended, or has been silent for a minute, without having said it."""
+        with contextlib.closing(selectors.DefaultSelector()) as selector:
+            selector.register(self.master, selectors.EVENT_READ)
+            selector.register(self.end, selectors.EVENT_READ)
+            while text not in self.seen:
+                ready = [key.fd for key, _ in selector.select(60)]
+                if self.master not in ready:
+                    break
+                self.seen += os.read(self.master, 65536)
+        if text not in self.seen:
+            raise AssertionError(f'{self.process.args}: waited for {text}, saw {self.seen}, status '
+                                 f'{self.process.poll()}')
+
+    def wait(self):
+        return self.process.wait(timeout=60)
 
     def type(self, data):
         os.write(self.master, data)
@@ -228,8 +244,8 @@ class Seat:
     def close(self):
         self.process.kill()
         self.process.wait()
-        os.close(self.master)
-        os.close(self.slave)
+        for fd in (self.end, self.master, self.slave):
+            os.close(fd)
 
 
 class Terminal(Rig):
@@ -246,7 +262,7 @@ class Terminal(Rig):
         seat.type(b'root\r')
         seat.expect(b'root\r')
         seat.type(b'bye\x1dunheard')
-        self.assertEqual(seat.process.wait(), 0)
+        self.assertEqual(seat.wait(), 0)
         self.assertTrue(seat.is_restored())
         typed = [self.await_line('typed')['typed']]
         while typed[-1]:
@@ -261,7 +277,7 @@ class Terminal(Rig):
             seat.expect(b'login: ')
             self.assertTrue(seat.is_raw())
             seat.process.send_signal(number)
-            self.assertEqual((seat.process.wait(), seat.is_restored()), (-number, True), number)
+            self.assertEqual((seat.wait(), seat.is_restored()), (-number, True), number)
 
     def test_console_when_output_cannot_be_written_then_told(self):
         self.make_vm()
@@ -283,14 +299,14 @@ class Terminal(Rig):
             seat.expect(b'up')
             self.assertTrue(seat.is_raw())
             seat.process.send_signal(number)
-            self.assertEqual((seat.process.wait(), seat.is_restored()), (status, True), number)
+            self.assertEqual((seat.wait(), seat.is_restored()), (status, True), number)
 
     def test_run_when_making_is_declined_then_told_that_nothing_was_done(self):
         seat = Seat(BANGER, 'vm', 'run', '--rm', '--', 'true', env=self.environment)
         self.addCleanup(seat.close)
         seat.expect(b'Do it?')
         seat.type(b'n\r')
-        self.assertEqual(seat.process.wait(), 125)
+        self.assertEqual(seat.wait(), 125)
         seat.expect(b'nothing was done')
 
     def test_run_when_on_terminal_then_tty_and_restored(self):
@@ -349,7 +365,7 @@ class Defaults(Rig):
             self.addCleanup(seat.close)
             seat.expect(b'bookworm is the default one. Delete it? [y/N] ')
             seat.type(answer + b'\r')
-            self.assertEqual((seat.process.wait(), self.names('image')), (status, left))
+            self.assertEqual((seat.wait(), self.names('image')), (status, left))
 
 
 class Others(Rig):
