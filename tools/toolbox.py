@@ -140,10 +140,12 @@ def run_quietly(argv, log, env=None):
 
 
 def content_key(paths):
-    """Changes with any file below `paths` of the source tree, wherever the tree lies."""
+    """Changes with any file of `paths` of the source tree, or below, wherever the tree lies."""
     total = hashlib.sha256()
     for path in paths:
-        for top, directories, names in os.walk(os.path.join(SOURCE, path)):
+        full = os.path.join(SOURCE, path)
+        alone = [(os.path.dirname(full), [], [os.path.basename(full)])]
+        for top, directories, names in alone if os.path.isfile(full) else os.walk(full):
             directories.sort()
             for name in sorted(names):
                 with open(os.path.join(top, name), 'rb') as file:
