@@ -54,7 +54,7 @@ def refused(error):
 
 
 def waits(by, word=''):
-    return Case('start_given_up', by, 130, 'interrupted', 'error', 'cancelled', word=word)
+    return Case('start_given_up', by, 130, 'interrupted', 'stopped', '', word=word)
 
 
 def served(by, state='running', error='', word=''):
