@@ -212,8 +212,9 @@ class Seat:
     def take():
         fcntl.ioctl(0, termios.TIOCSCTTY, 0)
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        # Whoever runs the tests may ignore it.
-        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+        # Whoever runs the tests may ignore them: nohup(1) does, and a shell that runs something behind itself.
+        for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+            signal.signal(number, signal.SIG_DFL)
 
     def expect(self, text):
         """Fails where the command has ended, or has been silent for a minute, without having said it."""
