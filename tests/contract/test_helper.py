@@ -142,7 +142,8 @@ class Stack(unittest.TestCase):
     def asked(self):
         try:
             with open(self.path('polkit/asked'), encoding='utf-8') as f:
-                return [json.loads(line) for line in f if line.endswith('\n')]
+                # At once: what is written meanwhile would come in two parts. What is behind the last end is none yet.
+                return [json.loads(line) for line in f.read().split('\n')[:-1]]
         except FileNotFoundError:
             return []
 
