@@ -79,7 +79,7 @@ CASES = {
     'half-greets': refused(f'{ENDED}(; its last words: console {WORDS}.*)?'),
     'half-reads': refused(f'{ENDED}(; its last words: console {WORDS}.*)?'),
     'hangs-up': refused(f'{ENDED}(; its last words: .*{WORDS}.*)?'),
-    'talks-and-goes': refused(f'{ENDED}(; its last words: (console {WORDS}|words, ).*)?'),
+    'talks-and-goes': refused(f'{ENDED}(; its last words: (console {WORDS}|word).*)?'),
     'absent': waits(PATIENCE),
     'stops': waits(PATIENCE),
     'leaves': died(UNASKED + 'exit 0;.*'),
