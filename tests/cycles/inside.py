@@ -32,6 +32,8 @@ EXACT = 'GLIBC_TUNABLES=glibc.malloc.tcache_count=0:glibc.malloc.arena_max=1'
 SERVICES = ('services/org.banger.Manager.service', 'system-services/org.banger.Helper.service')
 # Of the helper's, each on its way out once its user has nothing more to do: src/helper/worker.h.
 WORKERS = 4
+# Of bangerd: the main one, GLib's for signals and D-Bus, and one that does what would block.
+THREADS = 4
 
 HOME = pathlib.Path(pwd.getpwuid(faults.DEV).pw_dir)
 DATA, STATE = HOME / '.local/share/banger', HOME / '.local/state/banger/state-1.db'
@@ -136,8 +138,10 @@ def look():
     """What has to stay as it is, and each daemon's own memory in bytes."""
     pids = {daemon: pid_of(daemon) for daemon in DAEMONS}
     threads = {daemon: int(read(pid, 'status')['Threads']) for daemon, pid in pids.items()}
-    if threads['banger-helper'] <= 1 + WORKERS:
-        del threads['banger-helper']
+    # Those that may still be on their way out: the helper's workers, and one of GLib's pool.
+    for daemon, most in ('banger-helper', 1 + WORKERS), ('bangerd', THREADS):
+        if threads[daemon] <= most:
+            del threads[daemon]
     kept = {'world': faults.world(), 'processes': sorted(faults.processes().values()), 'rows': count_rows(),
             'files': sorted(str(path) for path in HOME.rglob('*')), 'pids': pids, 'threads': threads,
             'descriptors': {daemon: descriptors(pid) for daemon, pid in pids.items()}}
