@@ -42,6 +42,11 @@
 #define BN_VMS_PER_USER       64
 #define BN_QUESTIONS_PER_USER 16
 
+/* Subnets of users, unless it says otherwise: a thousand users with a thousand VMs each, in a part of RFC 1918's space
+ * that nothing well-known picks first. */
+#define BN_NET_POOL          "10.208.0.0/12"
+#define BN_NET_SUBNET_LENGTH 22
+
 /* Uids of jails: outside what passwd, subuids and systemd hand out. */
 #define BN_JAIL_UID_FIRST 2013265920U
 #define BN_JAIL_UID_LAST  2013331455U
@@ -53,6 +58,7 @@
 #define BN_HELPER_PATH      "/org/banger/Helper"
 #define BN_HELPER_INTERFACE "org.banger.Helper"
 #define BN_HELPER_RUN_DIR   "/run/banger-helper"
+#define BN_HELPER_LIB_DIR   "/var/lib/banger"
 #define BN_JAIL_RUN_DIR     "/run/banger-jail"
 /* Where banger-jail listens, in there: made by its socket unit, or by the helper where systemd is not the init. */
 #define BN_JAIL_SOCKET "socket"

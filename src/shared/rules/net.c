@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "shared/rules/net.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void
+bn_net_bridge_name(uid_t uid, char ret[static BN_LINK_NAME_SIZE])
+{
+	(void)snprintf(ret, BN_LINK_NAME_SIZE, BN_NET_BRIDGE_PREFIX "%u", uid);
+}
+
+void
+bn_net_tap_name(uint32_t address, char ret[static BN_LINK_NAME_SIZE])
+{
+	(void)snprintf(ret, BN_LINK_NAME_SIZE, BN_NET_TAP_PREFIX "%08x", address);
+}
+
+int
+bn_net_tap_address(const char *name, uint32_t *ret)
+{
+	const size_t prefix = sizeof(BN_NET_TAP_PREFIX) - 1;
+	char again[BN_LINK_NAME_SIZE];
+	uint32_t address;
+
+	if (strncmp(name, BN_NET_TAP_PREFIX, prefix) != 0)
+		return -EINVAL;
+	address = (uint32_t)strtoul(name + prefix, NULL, 16);
+	/* In this spelling and no other. */
+	bn_net_tap_name(address, again);
+	if (strcmp(again, name) != 0)
+		return -EINVAL;
+	*ret = address;
+	return 0;
+}
+
+void
+bn_net_mac(uint32_t address, uint8_t ret[static BN_MAC_LENGTH])
+{
+	const uint8_t mac[BN_MAC_LENGTH] = { 0x02,
+					     'b',
+					     (uint8_t)(address >> 24),
+					     (uint8_t)(address >> 16),
+					     (uint8_t)(address >> 8),
+					     (uint8_t)address };
+
+	memcpy(ret, mac, sizeof(mac));
+}
+
+void
+bn_net_mac_render(const uint8_t mac[static BN_MAC_LENGTH], char ret[static BN_MAC_SIZE])
+{
+	(void)snprintf(ret, BN_MAC_SIZE, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2],
+		       mac[3], mac[4], mac[5]);
+}
