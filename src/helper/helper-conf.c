@@ -14,27 +14,54 @@
 #define FILE_SIZE_MAX (64 * 1024)
 /* More than a host can run; keeps a slip of the finger from meaning "no limit". */
 #define LIMIT_MAX 4096
+/* Room for the host, a VM, and the two addresses that are nobody's; what a bridge can carry. */
+#define SUBNET_LENGTH_MIN 16
+#define SUBNET_LENGTH_MAX 29
 
 void
 helper_conf_init(OpLimits *ret)
 {
-	*ret = (OpLimits){ .vms_per_user = BN_VMS_PER_USER };
+	*ret = (OpLimits){ .vms_per_user = BN_VMS_PER_USER, .subnet_length = BN_NET_SUBNET_LENGTH };
+	(void)bn_prefix_parse(BN_NET_POOL, &ret->pool);
 }
 
 static const char *
-read_key(void *data, const char *group, const char *key, const char *value)
+read_limit(OpLimits *limits, const char *key, const char *value)
 {
-	OpLimits *limits = data;
 	uint64_t number = 0;
 
-	if (!bn_str_equal(group, "limits"))
-		return "unknown group";
 	if (!bn_str_equal(key, "vms-per-user"))
 		return "unknown key";
 	if (bn_str_parse_u64(value, LIMIT_MAX, &number) < 0)
 		return "not a number from 0 to 4096";
 	limits->vms_per_user = (unsigned)number;
 	return NULL;
+}
+
+static const char *
+read_network(OpLimits *limits, const char *key, const char *value)
+{
+	uint64_t number = 0;
+
+	if (bn_str_equal(key, "pool"))
+		return bn_prefix_parse(value, &limits->pool) < 0 ? "not a network like " BN_NET_POOL
+								 : NULL;
+	if (!bn_str_equal(key, "subnet-length"))
+		return "unknown key";
+	if (bn_str_parse_u64(value, SUBNET_LENGTH_MAX, &number) < 0 || number < SUBNET_LENGTH_MIN)
+		return "not a number from 16 to 29";
+	limits->subnet_length = (uint8_t)number;
+	return NULL;
+}
+
+static const char *
+read_key(void *data, const char *group, const char *key, const char *value)
+{
+	if (bn_str_equal(group, "limits"))
+		return read_limit(data, key, value);
+	if (bn_str_equal(group, "network"))
+		return read_network(data, key, value);
+	return "unknown group";
 }
 
 int
@@ -46,6 +73,12 @@ helper_conf_parse(const char *text, size_t size, OpLimits *ret, char *reterr, si
 	helper_conf_init(&limits);
 	if (bn_conf_parse(text, size, read_key, &limits, &error) < 0) {
 		(void)snprintf(reterr, reterr_size, "line %u: %s", error.line, error.text);
+		return -EINVAL;
+	}
+	if (limits.subnet_length <= limits.pool.length) {
+		(void)snprintf(reterr, reterr_size,
+			       "subnet-length %u: the pool, with its /%u, has no room for it",
+			       limits.subnet_length, limits.pool.length);
 		return -EINVAL;
 	}
 	*ret = limits;

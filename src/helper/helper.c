@@ -16,6 +16,7 @@
 #include "helper/bus.h"
 #include "helper/helper-conf.h"
 #include "helper/ledger.h"
+#include "helper/net-reconcile.h"
 #include "helper/polkit.h"
 #include "helper/reconcile.h"
 #include "shared/base/cleanup.h"
@@ -46,6 +47,7 @@ helper_done(Helper *h)
 	polkit_free(h->polkit);
 	bus_free(h->bus);
 	sd_event_unref(h->event);
+	net_ledger_free(h->env.net);
 	ledger_free(h->env.ledger);
 	bn_closep(&h->lock);
 }
@@ -95,6 +97,27 @@ open_ledger(Helper *h, const HelperSetup *setup)
 		bn_log_notice(
 			"ledger reconciled: damaged=%u ended=%u undone=%u strange=%u failed=%u",
 			damaged, found.ended, found.undone, found.strange, found.failed);
+	return 0;
+}
+
+static int
+open_net_ledger(Helper *h, const HelperSetup *setup)
+{
+	NetReconciled found = {};
+	unsigned damaged = 0;
+	int r;
+
+	if (mkdir(setup->lib_dir, 0700) < 0 && errno != EEXIST)
+		return fail(bn_errno(), setup->lib_dir);
+	r = net_ledger_open(setup->run_dir, setup->lib_dir, &h->env.net, &damaged);
+	if (r < 0)
+		return fail(r, "cannot read the ledger of networks");
+	r = net_reconcile(h->env.net, setup->kernel, &found);
+	if (r < 0)
+		return fail(r, "cannot compare the ledger of networks with the host's");
+	if (damaged || found.undone || found.strange || found.failed)
+		bn_log_notice("networks reconciled: damaged=%u undone=%u strange=%u failed=%u",
+			      damaged, found.undone, found.strange, found.failed);
 	return 0;
 }
 
@@ -183,6 +206,8 @@ helper_run(const HelperSetup *setup)
 
 	load_limits(setup->conf_path, &h.env.limits);
 	r = open_ledger(&h, setup);
+	if (r >= 0)
+		r = open_net_ledger(&h, setup);
 	if (r < 0)
 		return r;
 	r = make_event_loop(&h);

@@ -7,6 +7,7 @@ typedef struct Kernel Kernel;
 typedef struct HelperSetup {
 	const char *bus_address;
 	const char *run_dir; /* made, mode 0700, where it is missing */
+	const char *lib_dir; /* likewise: what outlives the boot */
 	const char *conf_path;
 	const Kernel *kernel;
 	unsigned idle_ms; /* see bus.h */

@@ -121,6 +121,7 @@ main(int argc, char **argv)
 	Kernel kernel;
 	HelperSetup setup = { .bus_address = BUS_ADDRESS,
 			      .run_dir = BN_HELPER_RUN_DIR,
+			      .lib_dir = BN_HELPER_LIB_DIR,
 			      .conf_path = BANGER_SYSCONFDIR "/banger/helper.conf",
 			      .kernel = &kernel,
 			      .idle_ms = IDLE_MS,

@@ -15,7 +15,7 @@ typedef enum Stage {
 	STAGE_DESCRIPTORS, /* in a worker */
 	STAGE_AUTHORIZING, /* polkit thinks, or a person */
 	STAGE_TURN,        /* may run, once nothing before it is in its way */
-	STAGE_RUNNING,     /* in a worker, claimed */
+	STAGE_RUNNING,     /* has its turn; in a worker */
 } Stage;
 
 typedef enum Early { EARLY_NO, EARLY_ABORTED, EARLY_VANISHED } Early;
@@ -150,13 +150,12 @@ run_in_worker(WorkerJob *job)
 }
 
 static void
-start(Pending *p)
+claim_and_run(Pending *p)
 {
 	Dispatch *d = p->dispatch;
 	int r = p->impl->claim(&d->setup.env, &p->call);
 
 	p->stamps.claimed = bn_clock_us();
-	p->stage = STAGE_RUNNING;
 	if (r != 0) {
 		finish(p);
 		return;
@@ -167,6 +166,43 @@ start(Pending *p)
 		/* As if run had failed before its first step. */
 		p->result = op_fail_errno(&p->call, r, "no worker");
 		on_ran(&p->job);
+	}
+}
+
+static void
+on_looked(WorkerJob *job)
+{
+	Pending *p = (Pending *)((char *)job - offsetof(Pending, job));
+
+	if (p->result < 0)
+		finish(p);
+	else
+		claim_and_run(p);
+}
+
+static void
+look_in_worker(WorkerJob *job)
+{
+	Pending *p = (Pending *)((char *)job - offsetof(Pending, job));
+
+	p->result = p->impl->look(&p->dispatch->setup.env, &p->call);
+}
+
+static void
+start(Pending *p)
+{
+	int r;
+
+	p->stage = STAGE_RUNNING;
+	if (!p->impl->look) {
+		claim_and_run(p);
+		return;
+	}
+	p->job = (WorkerJob){ .uid = p->call.caller.uid, .run = look_in_worker, .done = on_looked };
+	r = workers_submit(p->dispatch->setup.workers, &p->job);
+	if (r < 0) {
+		(void)op_fail_errno(&p->call, r, "no worker");
+		finish(p);
 	}
 }
 
@@ -194,7 +230,10 @@ is_in_the_way(const Pending *before, const Pending *p)
 static bool
 is_excluded_by(const Pending *running, const Pending *p)
 {
-	return running->stage == STAGE_RUNNING && is_apart_from(running, p);
+	if (running->stage != STAGE_RUNNING)
+		return false;
+	return (running->impl->whole_network && p->impl->network) ||
+	       (p->impl->whole_network && running->impl->network) || is_apart_from(running, p);
 }
 
 static bool

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The pipeline of every call: check → descriptors → authorize → claim → run → settle → answer.
+/* The pipeline of every call: check → descriptors → authorize → look → claim → run → settle → answer.
  *
  * It knows no bus: who asks polkit and who carries messages is given to it. Main thread only. Calls
  * about one VM are carried out in the order of dispatch_submit(), their questions and checks

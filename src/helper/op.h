@@ -5,6 +5,8 @@
  *   descriptors  worker; looks at the descriptors the caller passed, which may block on
  *                a filesystem (then only this user's calls wait)
  *   (authorize)  the dispatcher asks about exactly this call
+ *   look         worker; has its turn already: what the kernel says that claim has to know;
+ *                of env only kernel and limits
  *   claim        main thread; the ledger: is it theirs, is there room; copies what run needs
  *   run          worker; the kernel seam, nothing else; leaves nothing behind when it fails
  *   settle       main thread; writes into the ledger what run made true; always follows run
@@ -16,6 +18,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "helper/kernel/net-kernel.h"
+#include "helper/net-ledger.h"
 #include "op-wire.h"
 #include "shared/base/macro.h"
 #include "shared/rules/derive.h"
@@ -24,6 +28,7 @@
 typedef struct Kernel Kernel;
 typedef struct Ledger Ledger;
 typedef struct LedgerEntry LedgerEntry;
+typedef struct NetLedger NetLedger;
 
 /* Situations of org.banger.Error.*, in the words of the bus. */
 typedef enum OpError {
@@ -72,12 +77,31 @@ typedef struct OpEntriesWork {
 	LedgerEntry *entries; /* copies; owned */
 	size_t n;
 	bool *released; /* one per entry; owned; ReleaseVM and ReleaseUser */
+	NetTap *taps;   /* as the entries */
+	size_t n_taps;
+	bool *taps_released;
+	NetBridge *bridges; /* of a list */
+	size_t n_bridges;
+	NetBridge bridge; /* where has_bridge says so */
+	bool has_bridge, last_bridge, bridge_released;
 } OpEntriesWork;
+
+/* Of the methods about bridges and taps. */
+typedef struct OpNetWork {
+	KernelNet *net;     /* owned */
+	NetChange *changes; /* owned; EnsureBridge: all that the tables hold */
+	size_t n_changes;
+	NetBridge bridge;
+	NetTap tap, before; /* as it shall be; as it was */
+	bool last;          /* no bridge is left behind it */
+	bool undone;        /* run failed and left nothing */
+} OpNetWork;
 
 typedef union OpWork {
 	OpLaunchWork launch;
 	OpVmmWork vmm;
 	OpEntriesWork entries;
+	OpNetWork net;
 } OpWork;
 
 /* One call. What was checked here is what polkit is asked about and what runs: there is no second
@@ -98,12 +122,15 @@ typedef struct OpCall {
 /* Limits, from /etc/banger/helper.conf. */
 typedef struct OpLimits {
 	unsigned vms_per_user;
+	BnPrefix pool; /* of the users' subnets */
+	uint8_t subnet_length;
 	char wrong
 		[256]; /* why they are not known, and nothing that they limit can be made; else "" */
 } OpLimits;
 
 typedef struct OpEnv {
 	Ledger *ledger;
+	NetLedger *net;
 	const Kernel *kernel;
 	OpLimits limits;
 } OpEnv;
@@ -111,6 +138,7 @@ typedef struct OpEnv {
 typedef struct OpImpl {
 	int (*check)(OpCall *call);
 	int (*descriptors)(OpCall *call);
+	int (*look)(const OpEnv *env, OpCall *call);
 	/* 1: the reply is complete, there is nothing to run. */
 	int (*claim)(const OpEnv *env, OpCall *call);
 	int (*run)(const Kernel *kernel, OpCall *call);
@@ -120,6 +148,10 @@ typedef struct OpImpl {
 	bool administration;
 	/* Never runs beside another call about the same user. */
 	bool whole_user;
+	/* Changes what the host's networks are made of. */
+	bool network;
+	/* And never beside another that does, of whatever user. */
+	bool whole_network;
 } OpImpl;
 
 /* Default deny: a method without a row cannot be called. */

@@ -327,11 +327,17 @@ class Authorization(Stack):
         interface = ElementTree.parse(f'{SOURCE}/data/dbus/org.banger.Helper.xml').getroot().find('interface')
         values = {'LaunchVmm': self.launch_args(), 'OpenVmm': GLib.Variant('(ss)', (VM, '')),
                   'SignalVmm': GLib.Variant('(ssu)', (VM, '', 15)), 'ReleaseVM': GLib.Variant('(ss)', (VM, '')),
-                  'ReleaseUser': GLib.Variant('(u)', (BOB,))}
+                  'ReleaseUser': GLib.Variant('(u)', (BOB,)),
+                  'EnsureBridge': GLib.Variant('(s)', ('',)), 'RemoveBridge': GLib.Variant('(s)', ('',)),
+                  'CreateTap': GLib.Variant('(ssub)', (VM, '', 0, False)),
+                  'DeleteTap': GLib.Variant('(ss)', (VM, '')), 'EnableNat': GLib.Variant('(ssb)', (VM, '', False)),
+                  'DisableNat': GLib.Variant('(ss)', (VM, ''))}
         actions = {'LaunchVmm': 'launch-vmm', 'OpenVmm': 'open-vmm', 'SignalVmm': 'signal-vmm',
                    'ReleaseVM': 'release-vm',
                    'ReleaseUser': 'release-user', 'ProbeKvm': 'probe-kvm', 'ListResources': 'list-resources',
-                   'ListAllResources': 'list-all-resources'}
+                   'ListAllResources': 'list-all-resources', 'EnsureBridge': 'ensure-bridge',
+                   'RemoveBridge': 'remove-bridge', 'CreateTap': 'create-tap', 'DeleteTap': 'delete-tap',
+                   'EnableNat': 'enable-nat', 'DisableNat': 'disable-nat'}
         methods = [m.get('name') for m in interface.findall('method')]
         self.assertEqual(sorted(methods), sorted(actions))
         for method in methods:
@@ -363,6 +369,23 @@ class Users(Stack):
         rows = self.call(self.connect(0), 'ListAllResources').value.unpack()[0]
         self.assertEqual(sorted((r[0], r[1]) for r in rows), [(ALICE, VM), (BOB, VM)])
         self.assertEqual(self.call(a, 'OpenVmm', GLib.Variant('(ss)', (VM, ''))).error, None)
+
+    def test_networks_of_two_users(self):
+        a, b = self.connect(ALICE), self.connect(BOB)
+        bridges = [self.call(c, 'EnsureBridge', GLib.Variant('(s)', ('',))).value.unpack() for c in (a, b)]
+        self.assertEqual([bridge[0] for bridge in bridges], [f'bgr-u{ALICE}', f'bgr-u{BOB}'])
+        self.assertNotEqual(bridges[0][1], bridges[1][1])
+        self.assertEqual(len(bridges[0][3]), 2)
+        tap = self.call(a, 'CreateTap', GLib.Variant('(ssub)', (VM, '', 5, True)))
+        self.assertEqual(tap.value.unpack()[1].split('.')[3], '5')
+        self.assert_error(self.call(b, 'EnableNat', GLib.Variant('(ssb)', (VM, '', False))), 'NotFound')
+        self.assertIsNone(self.call(a, 'EnableNat', GLib.Variant('(ssb)', (VM, '', True))).error)
+        rows = self.call(a, 'ListResources').value.unpack()[0]
+        self.assertEqual(sorted((row[1], row[3]) for row in rows), [('bridge', 'ready'), ('tap', 'lan')])
+        self.assert_error(self.call(a, 'RemoveBridge', GLib.Variant('(s)', ('',))), 'Busy')
+        self.assertEqual(self.call(a, 'ReleaseVM', GLib.Variant('(ss)', (VM, ''))).value.unpack(), ('',))
+        for connection in (a, b):
+            self.assertIsNone(self.call(connection, 'RemoveBridge', GLib.Variant('(s)', ('',))).error)
 
     def test_t09_release_user_releases_that_user(self):
         a, b, root = self.connect(ALICE), self.connect(BOB), self.connect(0)

@@ -3,6 +3,7 @@
  * program of its own rather than an option of the installed one, which so has no door to the
  * fake. */
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -15,6 +16,7 @@ int
 main(int argc, char **argv)
 {
 	static FakeKernel kernel;
+	char lib_dir[PATH_MAX];
 	HelperSetup setup = { .kernel = &kernel.kernel };
 
 	if (getuid() == 0 || geteuid() == 0) {
@@ -29,6 +31,8 @@ main(int argc, char **argv)
 	fake_kernel_init(&kernel);
 	setup.bus_address = argv[1];
 	setup.run_dir = argv[2];
+	(void)snprintf(lib_dir, sizeof(lib_dir), "%s.lib", argv[2]);
+	setup.lib_dir = lib_dir;
 	setup.conf_path = argv[3];
 	setup.idle_ms = (unsigned)atoi(argv[4]);
 	setup.last_ms = (unsigned)atoi(argv[5]);

@@ -13,7 +13,8 @@
 #include "shared/base/macro.h"
 
 /* Begins every call, with the lock taken: recorded, held, failed. */
-static int _printf_(3, 4) begin(FakeKernel *f, const char *key, const char *format, ...)
+int
+fake_kernel_begin(FakeKernel *f, const char *key, const char *format, ...)
 {
 	size_t used;
 	va_list args;
@@ -36,8 +37,8 @@ static int _printf_(3, 4) begin(FakeKernel *f, const char *key, const char *form
 	return 0;
 }
 
-static int
-end(FakeKernel *f, int r)
+int
+fake_kernel_end_call(FakeKernel *f, int r)
 {
 	(void)pthread_cond_broadcast(&f->changed);
 	(void)pthread_mutex_unlock(&f->lock);
@@ -80,39 +81,39 @@ static int
 fake_verdict_load(void *ctx, KernelVerdict *ret)
 {
 	FakeKernel *f = ctx;
-	int r = begin(f, "", "verdict load\n");
+	int r = fake_kernel_begin(f, "", "verdict load\n");
 
 	if (r == 0 && !f->has_verdict)
 		r = -ENOENT;
 	if (r == 0)
 		*ret = f->verdict;
-	return end(f, r);
+	return fake_kernel_end_call(f, r);
 }
 
 static int
 fake_verdict_save(void *ctx, const KernelVerdict *verdict)
 {
 	FakeKernel *f = ctx;
-	int r = begin(f, "", "verdict save usable=%d\n", verdict->usable);
+	int r = fake_kernel_begin(f, "", "verdict save usable=%d\n", verdict->usable);
 
 	if (r == 0) {
 		f->verdict = *verdict;
 		f->has_verdict = true;
 	}
-	return end(f, r);
+	return fake_kernel_end_call(f, r);
 }
 
 static int
 fake_kvm_probe(void *ctx, uid_t jail_uid, KernelVerdict *ret)
 {
 	FakeKernel *f = ctx;
-	int r = begin(f, "kvm", "kvm probe\n");
+	int r = fake_kernel_begin(f, "kvm", "kvm probe\n");
 
 	if (r == 0)
 		*ret = (KernelVerdict){ .usable = f->kvm_usable,
 					.proven = !f->kvm_unproven,
 					.reason.text = "measured by nobody" };
-	return end(f, r);
+	return fake_kernel_end_call(f, r);
 }
 
 static int
@@ -142,23 +143,23 @@ static int
 fake_jail_launch(void *ctx, const KernelLaunch *launch, KernelJail *ret, KernelText *reterr)
 {
 	FakeKernel *f = ctx;
-	int r = begin(f, launch->key, "launch %s kvm=%u disks=%zu\n", launch->key,
-		      launch->spec->kvm, launch->n_fds - BN_JAIL_FD_DISK);
+	int r = fake_kernel_begin(f, launch->key, "launch %s kvm=%u disks=%zu\n", launch->key,
+				  launch->spec->kvm, launch->n_fds - BN_JAIL_FD_DISK);
 
 	if (r == 0)
 		r = launch_locked(f, launch, ret);
-	return end(f, r);
+	return fake_kernel_end_call(f, r);
 }
 
 static int
 fake_scope_start(void *ctx, const KernelLaunch *launch, const KernelJail *jail)
 {
 	FakeKernel *f = ctx;
-	int r = begin(f, launch->key, "scope %s\n", launch->key);
+	int r = fake_kernel_begin(f, launch->key, "scope %s\n", launch->key);
 
 	if (r == 0)
 		find(f, launch->key)->scope = true;
-	return end(f, r);
+	return fake_kernel_end_call(f, r);
 }
 
 static int
@@ -166,20 +167,20 @@ fake_jail_go(void *ctx, const KernelJail *jail, int ret_fds[static _BN_JAIL_OUT_
 	     KernelText *reterr)
 {
 	FakeKernel *f = ctx;
-	int r = begin(f, "", "go\n");
+	int r = fake_kernel_begin(f, "", "go\n");
 
 	if (r == 0) {
 		find_by_uid(f, jail->jail_uid)->started = true;
 		r = open_sockets(ret_fds);
 	}
-	return end(f, r);
+	return fake_kernel_end_call(f, r);
 }
 
 static int
 fake_jail_find(void *ctx, const char *key, uid_t jail_uid, KernelJail *ret)
 {
 	FakeKernel *f = ctx;
-	int r = begin(f, key, "find %s\n", key);
+	int r = fake_kernel_begin(f, key, "find %s\n", key);
 	FakeJail *jail = find(f, key);
 
 	if (r == 0 && (!jail || !jail->alive))
@@ -188,7 +189,7 @@ fake_jail_find(void *ctx, const char *key, uid_t jail_uid, KernelJail *ret)
 		*ret = (KernelJail){ .control = eventfd(0, EFD_CLOEXEC),
 				     .process = -1,
 				     .jail_uid = jail_uid };
-	return end(f, r);
+	return fake_kernel_end_call(f, r);
 }
 
 static int
@@ -196,38 +197,38 @@ fake_jail_open(void *ctx, const KernelJail *jail, int ret_fds[static _BN_JAIL_OU
 	       KernelText *reterr)
 {
 	FakeKernel *f = ctx;
-	int r = begin(f, "", "open\n");
+	int r = fake_kernel_begin(f, "", "open\n");
 
 	if (r == 0)
 		r = find_by_uid(f, jail->jail_uid) ? open_sockets(ret_fds) : -ENOENT;
-	return end(f, r);
+	return fake_kernel_end_call(f, r);
 }
 
 static int
 fake_jail_process(void *ctx, const KernelJail *jail, int *ret_pidfd)
 {
 	FakeKernel *f = ctx;
-	int r = begin(f, "", "process\n");
+	int r = fake_kernel_begin(f, "", "process\n");
 
 	if (r == 0)
 		*ret_pidfd = pidfd_open(getpid(), 0);
-	return end(f, r);
+	return fake_kernel_end_call(f, r);
 }
 
 static int
 fake_jail_signal(void *ctx, const KernelJail *jail, int signo, KernelText *reterr)
 {
 	FakeKernel *f = ctx;
-	int r = begin(f, "", "signal %d\n", signo);
+	int r = fake_kernel_begin(f, "", "signal %d\n", signo);
 
-	return end(f, r);
+	return fake_kernel_end_call(f, r);
 }
 
 static int
 fake_jail_end(void *ctx, const char *key, uid_t jail_uid)
 {
 	FakeKernel *f = ctx;
-	int r = begin(f, key, "end %s\n", key);
+	int r = fake_kernel_begin(f, key, "end %s\n", key);
 	FakeJail *jail = find(f, key);
 
 	if (r == 0 && jail && jail->alive) {
@@ -235,26 +236,26 @@ fake_jail_end(void *ctx, const char *key, uid_t jail_uid)
 		if (jail->started)
 			strcpy(jail->ended, "signal 9");
 	}
-	return end(f, r);
+	return fake_kernel_end_call(f, r);
 }
 
 static int
 fake_jail_ended(void *ctx, const char *key, char ret[static KERNEL_ENDED_SIZE])
 {
 	FakeKernel *f = ctx;
-	int r = begin(f, key, "ended %s\n", key);
+	int r = fake_kernel_begin(f, key, "ended %s\n", key);
 	FakeJail *jail = find(f, key);
 
 	if (r == 0)
 		strcpy(ret, jail && jail->files ? jail->ended : "unknown");
-	return end(f, r);
+	return fake_kernel_end_call(f, r);
 }
 
 static int
 fake_jail_remove(void *ctx, const char *key)
 {
 	FakeKernel *f = ctx;
-	int r = begin(f, key, "remove %s\n", key);
+	int r = fake_kernel_begin(f, key, "remove %s\n", key);
 	FakeJail *jail = find(f, key);
 
 	if (r == 0 && jail) {
@@ -262,19 +263,19 @@ fake_jail_remove(void *ctx, const char *key)
 		if (!jail->alive)
 			*jail = f->jails[--f->n];
 	}
-	return end(f, r);
+	return fake_kernel_end_call(f, r);
 }
 
 static int
 fake_jail_list(void *ctx, void (*on_key)(void *data, const char *key), void *data)
 {
 	FakeKernel *f = ctx;
-	int r = begin(f, "", "list\n");
+	int r = fake_kernel_begin(f, "", "list\n");
 
 	for (size_t i = 0; r == 0 && i < f->n; i++)
 		if (f->jails[i].files)
 			on_key(data, f->jails[i].key);
-	return end(f, r);
+	return fake_kernel_end_call(f, r);
 }
 
 void
@@ -302,6 +303,7 @@ fake_kernel_init(FakeKernel *f)
 		.jail_remove = fake_jail_remove,
 		.jail_list = fake_jail_list,
 	};
+	fake_net_init(f);
 }
 
 void

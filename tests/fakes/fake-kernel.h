@@ -8,6 +8,7 @@
 #include <stdbool.h>
 
 #include "helper/kernel/kernel.h"
+#include "shared/base/macro.h"
 
 #define FAKE_JAILS_MAX 128
 
@@ -21,6 +22,27 @@ typedef struct FakeJail {
 	char ended[KERNEL_ENDED_SIZE];
 	BnVmmSpec spec;
 } FakeJail;
+
+#define FAKE_LINKS_MAX    64
+#define FAKE_ELEMENTS_MAX 256
+
+typedef struct FakeLink {
+	char name[BN_LINK_NAME_SIZE];
+	uint32_t address; /* of a bridge */
+} FakeLink;
+
+/* What there is of networks. */
+typedef struct FakeNet {
+	KernelNet look; /* what net_look() says */
+	FakeLink links[FAKE_LINKS_MAX];
+	size_t n_links;
+	bool tables;
+	NetChange elements[FAKE_ELEMENTS_MAX];
+	size_t n_elements;
+	unsigned holders;
+	KernelForwarding forwarding;
+	bool dns_taken;
+} FakeNet;
 
 typedef struct FakeKernel {
 	Kernel kernel;
@@ -40,7 +62,17 @@ typedef struct FakeKernel {
 	const char
 		*held; /* calls that name a key containing this, or the probe, wait; NULL: none */
 	unsigned waiting;
+	FakeNet net;
 } FakeKernel;
+
+/* The functions about networks; fake-net.c. */
+void fake_net_init(FakeKernel *f);
+/* How much of networks is left: links, elements of tables, tables, holders. */
+size_t fake_net_count(FakeKernel *f);
+
+/* For fake-net.c: every call begins and ends so. */
+int fake_kernel_begin(FakeKernel *f, const char *key, const char *format, ...) _printf_(3, 4);
+int fake_kernel_end_call(FakeKernel *f, int r);
 
 void fake_kernel_init(FakeKernel *f);
 void fake_kernel_done(FakeKernel *f);

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include "helper/helper-conf.h"
 #include "shared/base/fd-util.h"
 #include "test.h"
 
@@ -60,6 +61,14 @@ on_answer(void *ctx, void *message, OpId id, const OpReply *reply, const OpFailu
 		(void)snprintf(call->text, sizeof(call->text), "%s", reply->release_vm.ended);
 	else if (id == OP_RELEASE_USER)
 		call->number = reply->release_user.released;
+	else if (id == OP_ENSURE_BRIDGE)
+		(void)snprintf(call->text, sizeof(call->text), "%s/%u %zu %s",
+			       reply->ensure_bridge.address, reply->ensure_bridge.prefix,
+			       reply->ensure_bridge.n_dns, reply->ensure_bridge.note);
+	else if (id == OP_CREATE_TAP)
+		(void)snprintf(call->text, sizeof(call->text), "%s %s %u",
+			       reply->create_tap.address, reply->create_tap.mac,
+			       reply->create_tap.mtu);
 	else if (id == OP_LIST_ALL_RESOURCES)
 		call->number = (uint32_t)reply->list_all_resources.n_resources;
 	else if (id == OP_LIST_RESOURCES) {
@@ -89,10 +98,13 @@ start(Rig *rig)
 
 	check_int(ledger_open(rig->directory, &rig->ledger, &damaged), 0);
 	check_int(damaged, 0);
+	check_int(net_ledger_open(rig->directory, rig->directory, &rig->net, &damaged), 0);
+	check_int(damaged, 0);
 	check_int(workers_new(&rig->workers, &rig->event), 0);
-	setup.env = (OpEnv){ .ledger = rig->ledger,
-			     .kernel = &rig->kernel.kernel,
-			     .limits.vms_per_user = 4 };
+	setup.env =
+		(OpEnv){ .ledger = rig->ledger, .net = rig->net, .kernel = &rig->kernel.kernel };
+	helper_conf_init(&setup.env.limits);
+	setup.env.limits.vms_per_user = 4;
 	setup.workers = rig->workers;
 	setup.calls_max = RIG_CALLS_AT_ONCE;
 	check_int(dispatch_new(&setup, &rig->dispatch), 0);
@@ -104,6 +116,7 @@ stop(Rig *rig)
 	rig->workers = workers_free(rig->workers);
 	rig->dispatch = dispatch_free(rig->dispatch);
 	rig->ledger = ledger_free(rig->ledger);
+	rig->net = net_ledger_free(rig->net);
 }
 
 void
@@ -130,22 +143,37 @@ rig_restart(Rig *rig)
 	start(rig);
 }
 
+static void
+remove_directory(const char *path)
+{
+	struct dirent *e;
+	DIR *d = opendir(path);
+
+	/* A test may have taken it away. */
+	if (!d)
+		return;
+	while ((e = readdir(d)))
+		(void)unlinkat(dirfd(d), e->d_name, 0);
+	(void)closedir(d);
+	check_int(rmdir(path), 0);
+}
+
 void
 rig_done(Rig *rig)
 {
-	struct dirent *e;
-	DIR *d;
+	static const char *const parts[] = { "/net", "/leases", "" };
 
 	stop(rig);
 	fake_kernel_done(&rig->kernel);
 	bn_closep(&rig->kernel_fd);
 	bn_closep(&rig->initramfs_fd);
 	bn_closep(&rig->disk_fd);
-	d = opendir(rig->directory);
-	while ((e = readdir(d)))
-		(void)unlinkat(dirfd(d), e->d_name, 0);
-	(void)closedir(d);
-	check_int(rmdir(rig->directory), 0);
+	for (size_t i = 0; i < BN_ELEMENTSOF(parts); i++) {
+		char path[80];
+
+		(void)snprintf(path, sizeof(path), "%s%s", rig->directory, parts[i]);
+		remove_directory(path);
+	}
 }
 
 static OpArgs
@@ -185,6 +213,28 @@ dup_args(OpId id, const OpArgs *args)
 	case OP_RELEASE_VM:
 		copy.release_vm.vm = strdup(args->release_vm.vm);
 		copy.release_vm.operation = strdup(args->release_vm.operation);
+		return copy;
+	case OP_ENSURE_BRIDGE:
+		copy.ensure_bridge.operation = strdup(args->ensure_bridge.operation);
+		return copy;
+	case OP_REMOVE_BRIDGE:
+		copy.remove_bridge.operation = strdup(args->remove_bridge.operation);
+		return copy;
+	case OP_CREATE_TAP:
+		copy.create_tap.vm = strdup(args->create_tap.vm);
+		copy.create_tap.operation = strdup(args->create_tap.operation);
+		return copy;
+	case OP_DELETE_TAP:
+		copy.delete_tap.vm = strdup(args->delete_tap.vm);
+		copy.delete_tap.operation = strdup(args->delete_tap.operation);
+		return copy;
+	case OP_ENABLE_NAT:
+		copy.enable_nat.vm = strdup(args->enable_nat.vm);
+		copy.enable_nat.operation = strdup(args->enable_nat.operation);
+		return copy;
+	case OP_DISABLE_NAT:
+		copy.disable_nat.vm = strdup(args->disable_nat.vm);
+		copy.disable_nat.operation = strdup(args->disable_nat.operation);
 		return copy;
 	default:
 		return copy;
@@ -250,6 +300,10 @@ rig_call(Rig *rig, OpId id, uid_t uid, char vm)
 			(OpSignalVmmArgs){ .vm = vm_id(vm), .operation = "", .signal = 15 };
 	else if (id == OP_RELEASE_VM)
 		args.release_vm = (OpReleaseVmArgs){ .vm = vm_id(vm), .operation = "" };
+	else if (id == OP_DELETE_TAP)
+		args.delete_tap = (OpDeleteTapArgs){ .vm = vm_id(vm), .operation = "" };
+	else if (id == OP_DISABLE_NAT)
+		args.disable_nat = (OpDisableNatArgs){ .vm = vm_id(vm), .operation = "" };
 	return rig_submit(rig, id, &args, uid, NULL);
 }
 
@@ -266,6 +320,35 @@ rig_launch_held(Rig *rig, uid_t uid)
 	rig_decide(launch, AUTHORITY_YES);
 	fake_kernel_wait_held(&rig->kernel);
 	return launch;
+}
+
+RigCall *
+rig_bridge(Rig *rig, OpId id, uid_t uid)
+{
+	OpArgs args = {};
+
+	if (id == OP_ENSURE_BRIDGE)
+		args.ensure_bridge.operation = "";
+	else
+		args.remove_bridge.operation = "";
+	return rig_submit(rig, id, &args, uid, NULL);
+}
+
+RigCall *
+rig_tap(Rig *rig, uid_t uid, char vm, uint32_t host, bool peer)
+{
+	OpArgs args = { .create_tap = {
+				.vm = vm_id(vm), .operation = "", .host = host, .peer = peer } };
+
+	return rig_submit(rig, OP_CREATE_TAP, &args, uid, NULL);
+}
+
+RigCall *
+rig_nat(Rig *rig, uid_t uid, char vm, bool lan)
+{
+	OpArgs args = { .enable_nat = { .vm = vm_id(vm), .operation = "", .lan = lan } };
+
+	return rig_submit(rig, OP_ENABLE_NAT, &args, uid, NULL);
 }
 
 void

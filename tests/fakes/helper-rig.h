@@ -17,7 +17,8 @@ typedef struct RigCall {
 	bool is_asked; /* polkit has the question */
 	bool is_cancelled;
 	OpError error;
-	char text[512];  /* of a failure; of a success what ReleaseVM and the lists said */
+	char text
+		[512]; /* of a failure; of a success what ReleaseVM and the lists said, or the address */
 	uint32_t number; /* rows of a list, VMs released */
 	int order;       /* of the answers, from 1 */
 	AuthorityDone *done;
@@ -30,6 +31,7 @@ typedef struct Rig {
 	char directory[64];
 	FakeKernel kernel;
 	Ledger *ledger;
+	NetLedger *net;
 	Workers *workers;
 	int event;
 	Dispatch *dispatch;
@@ -53,6 +55,10 @@ RigCall *rig_launch(Rig *rig, uid_t uid, char vm);
  * fake_kernel_let_go(). */
 RigCall *rig_launch_held(Rig *rig, uid_t uid);
 RigCall *rig_call(Rig *rig, OpId id, uid_t uid, char vm);
+/* EnsureBridge, RemoveBridge, and a tap with its host number, 0 for the lowest. */
+RigCall *rig_bridge(Rig *rig, OpId id, uid_t uid);
+RigCall *rig_tap(Rig *rig, uid_t uid, char vm, uint32_t host, bool peer);
+RigCall *rig_nat(Rig *rig, uid_t uid, char vm, bool lan);
 /* `args` and what they point to stay the caller's. */
 RigCall *rig_submit(Rig *rig, OpId id, const OpArgs *args, uid_t uid, const char *sender);
 

@@ -405,11 +405,15 @@ static void
 test_launch_when_its_success_cannot_be_written_then_it_fails_and_stays_launching(void)
 {
 	RigCall *launch = launch_held();
-	char disk[200];
+	static const char *const parts[] = { "disk", "net", "leases" };
 
 	/* Nothing can be made in a directory that is gone. */
-	(void)snprintf(disk, sizeof(disk), "%s/disk", rig.directory);
-	check_int(unlink(disk), 0);
+	for (size_t i = 0; i < BN_ELEMENTSOF(parts); i++) {
+		char path[200];
+
+		(void)snprintf(path, sizeof(path), "%s/%s", rig.directory, parts[i]);
+		check_int(remove(path), 0);
+	}
 	check_int(unlink(entry), 0);
 	check_int(rmdir(rig.directory), 0);
 	fake_kernel_let_go(&rig.kernel);

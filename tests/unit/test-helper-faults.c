@@ -88,9 +88,13 @@ test_t11_methods_when_any_kernel_call_fails_then_nothing_is_left(void)
 {
 	static const int errors[] = { -EIO, -ENOENT, -ENOEXEC, -ENOMEM };
 
-	for (int id = 0; id < _OP_MAX; id++)
+	for (int id = OP_PROBE_KVM; id < _OP_MAX; id++)
 		for (size_t e = 0; e < BN_ELEMENTSOF(errors); e++) {
 			unsigned k = 1;
+
+			/* test-helper-net.c */
+			if (id >= OP_ENSURE_BRIDGE && id <= OP_DISABLE_NAT)
+				continue;
 
 			/* A verdict that is not there is no failure of the launch. */
 			if (id == OP_LAUNCH_VMM && errors[e] == -ENOENT)

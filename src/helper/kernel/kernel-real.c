@@ -86,5 +86,17 @@ kernel_real_init(const KernelRealSetup *setup, Kernel *ret)
 		.jail_ended = jail_files_ended,
 		.jail_remove = jail_files_remove,
 		.jail_list = jail_files_list,
+		.net_look = net_look,
+		.bridge_make = bridge_make,
+		.dns_open = dns_open,
+		.tap_make = tap_make,
+		.link_remove = link_remove,
+		.link_list = link_list,
+		.filter_apply = filter_apply,
+		.filter_end = filter_end,
+		.forwarding_hold = forwarding_hold,
+		.forwarding_drop = forwarding_drop,
+		.forwarding_get = forwarding_get,
+		.forwarding_recover = forwarding_recover,
 	};
 }

@@ -53,3 +53,16 @@ void jail_describe_error(const char *text, size_t size, int error, KernelText *r
 int jail_files_ended(void *setup, const char *key, char ret[static KERNEL_ENDED_SIZE]);
 int jail_files_remove(void *setup, const char *key);
 int jail_files_list(void *setup, void (*on_key)(void *data, const char *key), void *data);
+
+int net_look(void *setup, const BnPrefix *pool, KernelNet *ret);
+int bridge_make(void *setup, const KernelBridge *bridge);
+int dns_open(void *setup, const KernelBridge *bridge, int ret_fds[static 2]);
+int tap_make(void *setup, const KernelTap *tap, int *ret_fd);
+int link_remove(void *setup, const char *name);
+int link_list(void *setup, void (*on_name)(void *data, const char *name), void *data);
+int filter_apply(void *setup, bool base, const NetChange *changes, size_t n, KernelText *reterr);
+int filter_end(void *setup);
+int forwarding_hold(void *setup, const KernelNet *net, const char *bridge, KernelForwarding *ret);
+int forwarding_drop(void *setup, KernelForwarding *ret);
+int forwarding_recover(void *setup, unsigned holders, KernelForwarding *ret);
+int forwarding_get(void *setup, KernelForwarding *ret);

@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+#include "helper/kernel/net-kernel.h"
 #include "shared/base/cleanup.h"
 #include "shared/rules/jail-wire.h"
 
@@ -93,4 +94,33 @@ struct Kernel {
 
 	/* Calls `on_key` for every jail that has a file on this host. */
 	int (*jail_list)(void *ctx, void (*on_key)(void *data, const char *key), void *data);
+
+	/* -E2BIG where there is more than fits. */
+	int (*net_look)(void *ctx, const BnPrefix *pool, KernelNet *ret);
+	/* One that is there with this address stays as it is; with another address it is made anew.
+	 * -EEXIST where something else has the name. */
+	int (*bridge_make)(void *ctx, const KernelBridge *bridge);
+	/* Sockets on port 53 of an address of ours: UDP, and TCP that listens. -EADDRINUSE. */
+	int (*dns_open)(void *ctx, const KernelBridge *bridge, int ret_fds[static 2]);
+	/* A port of the bridge, up. It is there as long as somebody holds the descriptor. -EEXIST where
+	 * somebody holds an earlier one. */
+	int (*tap_make)(void *ctx, const KernelTap *tap, int *ret_fd);
+	/* Bridge or tap; one that is gone already is no error. */
+	int (*link_remove)(void *ctx, const char *name);
+	/* Calls `on_name` for every bridge and tap whose name is one of ours. */
+	int (*link_list)(void *ctx, void (*on_name)(void *data, const char *name), void *data);
+	/* All or nothing; with `base` the tables are made anew. -ENOENT where they are not there. */
+	int (*filter_apply)(void *ctx, bool base, const NetChange *changes, size_t n,
+			    KernelText *reterr);
+	int (*filter_end)(void *ctx);
+
+	/* The interfaces of `net` that lead anywhere forward from now on, and the user's bridge; what of
+	 * them did not before is told, also of earlier holders. Held by as many as asked. */
+	int (*forwarding_hold)(void *ctx, const KernelNet *net, const char *bridge,
+			       KernelForwarding *ret);
+	/* With the last holder they are as they were, and told in `ret`. */
+	int (*forwarding_drop)(void *ctx, KernelForwarding *ret);
+	int (*forwarding_get)(void *ctx, KernelForwarding *ret);
+	/* So many hold them, after a predecessor that may have ended anywhere. */
+	int (*forwarding_recover)(void *ctx, unsigned holders, KernelForwarding *ret);
 };

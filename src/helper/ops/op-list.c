@@ -5,23 +5,46 @@
 
 #include "helper/ledger.h"
 #include "helper/ops/ops.h"
+#include "shared/rules/net.h"
+
+static int
+copy_network(const OpEnv *env, OpEntriesWork *work, uid_t uid)
+{
+	size_t bridges = net_ledger_count_bridges(env->net);
+	int r = net_ledger_dup_taps(env->net, uid, &work->taps, &work->n_taps);
+
+	if (r < 0)
+		return r;
+	work->bridges = calloc(bridges + 1, sizeof(*work->bridges));
+	if (!work->bridges)
+		return -ENOMEM;
+	for (size_t i = 0; i < bridges; i++)
+		if (uid == LEDGER_ALL || net_ledger_get_bridge(env->net, i)->uid == uid)
+			work->bridges[work->n_bridges++] = *net_ledger_get_bridge(env->net, i);
+	return 0;
+}
+
+static int
+copy_entries(const OpEnv *env, OpCall *call, uid_t uid)
+{
+	OpEntriesWork *work = &call->work.entries;
+	int r = ledger_dup(env->ledger, uid, &work->entries, &work->n);
+
+	if (r >= 0)
+		r = copy_network(env, work, uid);
+	return r < 0 ? op_fail_errno(call, r, "list") : 0;
+}
 
 int
 list_resources_claim(const OpEnv *env, OpCall *call)
 {
-	OpEntriesWork *work = &call->work.entries;
-	int r = ledger_dup(env->ledger, call->target, &work->entries, &work->n);
-
-	return r < 0 ? op_fail_errno(call, r, "list") : 0;
+	return copy_entries(env, call, call->target);
 }
 
 int
 list_all_resources_claim(const OpEnv *env, OpCall *call)
 {
-	OpEntriesWork *work = &call->work.entries;
-	int r = ledger_dup(env->ledger, LEDGER_ALL, &work->entries, &work->n);
-
-	return r < 0 ? op_fail_errno(call, r, "list") : 0;
+	return copy_entries(env, call, LEDGER_ALL);
 }
 
 /* The ledger learns of an end when somebody asks about that VM; a list tells what is true now. */
@@ -37,51 +60,122 @@ state_now(const Kernel *kernel, const LedgerEntry *entry, const char *key)
 	return ledger_state_to_string(state);
 }
 
+/* One row of either list; the texts are its reader's to copy. */
+typedef struct Row {
+	uid_t uid;
+	const char *vm, *kind, *name, *state;
+} Row;
+
+typedef struct Rows {
+	int (*add)(OpCall *call, const Row *row);
+	OpCall *call;
+} Rows;
+
+static int
+list_vms(const Kernel *kernel, const Rows *rows)
+{
+	const OpEntriesWork *work = &rows->call->work.entries;
+	char key[BN_DERIVE_KEY_SIZE];
+	int r = 0;
+
+	for (size_t i = 0; r >= 0 && i < work->n; i++) {
+		const LedgerEntry *entry = &work->entries[i];
+		Row row = { .uid = entry->uid, .vm = entry->vm, .kind = "vmm", .name = key };
+
+		bn_derive_key(entry->uid, entry->vm, key);
+		row.state = state_now(kernel, entry, key);
+		r = rows->add(rows->call, &row);
+	}
+	return r;
+}
+
+static int
+list_network(const Rows *rows)
+{
+	const OpEntriesWork *work = &rows->call->work.entries;
+	char name[BN_LINK_NAME_SIZE];
+	int r = 0;
+
+	for (size_t i = 0; r >= 0 && i < work->n_taps; i++) {
+		const NetTap *tap = &work->taps[i];
+		Row row = { .uid = tap->uid, .vm = tap->vm, .kind = "tap", .name = name };
+
+		bn_net_tap_name(tap->address, name);
+		row.state = tap->ready ? net_reach_to_string(tap->reach) : "making";
+		r = rows->add(rows->call, &row);
+	}
+	for (size_t i = 0; r >= 0 && i < work->n_bridges; i++) {
+		const NetBridge *bridge = &work->bridges[i];
+		Row row = { .uid = bridge->uid, .vm = "", .kind = "bridge", .name = name };
+
+		bn_net_bridge_name(bridge->uid, name);
+		row.state = bridge->ready ? "ready" : "making";
+		r = rows->add(rows->call, &row);
+	}
+	return r;
+}
+
+static int
+list_rows(const Kernel *kernel, const Rows *rows)
+{
+	int r = list_vms(kernel, rows);
+
+	if (r >= 0)
+		r = list_network(rows);
+	return r < 0 ? op_fail_errno(rows->call, r, "list") : 0;
+}
+
+static size_t
+count_rows(const OpCall *call)
+{
+	const OpEntriesWork *work = &call->work.entries;
+
+	return work->n + work->n_taps + work->n_bridges;
+}
+
+static int
+add_own(OpCall *call, const Row *row)
+{
+	OpListResourcesReply *reply = &call->reply.list_resources;
+	OpListResourcesReplyResources *to = &reply->resources[reply->n_resources++];
+
+	to->f0 = strdup(row->vm);
+	to->f1 = strdup(row->kind);
+	to->f2 = strdup(row->name);
+	to->f3 = strdup(row->state);
+	return to->f0 && to->f1 && to->f2 && to->f3 ? 0 : -ENOMEM;
+}
+
 int
 list_resources_run(const Kernel *kernel, OpCall *call)
 {
-	const OpEntriesWork *work = &call->work.entries;
 	OpListResourcesReply *reply = &call->reply.list_resources;
-	char key[BN_DERIVE_KEY_SIZE];
+	Rows rows = { add_own, call };
 
-	reply->resources = calloc(work->n + 1, sizeof(*reply->resources));
-	if (!reply->resources)
-		return op_fail_errno(call, -ENOMEM, "list");
-	for (size_t i = 0; i < work->n; i++) {
-		OpListResourcesReplyResources *row = &reply->resources[reply->n_resources++];
+	reply->resources = calloc(count_rows(call) + 1, sizeof(*reply->resources));
+	return reply->resources ? list_rows(kernel, &rows) : op_fail_errno(call, -ENOMEM, "list");
+}
 
-		bn_derive_key(work->entries[i].uid, work->entries[i].vm, key);
-		row->f0 = strdup(work->entries[i].vm);
-		row->f1 = strdup("vmm");
-		row->f2 = strdup(key);
-		row->f3 = strdup(state_now(kernel, &work->entries[i], key));
-		if (!row->f0 || !row->f1 || !row->f2 || !row->f3)
-			return op_fail_errno(call, -ENOMEM, "list");
-	}
-	return 0;
+static int
+add_all(OpCall *call, const Row *row)
+{
+	OpListAllResourcesReply *reply = &call->reply.list_all_resources;
+	OpListAllResourcesReplyResources *to = &reply->resources[reply->n_resources++];
+
+	to->f0 = row->uid;
+	to->f1 = strdup(row->vm);
+	to->f2 = strdup(row->kind);
+	to->f3 = strdup(row->name);
+	to->f4 = strdup(row->state);
+	return to->f1 && to->f2 && to->f3 && to->f4 ? 0 : -ENOMEM;
 }
 
 int
 list_all_resources_run(const Kernel *kernel, OpCall *call)
 {
-	const OpEntriesWork *work = &call->work.entries;
 	OpListAllResourcesReply *reply = &call->reply.list_all_resources;
-	char key[BN_DERIVE_KEY_SIZE];
+	Rows rows = { add_all, call };
 
-	reply->resources = calloc(work->n + 1, sizeof(*reply->resources));
-	if (!reply->resources)
-		return op_fail_errno(call, -ENOMEM, "list");
-	for (size_t i = 0; i < work->n; i++) {
-		OpListAllResourcesReplyResources *row = &reply->resources[reply->n_resources++];
-
-		bn_derive_key(work->entries[i].uid, work->entries[i].vm, key);
-		row->f0 = work->entries[i].uid;
-		row->f1 = strdup(work->entries[i].vm);
-		row->f2 = strdup("vmm");
-		row->f3 = strdup(key);
-		row->f4 = strdup(state_now(kernel, &work->entries[i], key));
-		if (!row->f1 || !row->f2 || !row->f3 || !row->f4)
-			return op_fail_errno(call, -ENOMEM, "list");
-	}
-	return 0;
+	reply->resources = calloc(count_rows(call) + 1, sizeof(*reply->resources));
+	return reply->resources ? list_rows(kernel, &rows) : op_fail_errno(call, -ENOMEM, "list");
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "helper/ledger.h"
+#include "helper/ops/net-common.h"
 #include "helper/ops/ops.h"
 #include "shared/base/str-util.h"
 
@@ -12,6 +13,9 @@ entries_done(OpCall *call)
 {
 	free(BN_TAKE_PTR(call->work.entries.entries));
 	free(BN_TAKE_PTR(call->work.entries.released));
+	free(BN_TAKE_PTR(call->work.entries.bridges));
+	free(BN_TAKE_PTR(call->work.entries.taps));
+	free(BN_TAKE_PTR(call->work.entries.taps_released));
 }
 
 /* Ends what runs for one entry and removes what is left; the ledger's turn comes after. */
@@ -39,8 +43,11 @@ release_entry(const Kernel *kernel, const LedgerEntry *entry,
 static int
 prepare_flags(OpCall *call)
 {
-	call->work.entries.released = calloc(call->work.entries.n + 1, sizeof(bool));
-	return call->work.entries.released ? 0 : op_fail_errno(call, -ENOMEM, "release");
+	OpEntriesWork *work = &call->work.entries;
+
+	work->released = calloc(work->n + 1, sizeof(bool));
+	work->taps_released = calloc(work->n_taps + 1, sizeof(bool));
+	return work->released && work->taps_released ? 0 : op_fail_errno(call, -ENOMEM, "release");
 }
 
 /* Entries that were released leave the ledger, whatever became of the others. */
@@ -62,6 +69,12 @@ forget_released(const OpEnv *env, OpCall *call, uint32_t *ret_n)
 		else
 			n++;
 	}
+	for (size_t i = 0; i < work->n_taps; i++)
+		if (work->taps_released[i] &&
+		    net_ledger_remove_tap(env->net, work->taps[i].uid, work->taps[i].vm) < 0)
+			result = op_fail_errno(call, -EIO, "cannot write the ledger");
+	if (work->bridge_released && net_ledger_remove_bridge(env->net, work->bridge.uid) < 0)
+		result = op_fail_errno(call, -EIO, "cannot write the ledger");
 	*ret_n = n;
 	return result;
 }
@@ -72,35 +85,68 @@ release_vm_check(OpCall *call)
 	return op_check_vm(call, call->args.release_vm.vm, call->args.release_vm.operation);
 }
 
+static int
+copy_of_vm(const OpEnv *env, OpCall *call)
+{
+	const LedgerEntry *entry = ledger_find(env->ledger, call->target, call->vm);
+	const NetTap *tap = net_ledger_find_tap(env->net, call->target, call->vm);
+	OpEntriesWork *work = &call->work.entries;
+
+	work->entries = calloc(1, sizeof(*entry));
+	work->taps = calloc(1, sizeof(*tap));
+	if (!work->entries || !work->taps)
+		return op_fail_errno(call, -ENOMEM, "release");
+	if (entry)
+		work->entries[work->n++] = *entry;
+	if (tap)
+		work->taps[work->n_taps++] = *tap;
+	return prepare_flags(call);
+}
+
 int
 release_vm_claim(const OpEnv *env, OpCall *call)
 {
-	const LedgerEntry *entry = ledger_find(env->ledger, call->target, call->vm);
-	OpEntriesWork *work = &call->work.entries;
+	int r = copy_of_vm(env, call);
 
-	if (!entry) {
-		call->reply.release_vm.ended = strdup("");
-		return call->reply.release_vm.ended ? 1 : op_fail_errno(call, -ENOMEM, "reply");
+	if (r < 0 || call->work.entries.n > 0 || call->work.entries.n_taps > 0)
+		return r;
+	call->reply.release_vm.ended = strdup("");
+	return call->reply.release_vm.ended ? 1 : op_fail_errno(call, -ENOMEM, "reply");
+}
+
+/* The jail first: it holds the tap. All of them are tried, whatever became of the others; the first failure is told. */
+static int
+release_all(const Kernel *kernel, OpEntriesWork *work, char ret_ended[static KERNEL_ENDED_SIZE],
+	    size_t *ret_failed)
+{
+	size_t failed = 0;
+	int first = 0, r;
+
+	for (size_t i = 0; i < work->n; i++) {
+		r = release_entry(kernel, &work->entries[i], ret_ended);
+		work->released[i] = r >= 0;
+		if (r < 0 && failed++ == 0)
+			first = r;
 	}
-	work->entries = malloc(sizeof(*entry));
-	if (!work->entries)
-		return op_fail_errno(call, -ENOMEM, "release");
-	work->entries[0] = *entry;
-	work->n = 1;
-	return prepare_flags(call);
+	for (size_t i = 0; i < work->n_taps; i++) {
+		r = net_undo_tap(kernel, &work->taps[i]);
+		work->taps_released[i] = r >= 0;
+		if (r < 0 && failed++ == 0)
+			first = r;
+	}
+	*ret_failed = failed;
+	return first;
 }
 
 int
 release_vm_run(const Kernel *kernel, OpCall *call)
 {
-	OpEntriesWork *work = &call->work.entries;
 	char ended[KERNEL_ENDED_SIZE] = "";
-	int r;
+	size_t failed;
+	int r = release_all(kernel, &call->work.entries, ended, &failed);
 
-	r = release_entry(kernel, &work->entries[0], ended);
 	if (r < 0)
 		return op_fail_errno(call, r, "the VM could not be released; try again");
-	work->released[0] = true;
 	call->reply.release_vm.ended = strdup(ended);
 	return call->reply.release_vm.ended ? 0 : op_fail_errno(call, -ENOMEM, "reply");
 }
@@ -127,10 +173,19 @@ release_user_check(OpCall *call)
 int
 release_user_claim(const OpEnv *env, OpCall *call)
 {
+	const NetBridge *bridge = net_ledger_find_bridge(env->net, call->target);
 	OpEntriesWork *work = &call->work.entries;
 	int r = ledger_dup(env->ledger, call->target, &work->entries, &work->n);
 
-	return r < 0 ? op_fail_errno(call, r, "release") : prepare_flags(call);
+	if (r >= 0)
+		r = net_ledger_dup_taps(env->net, call->target, &work->taps, &work->n_taps);
+	if (r < 0)
+		return op_fail_errno(call, r, "release");
+	work->has_bridge = bridge;
+	if (bridge)
+		work->bridge = *bridge;
+	work->last_bridge = net_ledger_is_last_bridge(env->net, call->target);
+	return prepare_flags(call);
 }
 
 int
@@ -138,21 +193,20 @@ release_user_run(const Kernel *kernel, OpCall *call)
 {
 	OpEntriesWork *work = &call->work.entries;
 	char ended[KERNEL_ENDED_SIZE];
-	size_t failed = 0;
-	int first = 0;
+	size_t failed;
+	int r = release_all(kernel, work, ended, &failed);
 
-	for (size_t i = 0; i < work->n; i++) {
-		int r = release_entry(kernel, &work->entries[i], ended);
-
-		work->released[i] = r >= 0;
-		if (r < 0 && failed++ == 0)
-			first = r;
+	if (failed > 0) {
+		(void)op_fail(call, OP_ERROR_FAILED,
+			      "%zu of %zu VMs and taps could not be released: %s", failed,
+			      work->n + work->n_taps, strerror(-r));
+		return r;
 	}
-	if (failed == 0)
+	if (!work->has_bridge)
 		return 0;
-	(void)op_fail(call, OP_ERROR_FAILED, "%zu of %zu VMs could not be released: %s", failed,
-		      work->n, strerror(-first));
-	return first;
+	r = net_undo_bridge(kernel, &work->bridge, work->last_bridge);
+	work->bridge_released = r >= 0;
+	return r < 0 ? op_fail_errno(call, r, "the bridge could not be removed") : 0;
 }
 
 int

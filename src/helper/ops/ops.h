@@ -8,6 +8,34 @@
 int probe_kvm_claim(const OpEnv *env, OpCall *call);
 int probe_kvm_run(const Kernel *kernel, OpCall *call);
 
+int ensure_bridge_check(OpCall *call);
+int ensure_bridge_claim(const OpEnv *env, OpCall *call);
+int ensure_bridge_run(const Kernel *kernel, OpCall *call);
+int ensure_bridge_settle(const OpEnv *env, OpCall *call, int result);
+int remove_bridge_check(OpCall *call);
+int remove_bridge_claim(const OpEnv *env, OpCall *call);
+int remove_bridge_run(const Kernel *kernel, OpCall *call);
+int remove_bridge_settle(const OpEnv *env, OpCall *call, int result);
+int create_tap_check(OpCall *call);
+int create_tap_claim(const OpEnv *env, OpCall *call);
+int create_tap_run(const Kernel *kernel, OpCall *call);
+int create_tap_settle(const OpEnv *env, OpCall *call, int result);
+int delete_tap_check(OpCall *call);
+int delete_tap_claim(const OpEnv *env, OpCall *call);
+int delete_tap_run(const Kernel *kernel, OpCall *call);
+int delete_tap_settle(const OpEnv *env, OpCall *call, int result);
+int enable_nat_check(OpCall *call);
+int enable_nat_claim(const OpEnv *env, OpCall *call);
+int enable_nat_run(const Kernel *kernel, OpCall *call);
+int enable_nat_settle(const OpEnv *env, OpCall *call, int result);
+int disable_nat_check(OpCall *call);
+int disable_nat_claim(const OpEnv *env, OpCall *call);
+int disable_nat_run(const Kernel *kernel, OpCall *call);
+int disable_nat_settle(const OpEnv *env, OpCall *call, int result);
+/* What the host's networks are, into call->work.net; and the end of that. */
+int net_look_around(const OpEnv *env, OpCall *call);
+void net_done(OpCall *call);
+
 int launch_vmm_check(OpCall *call);
 int launch_vmm_descriptors(OpCall *call);
 int launch_vmm_claim(const OpEnv *env, OpCall *call);

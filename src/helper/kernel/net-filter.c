@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "helper/kernel/net-filter.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "shared/base/cleanup.h"
+#include "shared/rules/net.h"
+
+/* Frames on a bridge, by the tap they come from or go to. A guest speaks with its own addresses or not at all, and
+ * nothing but IPv4 and ARP; that a frame of a guest reaches the host is the other table's to judge. */
+static const char bridge_table[] =
+	"add table bridge banger\n"
+	"delete table bridge banger\n"
+	"table bridge banger {\n"
+	"	set taps { type ifname . ether_addr . ipv4_addr; }\n"
+	"	set peers { type ifname; }\n"
+	"	chain prerouting {\n"
+	"		type filter hook prerouting priority -300; policy accept;\n"
+	"		iifname \"" BN_NET_TAP_PREFIX "*\" goto from_guest\n"
+	"	}\n"
+	"	chain from_guest {\n"
+	"		ether type arp iifname . arp saddr ether . arp saddr ip != @taps drop\n"
+	"		ether type arp iifname . ether saddr . arp saddr ip @taps accept\n"
+	"		ether type ip iifname . ether saddr . ip saddr @taps accept\n"
+	"		drop\n"
+	"	}\n"
+	"	chain forward {\n"
+	"		type filter hook forward priority -300; policy accept;\n"
+	"		iifname \"" BN_NET_TAP_PREFIX "*\" iifname != @peers drop\n"
+	"		oifname \"" BN_NET_TAP_PREFIX "*\" oifname != @peers drop\n"
+	"	}\n"
+	"}\n";
+
+/* The priorities are before those of hosts' own rules, which may still drop what passes here and cannot allow what
+ * does not. `own` holds each bridge with itself: frames between two of its ports are seen here too where the host has
+ * br_netfilter. `private` is RFC 6890's and multicast; `near` is what a host has at its own door besides. */
+static const char inet_table[] =
+	"add table inet banger\n"
+	"delete table inet banger\n"
+	"table inet banger {\n"
+	"	set bridges { type ifname; }\n"
+	"	set own { type ifname . ifname; }\n"
+	"	set users { type ifname . uid; }\n"
+	"	set resolvers { type ifname . ipv4_addr; }\n"
+	"	set peers { type ipv4_addr; }\n"
+	"	set nat { type ipv4_addr; }\n"
+	"	set lan { type ipv4_addr; }\n"
+	"	set uplinks { type ifname; }\n"
+	"	set near { type ipv4_addr; flags interval; auto-merge; }\n"
+	"	set private { type ipv4_addr; flags interval; elements = {\n"
+	"		0.0.0.0/8, 10.0.0.0/8, 100.64.0.0/10, 127.0.0.0/8, 169.254.0.0/16, 172.16.0.0/12,\n"
+	"		192.0.0.0/24, 192.0.2.0/24, 192.88.99.0/24, 192.168.0.0/16, 198.18.0.0/15,\n"
+	"		198.51.100.0/24, 203.0.113.0/24, 224.0.0.0/3 } }\n"
+	"	chain input {\n"
+	"		type filter hook input priority filter - 10; policy accept;\n"
+	"		iifname @bridges goto from_guest_to_host\n"
+	"	}\n"
+	"	chain from_guest_to_host {\n"
+	"		ct state established,related accept\n"
+	"		icmp type echo-request limit rate 20/second accept\n"
+	"		iifname . ip daddr @resolvers meta l4proto { tcp, udp } th dport 53 accept\n"
+	"		drop\n"
+	"	}\n"
+	"	chain forward {\n"
+	"		type filter hook forward priority filter - 10; policy accept;\n"
+	"		iifname . oifname @own ip saddr @peers ip daddr @peers accept\n"
+	"		iifname @bridges goto from_guest\n"
+	"		oifname @bridges goto to_guest\n"
+	/* The host forwards on these for guests alone, and was no router before. */
+	"		iifname @uplinks ct state new ct status & dnat != dnat drop\n"
+	"	}\n"
+	"	chain from_guest {\n"
+	"		oifname @bridges drop\n"
+	"		meta nfproto ipv6 drop\n"
+	"		ct direction reply ct state established,related accept\n"
+	"		ip saddr @lan accept\n"
+	"		ip daddr @private drop\n"
+	"		ip daddr @near drop\n"
+	"		ip saddr @nat accept\n"
+	"		drop\n"
+	"	}\n"
+	"	chain to_guest {\n"
+	"		ct direction reply ct state established,related accept\n"
+	"		drop\n"
+	"	}\n"
+	"	chain output {\n"
+	"		type filter hook output priority filter - 10; policy accept;\n"
+	"		oifname @bridges meta skuid != 0 oifname . meta skuid != @users \\\n"
+	"			reject with icmpx admin-prohibited\n"
+	"	}\n"
+	"	chain postrouting {\n"
+	"		type nat hook postrouting priority srcnat; policy accept;\n"
+	"		ip saddr @nat oifname != @bridges masquerade\n"
+	"		ip saddr @lan oifname != @bridges masquerade\n"
+	"	}\n"
+	"}\n";
+
+/* nft(8) of Debian 12 has no way to remove what may not be there: it is added first, in the same transaction. */
+static void
+write_element(FILE *file, const NetChange *change, const char *table, const char *set,
+	      const char *element)
+{
+	(void)fprintf(file, "add element %s banger %s { %s }\n", table, set, element);
+	if (change->remove)
+		(void)fprintf(file, "delete element %s banger %s { %s }\n", table, set, element);
+}
+
+static void
+write_bridge(FILE *file, const NetChange *change)
+{
+	char element[64];
+
+	(void)snprintf(element, sizeof(element), "\"%s\"", change->name);
+	write_element(file, change, "inet", "bridges", element);
+	(void)snprintf(element, sizeof(element), "\"%s\" . \"%s\"", change->name, change->name);
+	write_element(file, change, "inet", "own", element);
+	(void)snprintf(element, sizeof(element), "\"%s\" . %u", change->name, change->uid);
+	write_element(file, change, "inet", "users", element);
+}
+
+static void
+write_tap(FILE *file, const NetChange *change, const char *address)
+{
+	char element[80], mac_text[BN_MAC_SIZE];
+	uint8_t mac[BN_MAC_LENGTH];
+
+	bn_net_mac(change->address, mac);
+	bn_net_mac_render(mac, mac_text);
+	(void)snprintf(element, sizeof(element), "\"%s\" . %s . %s", change->name, mac_text,
+		       address);
+	write_element(file, change, "bridge", "taps", element);
+}
+
+static void
+write_change(FILE *file, const NetChange *change)
+{
+	char address[BN_IPV4_SIZE], text[64];
+
+	bn_ipv4_render(change->address, address);
+	(void)snprintf(text, sizeof(text), "\"%s\"", change->name);
+	switch (change->kind) {
+	case NET_CHANGE_BRIDGE:
+		write_bridge(file, change);
+		break;
+	case NET_CHANGE_RESOLVER:
+		(void)snprintf(text, sizeof(text), "\"%s\" . %s", change->name, address);
+		write_element(file, change, "inet", "resolvers", text);
+		break;
+	case NET_CHANGE_TAP:
+		write_tap(file, change, address);
+		break;
+	case NET_CHANGE_PEER:
+		write_element(file, change, "bridge", "peers", text);
+		write_element(file, change, "inet", "peers", address);
+		break;
+	case NET_CHANGE_NAT:
+		write_element(file, change, "inet", "nat", address);
+		break;
+	case NET_CHANGE_LAN:
+		write_element(file, change, "inet", "lan", address);
+		break;
+	case NET_CHANGE_NEAR:
+		bn_prefix_render(&change->prefix, text);
+		write_element(file, change, "inet", "near", text);
+		break;
+	default:
+		write_element(file, change, "inet", "uplinks", text);
+	}
+}
+
+/* The stream's end is where a lack of memory shows. */
+static char *
+finish(FILE *file, char **text)
+{
+	bool bad = ferror(file);
+
+	if (fclose(file) == 0 && !bad)
+		return *text;
+	bn_freep(text);
+	return NULL;
+}
+
+char *
+net_filter_render(bool base, const NetChange *changes, size_t n)
+{
+	char *text = NULL;
+	size_t size = 0;
+	FILE *file = open_memstream(&text, &size);
+
+	if (!file)
+		return NULL;
+	if (base)
+		(void)fprintf(file, "%s%s", bridge_table, inet_table);
+	for (size_t i = 0; i < n; i++)
+		write_change(file, &changes[i]);
+	return finish(file, &text);
+}
+
+const char net_filter_end[] = "add table bridge banger\n"
+			      "delete table bridge banger\n"
+			      "add table inet banger\n"
+			      "delete table inet banger\n";

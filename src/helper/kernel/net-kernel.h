@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The network's part of the kernel seam: what its functions take and give; kernel.h has the functions. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "helper/kernel/net-filter.h"
+#include "shared/rules/ipv4.h"
+
+#define KERNEL_NEAR_MAX    64
+#define KERNEL_BUSY_MAX    256
+#define KERNEL_UPLINKS_MAX 16
+
+/* The host's networks, but ours, as they are now. */
+typedef struct KernelNet {
+	BnPrefix busy[KERNEL_BUSY_MAX]; /* inside the pool that was asked about */
+	size_t n_busy;
+	BnPrefix near[KERNEL_NEAR_MAX]; /* reached without a router */
+	size_t n_near;
+	char uplinks[KERNEL_UPLINKS_MAX][BN_LINK_NAME_SIZE]; /* that lead anywhere */
+	size_t n_uplinks;
+	unsigned mtu; /* of the way to everywhere; 1500 where there is none */
+} KernelNet;
+
+typedef struct KernelBridge {
+	const char *name;
+	uint32_t address; /* the host's own on it */
+	uint8_t length;
+} KernelBridge;
+
+typedef struct KernelTap {
+	const char *name;
+	const char *bridge;
+	bool isolated; /* from the bridge's other isolated ports */
+	unsigned mtu;
+} KernelTap;
+
+/* Interfaces that forward because we told them to. */
+typedef struct KernelForwarding {
+	char links[KERNEL_UPLINKS_MAX][BN_LINK_NAME_SIZE];
+	size_t n;
+} KernelForwarding;

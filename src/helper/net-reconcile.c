@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "helper/net-reconcile.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "helper/kernel/kernel.h"
+#include "helper/ledger.h"
+#include "helper/ops/net-common.h"
+#include "shared/base/str-util.h"
+#include "shared/rules/net.h"
+
+typedef struct Links {
+	char (*names)[BN_LINK_NAME_SIZE];
+	size_t n;
+	int error;
+} Links;
+
+static void
+note_link(void *data, const char *name)
+{
+	Links *links = data;
+	char(*names)[BN_LINK_NAME_SIZE] = reallocarray(links->names, links->n + 1, sizeof(*names));
+
+	if (!names) {
+		links->error = -ENOMEM;
+		return;
+	}
+	links->names = names;
+	(void)bn_str_copy(names[links->n++], BN_LINK_NAME_SIZE, name);
+}
+
+static bool
+has_link(const Links *links, const char *name)
+{
+	for (size_t i = 0; i < links->n; i++)
+		if (bn_str_equal(links->names[i], name))
+			return true;
+	return false;
+}
+
+/* Backwards: what is removed has the last one put in its place. */
+static void
+reconcile_taps(NetLedger *ledger, const Kernel *kernel, const Links *links, NetReconciled *result)
+{
+	for (size_t i = net_ledger_count_taps(ledger, LEDGER_ALL); i > 0; i--) {
+		NetTap tap = *net_ledger_get_tap(ledger, i - 1);
+		char name[BN_LINK_NAME_SIZE];
+
+		bn_net_tap_name(tap.address, name);
+		if (tap.ready && has_link(links, name))
+			continue;
+		/* Nobody holds forwarding yet: it is counted at the end. */
+		if (net_undo_tap(kernel, &tap) < 0 ||
+		    net_ledger_remove_tap(ledger, tap.uid, tap.vm) < 0)
+			result->failed++;
+		else
+			result->undone++;
+	}
+}
+
+static void
+reconcile_bridges(NetLedger *ledger, const Kernel *kernel, NetReconciled *result)
+{
+	for (size_t i = net_ledger_count_bridges(ledger); i > 0; i--) {
+		NetBridge bridge = *net_ledger_get_bridge(ledger, i - 1);
+
+		/* With VMs on it the user's next EnsureBridge makes it whole. */
+		if (bridge.ready || net_ledger_count_taps(ledger, bridge.uid) > 0)
+			continue;
+		if (net_undo_bridge(kernel, &bridge,
+				    net_ledger_is_last_bridge(ledger, bridge.uid)) < 0 ||
+		    net_ledger_remove_bridge(ledger, bridge.uid) < 0)
+			result->failed++;
+		else
+			result->undone++;
+	}
+}
+
+static bool
+is_known(const NetLedger *ledger, const char *name)
+{
+	char known[BN_LINK_NAME_SIZE];
+	uint32_t address;
+
+	if (bn_net_tap_address(name, &address) >= 0)
+		return net_ledger_is_taken(ledger, address);
+	for (size_t i = 0; i < net_ledger_count_bridges(ledger); i++) {
+		bn_net_bridge_name(net_ledger_get_bridge(ledger, i)->uid, known);
+		if (bn_str_equal(known, name))
+			return true;
+	}
+	return false;
+}
+
+static void
+remove_strangers(const NetLedger *ledger, const Kernel *kernel, const Links *links,
+		 NetReconciled *result)
+{
+	for (size_t i = 0; i < links->n; i++) {
+		if (is_known(ledger, links->names[i]))
+			continue;
+		if (kernel->link_remove(kernel->ctx, links->names[i]) < 0)
+			result->failed++;
+		else
+			result->strange++;
+	}
+}
+
+int
+net_reconcile(NetLedger *ledger, const Kernel *kernel, NetReconciled *ret)
+{
+	NetReconciled result = {};
+	KernelForwarding ignored = {};
+	Links links = {};
+	int r = kernel->link_list(kernel->ctx, note_link, &links);
+
+	if (r >= 0)
+		r = links.error;
+	if (r >= 0) {
+		reconcile_taps(ledger, kernel, &links, &result);
+		reconcile_bridges(ledger, kernel, &result);
+		remove_strangers(ledger, kernel, &links, &result);
+		r = kernel->forwarding_recover(kernel->ctx, net_ledger_count_reaching(ledger),
+					       &ignored);
+	}
+	free(links.names);
+	*ret = result;
+	return r;
+}

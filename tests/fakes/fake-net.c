@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The networks of the recording kernel. */
+#include <errno.h>
+#include <string.h>
+#include <sys/eventfd.h>
+
+#include "fakes/fake-kernel.h"
+#include "shared/base/str-util.h"
+
+static FakeLink *
+find_link(FakeKernel *f, const char *name)
+{
+	for (size_t i = 0; i < f->net.n_links; i++)
+		if (bn_str_equal(f->net.links[i].name, name))
+			return &f->net.links[i];
+	return NULL;
+}
+
+static int
+add_link(FakeKernel *f, const char *name, uint32_t address)
+{
+	FakeLink *link = find_link(f, name);
+
+	if (!link && f->net.n_links == FAKE_LINKS_MAX)
+		return -ENOSPC;
+	if (!link)
+		link = &f->net.links[f->net.n_links++];
+	link->address = address;
+	return bn_str_copy(link->name, BN_LINK_NAME_SIZE, name);
+}
+
+static int
+fake_net_look(void *ctx, const BnPrefix *pool, KernelNet *ret)
+{
+	FakeKernel *f = ctx;
+	int r = fake_kernel_begin(f, "", "look\n");
+
+	if (r == 0)
+		*ret = f->net.look;
+	return fake_kernel_end_call(f, r);
+}
+
+static int
+fake_bridge_make(void *ctx, const KernelBridge *bridge)
+{
+	FakeKernel *f = ctx;
+	int r = fake_kernel_begin(f, bridge->name, "bridge %s %08x/%u\n", bridge->name,
+				  bridge->address, bridge->length);
+
+	if (r == 0)
+		r = add_link(f, bridge->name, bridge->address);
+	return fake_kernel_end_call(f, r);
+}
+
+static int
+fake_dns_open(void *ctx, const KernelBridge *bridge, int ret_fds[static 2])
+{
+	FakeKernel *f = ctx;
+	int r = fake_kernel_begin(f, bridge->name, "dns %08x\n", bridge->address);
+
+	if (r == 0 && f->net.dns_taken)
+		r = -EADDRINUSE;
+	for (size_t i = 0; r == 0 && i < 2; i++)
+		ret_fds[i] = eventfd(0, EFD_CLOEXEC);
+	return fake_kernel_end_call(f, r);
+}
+
+static int
+fake_tap_make(void *ctx, const KernelTap *tap, int *ret_fd)
+{
+	FakeKernel *f = ctx;
+	int r = fake_kernel_begin(f, tap->name, "tap %s bridge=%s isolated=%d mtu=%u\n", tap->name,
+				  tap->bridge, tap->isolated, tap->mtu);
+
+	if (r == 0 && find_link(f, tap->name))
+		r = -EEXIST;
+	if (r == 0 && !find_link(f, tap->bridge))
+		r = -ENODEV;
+	if (r == 0)
+		r = add_link(f, tap->name, 0);
+	if (r == 0)
+		*ret_fd = eventfd(0, EFD_CLOEXEC);
+	return fake_kernel_end_call(f, r);
+}
+
+static int
+fake_link_remove(void *ctx, const char *name)
+{
+	FakeKernel *f = ctx;
+	int r = fake_kernel_begin(f, name, "unlink %s\n", name);
+	FakeLink *link = find_link(f, name);
+
+	if (r == 0 && link)
+		*link = f->net.links[--f->net.n_links];
+	return fake_kernel_end_call(f, r);
+}
+
+static int
+fake_link_list(void *ctx, void (*on_name)(void *data, const char *name), void *data)
+{
+	FakeKernel *f = ctx;
+	int r = fake_kernel_begin(f, "", "links\n");
+
+	for (size_t i = 0; r == 0 && i < f->net.n_links; i++)
+		on_name(data, f->net.links[i].name);
+	return fake_kernel_end_call(f, r);
+}
+
+static bool
+is_same(const NetChange *a, const NetChange *b)
+{
+	return a->kind == b->kind && bn_str_equal(a->name, b->name) && a->uid == b->uid &&
+	       a->address == b->address && a->prefix.address == b->prefix.address &&
+	       a->prefix.length == b->prefix.length;
+}
+
+static void
+change_element(FakeNet *net, const NetChange *change)
+{
+	for (size_t i = 0; i < net->n_elements; i++) {
+		if (!is_same(&net->elements[i], change))
+			continue;
+		if (change->remove)
+			net->elements[i] = net->elements[--net->n_elements];
+		return;
+	}
+	if (!change->remove && net->n_elements < FAKE_ELEMENTS_MAX)
+		net->elements[net->n_elements++] = *change;
+}
+
+static int
+fake_filter_apply(void *ctx, bool base, const NetChange *changes, size_t n, KernelText *reterr)
+{
+	FakeKernel *f = ctx;
+	int r = fake_kernel_begin(f, "filter", "filter base=%d changes=%zu\n", base, n);
+
+	if (r == 0 && !base && !f->net.tables)
+		r = -ENOENT;
+	if (r == 0 && base) {
+		f->net.tables = true;
+		f->net.n_elements = 0;
+	}
+	for (size_t i = 0; r == 0 && i < n; i++)
+		change_element(&f->net, &changes[i]);
+	return fake_kernel_end_call(f, r);
+}
+
+static int
+fake_filter_end(void *ctx)
+{
+	FakeKernel *f = ctx;
+	int r = fake_kernel_begin(f, "filter", "filter end\n");
+
+	if (r == 0) {
+		f->net.tables = false;
+		f->net.n_elements = 0;
+	}
+	return fake_kernel_end_call(f, r);
+}
+
+static int
+fake_forwarding_hold(void *ctx, const KernelNet *net, const char *bridge, KernelForwarding *ret)
+{
+	FakeKernel *f = ctx;
+	int r = fake_kernel_begin(f, bridge, "forwarding hold %s uplinks=%zu\n", bridge,
+				  net->n_uplinks);
+
+	if (r == 0) {
+		f->net.holders++;
+		f->net.forwarding.n = net->n_uplinks;
+		memcpy(f->net.forwarding.links, net->uplinks, sizeof(net->uplinks));
+		*ret = f->net.forwarding;
+	}
+	return fake_kernel_end_call(f, r);
+}
+
+static int
+fake_forwarding_drop(void *ctx, KernelForwarding *ret)
+{
+	FakeKernel *f = ctx;
+	int r = fake_kernel_begin(f, "", "forwarding drop\n");
+
+	ret->n = 0;
+	if (r == 0 && f->net.holders == 1) {
+		*ret = f->net.forwarding;
+		f->net.forwarding.n = 0;
+	}
+	if (r == 0 && f->net.holders > 0)
+		f->net.holders--;
+	return fake_kernel_end_call(f, r);
+}
+
+static int
+fake_forwarding_get(void *ctx, KernelForwarding *ret)
+{
+	FakeKernel *f = ctx;
+	int r = fake_kernel_begin(f, "", "forwarding get\n");
+
+	if (r == 0)
+		*ret = f->net.forwarding;
+	return fake_kernel_end_call(f, r);
+}
+
+static int
+fake_forwarding_recover(void *ctx, unsigned holders, KernelForwarding *ret)
+{
+	FakeKernel *f = ctx;
+	int r = fake_kernel_begin(f, "", "forwarding recover %u\n", holders);
+
+	if (r == 0) {
+		f->net.holders = holders;
+		if (holders == 0)
+			f->net.forwarding.n = 0;
+		*ret = f->net.forwarding;
+	}
+	return fake_kernel_end_call(f, r);
+}
+
+void
+fake_net_init(FakeKernel *f)
+{
+	Kernel *kernel = &f->kernel;
+
+	f->net.look = (KernelNet){ .mtu = 1500, .uplinks = { "eth0" }, .n_uplinks = 1 };
+	kernel->net_look = fake_net_look;
+	kernel->bridge_make = fake_bridge_make;
+	kernel->dns_open = fake_dns_open;
+	kernel->tap_make = fake_tap_make;
+	kernel->link_remove = fake_link_remove;
+	kernel->link_list = fake_link_list;
+	kernel->filter_apply = fake_filter_apply;
+	kernel->filter_end = fake_filter_end;
+	kernel->forwarding_hold = fake_forwarding_hold;
+	kernel->forwarding_drop = fake_forwarding_drop;
+	kernel->forwarding_get = fake_forwarding_get;
+	kernel->forwarding_recover = fake_forwarding_recover;
+}
+
+size_t
+fake_net_count(FakeKernel *f)
+{
+	size_t n;
+
+	(void)pthread_mutex_lock(&f->lock);
+	n = f->net.n_links + f->net.n_elements + f->net.tables + f->net.holders +
+	    f->net.forwarding.n;
+	(void)pthread_mutex_unlock(&f->lock);
+	return n;
+}
