@@ -54,6 +54,39 @@ test_line_when_kvm_then_the_kernel_measures_itself(void)
 }
 
 static void
+test_line_when_there_is_a_network_then_told_behind_the_rest(void)
+{
+	const BnNetConfig network = {
+		.address = 0xac1d0402, .gateway = 0xac1d0401, .prefix = 24, .mtu = 1420
+	};
+	const BnBootCmdline line = { .kind = BN_VMM_QEMU_Q35,
+				     .kvm = true,
+				     .hostname = "web",
+				     .root = BN_BOOT_ROOT_OVERLAY,
+				     .init = BN_BOOT_INIT_AUTO,
+				     .network = &network };
+
+	check_line(line, COMMON " banger.bus=pci banger.root=overlay banger.init=auto "
+				"banger.hostname=web net.ifnames=0 "
+				"systemd.mask=systemd-networkd-wait-online.service "
+				"banger.address=172.29.4.2/24 "
+				"banger.gateway=172.29.4.1 banger.mtu=1420");
+}
+
+static void
+test_line_when_the_network_is_none_then_refused(void)
+{
+	const BnNetConfig network = {
+		.address = 0xac1d0402, .gateway = 0xac1d0501, .prefix = 24, .mtu = 1420
+	};
+	char text[BN_CMDLINE_MAX + 1];
+
+	check_int(bn_boot_cmdline_make(&(BnBootCmdline){ .hostname = "web", .network = &network },
+				       text),
+		  -EINVAL);
+}
+
+static void
 test_line_when_host_name_is_none_then_refused(void)
 {
 	const char *const bad[] = { "", "a b", "x init=/bin/sh", "A", "-a", "a\nb" };
@@ -66,4 +99,6 @@ test_line_when_host_name_is_none_then_refused(void)
 
 TEST_MAIN(TEST(test_line_when_emulated_then_clocks_are_told),
 	  TEST(test_line_when_kvm_then_the_kernel_measures_itself),
+	  TEST(test_line_when_there_is_a_network_then_told_behind_the_rest),
+	  TEST(test_line_when_the_network_is_none_then_refused),
 	  TEST(test_line_when_host_name_is_none_then_refused))

@@ -40,10 +40,15 @@ BN_DEFINE_ENUM_TABLE(bn_boot_bus, BnBootBus, bus_table);
  * hundred behind "sched_clock: Marking stable", with highres=off nohz=off too. */
 #define EMULATION " no_timer_check"
 
+/* net.ifnames=0: the card keeps the name that the kernel gave it, whatever udev the image has. systemd.mask: where the
+ * image has networkd, which is told to leave the card alone, that unit would wait two minutes for it in vain. */
+#define NETWORK " net.ifnames=0 systemd.mask=systemd-networkd-wait-online.service "
+
 int
 bn_boot_cmdline_make(const BnBootCmdline *line, char ret[static BN_CMDLINE_MAX + 1])
 {
-	char text[BN_CMDLINE_MAX + 1] = "", tsc[40] = "";
+	char text[BN_CMDLINE_MAX + 1] = "", tsc[40] = "",
+				   network[sizeof(NETWORK) + BN_NET_WORDS_SIZE] = "";
 	BnBootBus bus = line->kind == BN_VMM_QEMU_MICROVM ? BN_BOOT_BUS_MMIO : BN_BOOT_BUS_PCI;
 	int n;
 
@@ -51,11 +56,17 @@ bn_boot_cmdline_make(const BnBootCmdline *line, char ret[static BN_CMDLINE_MAX +
 		return -EINVAL;
 	if (!line->kvm && line->tsc_khz > 0)
 		(void)snprintf(tsc, sizeof(tsc), " tsc_early_khz=%u", line->tsc_khz);
+	if (line->network) {
+		if (!bn_net_config_is_valid(line->network))
+			return -EINVAL;
+		memcpy(network, NETWORK, sizeof(NETWORK));
+		bn_net_config_render(line->network, network + sizeof(NETWORK) - 1);
+	}
 	n = snprintf(text, sizeof(text),
-		     COMMON "%s%s banger.bus=%s banger.root=%s banger.init=%s banger.hostname=%s",
+		     COMMON "%s%s banger.bus=%s banger.root=%s banger.init=%s banger.hostname=%s%s",
 		     line->kvm ? "" : EMULATION, tsc, bn_boot_bus_to_string(bus),
 		     bn_boot_root_to_string(line->root), bn_boot_init_to_string(line->init),
-		     line->hostname);
+		     line->hostname, network);
 	if (n < 0 || n > BN_CMDLINE_MAX)
 		return -E2BIG;
 	memset(ret, 0, BN_CMDLINE_MAX + 1);

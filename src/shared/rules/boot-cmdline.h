@@ -2,6 +2,7 @@
 /* The guest kernel's command line, with what the agent reads from it. Pure. */
 #pragma once
 
+#include "shared/rules/net-config.h"
 #include "shared/rules/vmm-spec.h"
 
 typedef enum BnBootRoot {
@@ -40,7 +41,8 @@ typedef struct BnBootCmdline {
 	const char *hostname;
 	BnBootRoot root;
 	BnBootInit init;
+	const BnNetConfig *network; /* NULL: none */
 } BnBootCmdline;
 
-/* 0, -EINVAL where the host name is not one, or -E2BIG. */
+/* 0, -EINVAL where the host name or the network is not one, or -E2BIG. */
 int bn_boot_cmdline_make(const BnBootCmdline *line, char ret[static BN_CMDLINE_MAX + 1]);
