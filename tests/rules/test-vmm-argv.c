@@ -73,6 +73,22 @@ test_make_when_no_disk_then_none_named(void)
 }
 
 static void
+test_make_when_there_is_a_network_then_its_card_is_the_last(void)
+{
+	BnVmmSpec spec = base(BN_VMM_QEMU_MICROVM, false);
+
+	spec.network = 1;
+	bn_net_mac(0x0aff0002, spec.mac);
+	check_golden("microvm-network", &spec);
+	spec.kind = BN_VMM_QEMU_Q35;
+	check_golden("q35-network", &spec);
+	spec.n_disks = 0;
+	memset(spec.disk_read_only, 0, sizeof(spec.disk_read_only));
+	check_int(bn_vmm_argv_make(&spec, &argv), 0);
+	check_str(argv.args[argv.n - 3], "tap,id=net0,fd=8,vhost=off");
+}
+
+static void
 test_make_when_everything_is_largest_then_fits(void)
 {
 	BnVmmSpec spec = base(BN_VMM_QEMU_Q35, true);
@@ -80,6 +96,8 @@ test_make_when_everything_is_largest_then_fits(void)
 	spec.vcpus = BN_VCPUS_MAX;
 	spec.memory_bytes = BN_MEMORY_MAX;
 	spec.n_disks = BN_DISKS_MAX;
+	spec.network = 1;
+	bn_net_mac(UINT32_MAX, spec.mac);
 	memset(spec.cmdline, 'x', BN_CMDLINE_MAX);
 	check(!bn_vmm_spec_check(&spec));
 	check_int(bn_vmm_argv_make(&spec, &argv), 0);
@@ -107,5 +125,6 @@ test_t12_make_when_cmdline_looks_like_options_then_stays_one_argument(void)
 
 TEST_MAIN(TEST(test_make_when_each_machine_and_accelerator_then_as_written_down),
 	  TEST(test_make_when_no_disk_then_none_named),
+	  TEST(test_make_when_there_is_a_network_then_its_card_is_the_last),
 	  TEST(test_make_when_everything_is_largest_then_fits),
 	  TEST(test_t12_make_when_cmdline_looks_like_options_then_stays_one_argument))

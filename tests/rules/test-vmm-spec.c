@@ -28,6 +28,9 @@ test_check_when_out_of_bounds_then_names_the_argument(void)
 	BnVmmSpec fine = good();
 
 	check(!bn_vmm_spec_check(&fine));
+	fine.network = 1;
+	bn_net_mac(0x0a000002, fine.mac);
+	check(!bn_vmm_spec_check(&fine));
 	check_refused("vmm", spec.kind = -1);
 	check_refused("vmm", spec.kind = _BN_VMM_MAX);
 	check_refused("kvm", spec.kvm = 2);
@@ -39,6 +42,10 @@ test_check_when_out_of_bounds_then_names_the_argument(void)
 	check_refused("disks", spec.n_disks = BN_DISKS_MAX + 1);
 	check_refused("disks", spec.disk_read_only[0] = 2);
 	check_refused("disks", spec.disk_read_only[2] = 1);
+	check_refused("network", spec.network = 2);
+	check_refused("network", spec.network = 1);
+	check_refused("network", spec.mac[5] = 1);
+	check_refused("network", memset(spec.mac, 0xff, sizeof(spec.mac)); spec.network = 1);
 	check_refused("cmdline", spec.cmdline[3] = '\n');
 	check_refused("cmdline", spec.cmdline[3] = '\x7f');
 	check_refused("cmdline", spec.cmdline[100] = 'x');

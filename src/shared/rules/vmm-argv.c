@@ -9,6 +9,7 @@
 typedef struct Machine {
 	const char *options;
 	const char *bus;
+	const char *no_rom; /* of a card; what that bus does not know is no property there */
 } Machine;
 
 /* auto-kernel-cmdline: the guest's kernel finds its devices by ACPI; the text it would add is
@@ -18,10 +19,10 @@ typedef struct Machine {
 static const Machine machines[_BN_VMM_MAX] = {
 	[BN_VMM_QEMU_MICROVM] = { "microvm,acpi=on,rtc=on,auto-kernel-cmdline=off,graphics=off,"
 				  "mem-merge=off,dump-guest-core=off",
-				  "device" },
+				  "device", "" },
 	[BN_VMM_QEMU_Q35] = { "q35,graphics=off,usb=off,sata=off,smbus=off,vmport=off,"
 			      "mem-merge=off,dump-guest-core=off",
-			      "pci" },
+			      "pci", ",romfile=" },
 };
 
 /* Appends one argument; what no longer fits is remembered, so that callers need not look each
@@ -124,6 +125,20 @@ add_disk(BnVmmArgv *argv, const char *bus, unsigned i, bool read_only)
 	    read_only ? "" : ",werror=stop,rerror=stop");
 }
 
+/* The tap is there already, in a network namespace that the VMM is not in: no script, and no vhost, whose threads the
+ * jail does not hold. The card needs no program to start from. */
+static void
+add_network(BnVmmArgv *argv, const char *bus, const BnVmmSpec *spec)
+{
+	char mac[BN_MAC_SIZE];
+
+	bn_net_mac_render(spec->mac, mac);
+	add(argv, "-netdev");
+	add(argv, "tap,id=net0,fd=%u,vhost=off", BN_VMM_FD_DISK + spec->n_disks);
+	add(argv, "-device");
+	add(argv, "virtio-net-%s,netdev=net0,mac=%s%s", bus, mac, machines[spec->kind].no_rom);
+}
+
 int
 bn_vmm_argv_make(const BnVmmSpec *spec, BnVmmArgv *ret)
 {
@@ -143,5 +158,8 @@ bn_vmm_argv_make(const BnVmmSpec *spec, BnVmmArgv *ret)
 	add_channels(ret, bus);
 	for (unsigned i = 0; i < spec->n_disks; i++)
 		add_disk(ret, bus, i, spec->disk_read_only[i]);
+	/* Last: what stands before it keeps its place with a card and without. */
+	if (spec->network)
+		add_network(ret, bus, spec);
 	return ret->used < sizeof(ret->text) ? 0 : -E2BIG;
 }

@@ -13,8 +13,9 @@ enum {
 	BN_VMM_FD_AGENT = 5,   /* listening unix socket: the agent's virtio-serial port */
 	BN_VMM_FD_CONTROL = 6, /* listening unix socket: QMP */
 	BN_VMM_FD_CONSOLE = 7, /* listening unix socket: the first serial port */
-	BN_VMM_FD_DISK = 8,    /* and the following, one per disk */
-	_BN_VMM_FD_MAX = BN_VMM_FD_DISK + BN_DISKS_MAX,
+	BN_VMM_FD_DISK =
+		8, /* and the following, one per disk; behind them the tap, if there is one */
+	_BN_VMM_FD_MAX = BN_VMM_FD_DISK + BN_DISKS_MAX + 1,
 };
 
 /* Name of the guest's virtio-serial port, /dev/virtio-ports/… in a guest with udev. */

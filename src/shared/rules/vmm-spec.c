@@ -27,6 +27,22 @@ is_cmdline(const char *s)
 	return true;
 }
 
+/* Of a card an address of bn_net_mac(), of no card none. */
+static bool
+is_network(const BnVmmSpec *spec)
+{
+	const uint8_t *mac = spec->mac;
+	uint8_t wanted[BN_MAC_LENGTH] = {};
+
+	if (spec->network > 1)
+		return false;
+	if (spec->network)
+		bn_net_mac((uint32_t)mac[2] << 24 | (uint32_t)mac[3] << 16 | (uint32_t)mac[4] << 8 |
+				   mac[5],
+			   wanted);
+	return memcmp(mac, wanted, sizeof(wanted)) == 0;
+}
+
 const char *
 bn_vmm_spec_check(const BnVmmSpec *spec)
 {
@@ -44,6 +60,8 @@ bn_vmm_spec_check(const BnVmmSpec *spec)
 	for (size_t i = 0; i < BN_DISKS_MAX; i++)
 		if (spec->disk_read_only[i] > (i < spec->n_disks ? 1 : 0))
 			return "disks";
+	if (!is_network(spec))
+		return "network";
 	if (!is_cmdline(spec->cmdline))
 		return "cmdline";
 	return NULL;

@@ -10,6 +10,7 @@
 
 #include "shared/base/enum-table.h"
 #include "shared/rules/limits.h"
+#include "shared/rules/net.h"
 
 typedef enum BnVmmKind {
 	/* QEMU's microvm machine, virtio over mmio: the fastest to start where the guest's kernel finds
@@ -32,6 +33,8 @@ typedef struct BnVmmSpec {
 	uint64_t memory_bytes; /* a multiple of 1 MiB */
 	/* 1: the descriptor was opened read-only and the guest sees a read-only disk. */
 	uint8_t disk_read_only[BN_DISKS_MAX];
+	uint8_t network;                  /* 1: a card, on the tap that comes with the spec */
+	uint8_t mac[BN_MAC_LENGTH];       /* of that card, as bn_net_mac() makes it; else 0 */
 	char cmdline[BN_CMDLINE_MAX + 1]; /* printable ASCII, NUL-terminated */
 } BnVmmSpec;
 
