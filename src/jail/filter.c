@@ -7,6 +7,7 @@
 #include <linux/falloc.h>
 #include <linux/filter.h>
 #include <linux/fs.h>
+#include <linux/if_tun.h>
 #include <linux/prctl.h>
 #include <linux/sched.h>
 #include <linux/seccomp.h>
@@ -144,6 +145,15 @@ static const Rule disk_rules[] = {
 /* Every request of type 0xae (KVMIO, linux/kvm.h), whatever its direction, number and size. */
 static const Rule kvm_rules[] = { ALLOW_IF(ioctl, 1, 0xff00, 0xae00) };
 
+/* What QEMU asks of the tap that it was given. Not what makes, names, keeps or hands over an interface, nor what has a
+ * program of the kernel's run on every frame. It asks for a larger queue too (TUNSETSNDBUF), and does without. */
+static const Rule tap_rules[] = {
+	ALLOW_IF(ioctl, 1, UINT32_MAX, TUNGETIFF),
+	ALLOW_IF(ioctl, 1, UINT32_MAX, TUNSETOFFLOAD),
+	ALLOW_IF(ioctl, 1, UINT32_MAX, TUNGETVNETHDRSZ),
+	ALLOW_IF(ioctl, 1, UINT32_MAX, TUNSETVNETHDRSZ),
+};
+
 /* The first process beside a running VMM: it relays, waits, answers, kills and goes. */
 static const Rule warden_rules[] = { ALLOW(poll),
 				     ALLOW(ppoll),
@@ -245,15 +255,19 @@ install(const Table *tables, size_t n)
 }
 
 int
-filter_install_vmm(BnVmmKind kind, bool kvm)
+filter_install_vmm(BnVmmKind kind, bool kvm, bool network)
 {
 	static const Table kinds[_BN_VMM_MAX] = {
 		[BN_VMM_QEMU_MICROVM] = TABLE(qemu_rules), [BN_VMM_QEMU_Q35] = TABLE(qemu_rules)
 	};
-	const Table tables[] = { TABLE(base_rules), kinds[kind], TABLE(disk_rules),
-				 TABLE(kvm_rules) };
+	Table tables[5] = { TABLE(base_rules), kinds[kind], TABLE(disk_rules) };
+	size_t n = 3;
 
-	return install(tables, BN_ELEMENTSOF(tables) - (kvm ? 0 : 1));
+	if (kvm)
+		tables[n++] = (Table)TABLE(kvm_rules);
+	if (network)
+		tables[n++] = (Table)TABLE(tap_rules);
+	return install(tables, n);
 }
 
 int

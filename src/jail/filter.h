@@ -9,7 +9,7 @@
 
 /* For the VMM, installed just before it is executed and inherited by all it may ever become;
  * its own sandbox comes on top. The caller has set no_new_privs. */
-int filter_install_vmm(BnVmmKind kind, bool kvm);
+int filter_install_vmm(BnVmmKind kind, bool kvm, bool network);
 
 /* For the first process, once it has nothing more to start. */
 int filter_install_warden(void);

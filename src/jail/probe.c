@@ -185,7 +185,7 @@ probe(Probe *p, double *ret_each)
 	if (sigaction(SIGALRM, &action, NULL) < 0 || setitimer(ITIMER_REAL, &bound, NULL) < 0)
 		return bn_errno();
 	p->step = "filter";
-	r = filter_install_vmm(BN_VMM_QEMU_MICROVM, true);
+	r = filter_install_vmm(BN_VMM_QEMU_MICROVM, /* kvm= */ true, /* network= */ false);
 	if (r >= 0)
 		r = open_vm(p);
 	if (r >= 0)

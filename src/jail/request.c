@@ -8,6 +8,7 @@
 
 #include "shared/base/errno-util.h"
 #include "shared/base/macro.h"
+#include "shared/base/tap.h"
 
 /* The helper has a range of its own from its configuration; this is what no range may ever hold:
  * root, people, system users, and the number that means "leave it as it is". */
@@ -72,6 +73,23 @@ check_disk(int fd, bool read_only)
 	return mode == (read_only ? O_RDONLY : O_RDWR) ? 0 : -EBADF;
 }
 
+/* The card's address is the one that the tap's name stands for, or the host would let nothing of it pass. */
+static int
+check_tap(int fd, const BnVmmSpec *spec)
+{
+	char name[BN_TAP_NAME_SIZE];
+	uint8_t mac[BN_MAC_LENGTH];
+	uint32_t address;
+	int r = bn_tap_check(fd, name);
+
+	if (r < 0)
+		return r;
+	if (bn_net_tap_address(name, &address) < 0)
+		return -EINVAL;
+	bn_net_mac(address, mac);
+	return memcmp(mac, spec->mac, sizeof(mac)) == 0 ? 0 : -EINVAL;
+}
+
 static int
 check_launch(const Jail *jail, const char **reterr_what)
 {
@@ -85,7 +103,7 @@ check_launch(const Jail *jail, const char **reterr_what)
 	if (*reterr_what)
 		return -EINVAL;
 	*reterr_what = "descriptors";
-	if (jail->n_fds != BN_JAIL_FD_DISK + spec->n_disks)
+	if (jail->n_fds != BN_JAIL_FD_DISK + spec->n_disks + spec->network)
 		return -EINVAL;
 	*reterr_what = "kernel";
 	r = check_boot_file(jail->fds[BN_JAIL_FD_KERNEL], BN_KERNEL_MAX);
@@ -98,7 +116,10 @@ check_launch(const Jail *jail, const char **reterr_what)
 	*reterr_what = "disks";
 	for (size_t i = 0; i < spec->n_disks && r >= 0; i++)
 		r = check_disk(jail->fds[BN_JAIL_FD_DISK + i], spec->disk_read_only[i]);
-	return r;
+	if (r < 0 || !spec->network)
+		return r;
+	*reterr_what = "network";
+	return check_tap(jail->fds[BN_JAIL_FD_DISK + spec->n_disks], spec);
 }
 
 static int

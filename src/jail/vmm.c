@@ -79,7 +79,8 @@ place_descriptors(const Vmm *vmm, const Jail *jail, int output)
 		[BN_VMM_FD_CONTROL] = vmm->sockets[BN_JAIL_OUT_CONTROL].fd,
 		[BN_VMM_FD_CONSOLE] = vmm->sockets[BN_JAIL_OUT_CONSOLE].fd,
 	};
-	unsigned n = BN_VMM_FD_DISK + jail->request.spec.n_disks;
+	/* Disks, and the tap behind them: in the order in which they came. */
+	unsigned n = BN_VMM_FD_DISK + (unsigned)jail->n_fds - BN_JAIL_FD_DISK;
 
 	for (unsigned i = BN_VMM_FD_DISK; i < n; i++)
 		sources[i] = jail->fds[BN_JAIL_FD_DISK + i - BN_VMM_FD_DISK];
@@ -140,7 +141,7 @@ execute(const Vmm *vmm, const Jail *jail, int output, const char **reterr_step)
 	if (r < 0)
 		return r;
 	*reterr_step = "install filter";
-	r = filter_install_vmm(spec->kind, spec->kvm);
+	r = filter_install_vmm(spec->kind, spec->kvm, spec->network);
 	if (r < 0)
 		return r;
 	*reterr_step = "execute";

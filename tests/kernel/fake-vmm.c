@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/falloc.h>
+#include <linux/if_tun.h>
+#include <net/if.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -132,6 +134,30 @@ say_attempts(char **argv)
 	say_result("write read-only disk", pwrite(8, "x", 1, 0));
 }
 
+/* Behind one disk: what a VMM has to do to its tap, and what it must not. A frame behind a header of virtio's, to
+ * everybody, of a protocol for experiments. */
+static void
+act_tap(char **argv)
+{
+	static char frame[10 + 60] =
+		"\0\0\0\0\0\0\0\0\0\0\xff\xff\xff\xff\xff\xff\2b\12\0\0\2\x88\xb5";
+	struct ifreq request = {};
+	int size = 0, one = 1;
+
+	say_result("TUNGETIFF", ioctl(9, TUNGETIFF, &request));
+	say_result("TUNSETOFFLOAD", ioctl(9, TUNSETOFFLOAD, TUN_F_CSUM));
+	say_result("TUNGETVNETHDRSZ", ioctl(9, TUNGETVNETHDRSZ, &size));
+	say_result("TUNSETVNETHDRSZ", ioctl(9, TUNSETVNETHDRSZ, &size));
+	say_result("TUNSETVNETLE", ioctl(9, TUNSETVNETLE, &one));
+	say_result("TUNSETIFF", ioctl(9, TUNSETIFF, &request));
+	say_result("TUNSETPERSIST", ioctl(9, TUNSETPERSIST, 1));
+	say_result("TUNSETOWNER", ioctl(9, TUNSETOWNER, getuid()));
+	say_result("TUNSETQUEUE", ioctl(9, TUNSETQUEUE, &request));
+	say_result("SIOCSIFHWADDR", ioctl(9, SIOCSIFHWADDR, &request));
+	say_result("look for it", ioctl(9, SIOCGIFFLAGS, &request));
+	say_result("send", write(9, frame, sizeof(frame)));
+}
+
 static void
 act_console(char **argv)
 {
@@ -206,6 +232,7 @@ static const struct {
 	{ "status", say_status },
 	{ "mounts", say_mounts },
 	{ "attempts", say_attempts },
+	{ "tap", act_tap },
 	{ "console", act_console },
 	{ "echo", act_echo },
 	{ "stderr", act_stderr },

@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -150,6 +151,30 @@ request_make(unsigned n_disks, int fds[static BN_FD_MESSAGE_MAX])
 		check(fds[2] >= 0);
 	}
 	return r;
+}
+
+int
+tap_open(const char *name, int flags)
+{
+	int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
+	struct ifreq request = { .ifr_flags = (short)flags };
+
+	check(fd >= 0);
+	(void)snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", name);
+	check_int(ioctl(fd, TUNSETIFF, &request), 0);
+	return fd;
+}
+
+void
+request_add_tap(BnJailRequest *request, int *fds, size_t n_fds)
+{
+	static uint32_t address = TAP_ADDRESS_FIRST;
+	char name[BN_LINK_NAME_SIZE];
+
+	bn_net_tap_name(address, name);
+	fds[n_fds] = tap_open(name, TAP_FLAGS);
+	request->spec.network = 1;
+	bn_net_mac(address++, request->spec.mac);
 }
 
 static int

@@ -2,6 +2,8 @@
 /* A world for the jail's tests, and the helper's side of its sockets. */
 #pragma once
 
+#include <linux/if_tun.h>
+#include <net/if.h>
 #include <sys/types.h>
 
 #include "shared/base/cleanup.h"
@@ -32,6 +34,14 @@ extern void (*launcher_before_exec)(void);
 
 /* A launch request with `n_disks` disks (all but the first writable) and its descriptors. */
 BnJailRequest request_make(unsigned n_disks, int fds[static BN_FD_MESSAGE_MAX]);
+
+/* A tap of the world's own network, which goes with its descriptor. `flags`: of a VMM's, or others. */
+#define TAP_FLAGS (IFF_TAP | IFF_NO_PI | IFF_VNET_HDR)
+int tap_open(const char *name, int flags);
+/* Puts a network into the request, with a tap of its address behind its `n_fds` descriptors: another one each time,
+ * since the launcher may not have closed the last one yet. */
+#define TAP_ADDRESS_FIRST 0x0a000002U
+void request_add_tap(BnJailRequest *request, int *fds, size_t n_fds);
 
 /* Sends anything; returns the connection. */
 int request_connect(void);

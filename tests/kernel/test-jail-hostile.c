@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -105,6 +106,62 @@ test_message_when_malformed_then_refused(void)
 	check_refused(-EINVAL, "descriptors", c.fds[4] = dup(c.fds[3]); c.n_fds = 5);
 	check_refused(-EINVAL, "descriptors",
 		      for (; c.n_fds < BN_FD_MESSAGE_MAX; c.n_fds++) c.fds[c.n_fds] = dup(0));
+}
+
+static int
+open_tun(const char *path, int flags)
+{
+	int fd = open(path, flags | O_CLOEXEC);
+
+	check(fd >= 0);
+	return fd;
+}
+
+/* It goes with the world. */
+static int
+open_persistent(void)
+{
+	int fd = tap_open("persistent", TAP_FLAGS);
+
+	check_int(ioctl(fd, TUNSETPERSIST, 1), 0);
+	return fd;
+}
+
+/* A spec with a network, and in the tap's place something else. */
+#define check_tap_refused(code, fd)                                                                \
+	check_refused(code, "network", c.request.spec.network = 1;                                 \
+		      bn_net_mac(0x0a010002, c.request.spec.mac); c.fds[c.n_fds++] = (fd))
+
+static void
+test_tap_when_another_thing_then_refused(void)
+{
+	check_tap_refused(-EINVAL, open_tun("/dev/null", O_RDWR));
+	check_tap_refused(-EINVAL, open_unsealed());
+	check_tap_refused(-EINVAL, open_pipe());
+	check_tap_refused(-EINVAL, open_tun("/dev/net/tun", O_RDONLY));
+	check_tap_refused(-EINVAL, open_tun("/dev/net/tun", O_PATH));
+	check_tap_refused(-EBADFD, open_tun("/dev/net/tun", O_RDWR));
+	check_tap_refused(-EPROTO, tap_open("plain", IFF_TAP | IFF_NO_PI));
+	check_tap_refused(-EPROTO, tap_open("tun", IFF_TUN | IFF_NO_PI | IFF_VNET_HDR));
+	check_tap_refused(-EPROTO, tap_open("queues", TAP_FLAGS | IFF_MULTI_QUEUE));
+	check_tap_refused(-EPROTO, open_persistent());
+	check_tap_refused(-EINVAL, tap_open("tap0", TAP_FLAGS));
+	check_tap_refused(-EINVAL, tap_open("bgr-t0a010003", TAP_FLAGS));
+}
+
+static void
+test_tap_when_spec_and_descriptors_disagree_then_refused(void)
+{
+	check_refused(-EINVAL, "descriptors", request_add_tap(&c.request, c.fds, c.n_fds));
+	check_refused(-EINVAL, "descriptors", request_add_tap(&c.request, c.fds, c.n_fds++);
+		      c.request.spec.network = 0;
+		      memset(c.request.spec.mac, 0, sizeof(c.request.spec.mac)));
+	check_refused(-EINVAL, "network", request_add_tap(&c.request, c.fds, c.n_fds++);
+		      c.request.spec.network = 2);
+	/* The name of the last disk's argument: it is no file. */
+	check_refused(-EINVAL, "disks", request_add_tap(&c.request, c.fds, c.n_fds++);
+		      c.fds[c.n_fds] = c.fds[3]; c.fds[3] = c.fds[4]; c.fds[4] = c.fds[c.n_fds];
+		      c.fds[c.n_fds] = -1);
 }
 
 static void
@@ -295,6 +352,8 @@ main(int argc, char **argv)
 {
 	static const Test tests[] = {
 		TEST(test_message_when_malformed_then_refused),
+		TEST(test_tap_when_another_thing_then_refused),
+		TEST(test_tap_when_spec_and_descriptors_disagree_then_refused),
 		TEST(test_uid_when_not_a_jails_then_refused),
 		TEST(test_key_when_not_derived_then_refused),
 		TEST(test_spec_when_out_of_bounds_then_argument_is_named),

@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "jail-client.h"
 
+#include <arpa/inet.h>
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -23,16 +27,22 @@ typedef struct Running {
 } Running;
 
 static Running
-run(unsigned n_disks)
+run_launched(Launched (*start)(unsigned n_disks), unsigned n_disks)
 {
 	Running r = { .launcher = launcher_start(launcher_program, NULL) };
 
-	r.jail = launch(n_disks);
+	r.jail = start(n_disks);
 	check_str(r.jail.reply.text, "");
 	check_int(r.jail.reply.error, 0);
 	check_int(command(r.jail.control, BN_JAIL_GO, 0, r.out).error, 0);
 	(void)read_until(r.out[BN_JAIL_OUT_AGENT], "agent\n");
 	return r;
+}
+
+static Running
+run(unsigned n_disks)
+{
+	return run_launched(launch, n_disks);
 }
 
 static const char *
@@ -88,6 +98,72 @@ test_t35_go_when_run_then_exactly_these_descriptors_and_this_environment(void)
 	check_has(tell(&r, "environment"), "\narg console=ttyS0\n");
 	check(!strstr(tell(&r, "environment"), "SECRET"));
 	end(&r);
+}
+
+static Launched
+launch_with_tap(unsigned n_disks)
+{
+	int fds[BN_FD_MESSAGE_MAX];
+	BnJailRequest r = request_make(n_disks, fds);
+	int connection;
+
+	request_add_tap(&r, fds, 2 + n_disks);
+	connection = request_send(&r, sizeof(r), fds, 3 + n_disks);
+	bn_fd_close_many(fds, BN_FD_MESSAGE_MAX);
+	return reply_receive(connection);
+}
+
+/* Everything that arrives there, and nothing else. */
+static int
+listen_on(const char *interface)
+{
+	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, htons(ETH_P_802_EX1));
+	struct sockaddr_ll address = { .sll_family = AF_PACKET,
+				       .sll_protocol = htons(ETH_P_802_EX1),
+				       .sll_ifindex = (int)if_nametoindex(interface) };
+	struct ifreq request = { .ifr_flags = IFF_UP };
+
+	check(address.sll_ifindex > 0);
+	(void)snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", interface);
+	check_int(ioctl(fd, SIOCSIFFLAGS, &request), 0);
+	check_int(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	return fd;
+}
+
+static void
+test_t31_go_when_there_is_a_tap_then_frames_pass_and_it_stays_what_it_is(void)
+{
+	Running r = run_launched(launch_with_tap, 1);
+	int listener = listen_on("bgr-t0a000002");
+	uint8_t frame[128] = {};
+	char *s;
+
+	check_str(tell(&r, "descriptors"), "fd 0\nfd 1\nfd 2\nfd 3\nfd 4\nfd 5\nfd 6\nfd 7\nfd 8\n"
+					   "fd 9\nfd 10\nfd 11\nfd 12\n\n");
+	check_has(tell(&r, "environment"), "\narg tap,id=net0,fd=9,vhost=off\n");
+	check_str(tell(&r, "tap"), "TUNGETIFF: yes\n"
+				   "TUNSETOFFLOAD: yes\n"
+				   "TUNGETVNETHDRSZ: yes\n"
+				   "TUNSETVNETHDRSZ: yes\n"
+				   "TUNSETVNETLE: Operation not permitted\n"
+				   "TUNSETIFF: Operation not permitted\n"
+				   "TUNSETPERSIST: Operation not permitted\n"
+				   "TUNSETOWNER: Operation not permitted\n"
+				   "TUNSETQUEUE: Operation not permitted\n"
+				   "SIOCSIFHWADDR: Operation not permitted\n"
+				   "look for it: Operation not permitted\n"
+				   "send: yes\n\n");
+	check_int(recv(listener, frame, sizeof(frame), 0), 60);
+	check_int(frame[7], 'b');
+	/* The tap is out here: in there is nothing but the loopback. */
+	s = strdup(tell(&r, "mounts"));
+	check_has(s, "    lo:");
+	check(!strstr(s, "bgr-"));
+	free(s);
+	(void)close(listener);
+	end(&r);
+	/* With the VMM goes its last descriptor. */
+	check_int(if_nametoindex("bgr-t0a000002"), 0);
 }
 
 static void
@@ -549,6 +625,7 @@ main(int argc, char **argv)
 {
 	static const Test tests[] = {
 		TEST(test_t35_go_when_run_then_exactly_these_descriptors_and_this_environment),
+		TEST(test_t31_go_when_there_is_a_tap_then_frames_pass_and_it_stays_what_it_is),
 		TEST(test_go_when_run_then_no_rights_are_left),
 		TEST(test_t36_go_when_run_then_sees_only_its_jail),
 		TEST(test_go_when_run_then_what_is_forbidden_fails),

@@ -6,9 +6,10 @@
  *
  * 1. The launcher, BN_JAIL_RUN_DIR "/" BN_JAIL_SOCKET (root only). The helper connects and sends one BnJailRequest:
  *
- *    BN_JAIL_LAUNCH  with descriptors [kernel, initramfs, disk…]. The launcher makes the jail and
+ *    BN_JAIL_LAUNCH  with descriptors [kernel, initramfs, disk…, tap]. The launcher makes the jail and
  *                    answers BnJailReply with descriptors [pidfd of the first process, control
- *                    connection to it]. The VMM does not run yet. Every descriptor is a regular file,
+ *                    connection to it]. The VMM does not run yet. The tap is there where the spec
+ *                    has a network, and is one of bn_tap_check(); every other descriptor is a regular file,
  *                    not empty; kernel and initramfs open for reading or a memfd sealed against writing
  *                    and resizing, readable by the jail's uid (mode 0444); a disk open as the spec says:
  *                    for reading, or for reading and writing. What is open for reading alone must not be
@@ -57,12 +58,12 @@
 
 #define BN_JAIL_WIRE_MAGIC 0x314a4742U /* "BGJ1" */
 
-/* Descriptors of a LAUNCH, in this order; disks follow. */
+/* Descriptors of a LAUNCH, in this order; disks follow, and behind them the tap where there is a network. */
 enum {
 	BN_JAIL_FD_KERNEL,
 	BN_JAIL_FD_INITRAMFS,
 	BN_JAIL_FD_DISK,
-	_BN_JAIL_FD_MAX = BN_JAIL_FD_DISK + BN_DISKS_MAX
+	_BN_JAIL_FD_MAX = BN_JAIL_FD_DISK + BN_DISKS_MAX + 1
 };
 
 /* Descriptors of a reply to LAUNCH, in this order; none where it failed. */
