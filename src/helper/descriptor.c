@@ -3,9 +3,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/if_tun.h>
 #include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 
@@ -177,5 +179,34 @@ descriptor_check_disk(int fd, uid_t owner, bool *ret_read_only, const char **ret
 	if (st.stx_nlink != 1)
 		return refuse(reterr, "opened read-write, and not with exactly one link");
 	*ret_read_only = false;
+	return 0;
+}
+
+static bool
+is_in_our_network(int tap)
+{
+	_cleanup_close_ int theirs = ioctl(tap, TUNGETDEVNETNS, 0);
+	struct stat ours, other;
+
+	return theirs >= 0 && fstat(theirs, &other) == 0 &&
+	       stat("/proc/thread-self/ns/net", &ours) == 0 && other.st_dev == ours.st_dev &&
+	       other.st_ino == ours.st_ino;
+}
+
+int
+descriptor_check_tap(int fd, char ret_name[static BN_TAP_NAME_SIZE], const char **reterr)
+{
+	char name[BN_TAP_NAME_SIZE];
+	int r = bn_tap_check(fd, name);
+
+	if (r == -EBADFD)
+		return refuse(reterr, "a tap whose interface is gone");
+	if (r == -EPROTO)
+		return refuse(reterr, "a tap of another kind than CreateTap makes");
+	if (r < 0)
+		return refuse(reterr, "not a tap");
+	if (!is_in_our_network(fd))
+		return refuse(reterr, "a tap of another network namespace");
+	memcpy(ret_name, name, sizeof(name));
 	return 0;
 }

@@ -22,6 +22,7 @@
 #include "helper/net-ledger.h"
 #include "op-wire.h"
 #include "shared/base/macro.h"
+#include "shared/base/tap.h"
 #include "shared/rules/derive.h"
 #include "shared/rules/vmm-spec.h"
 
@@ -64,6 +65,7 @@ typedef struct Caller {
 
 typedef struct OpLaunchWork {
 	BnVmmSpec spec;
+	char tap[BN_TAP_NAME_SIZE]; /* name of the tap's interface; "": there is none */
 	uid_t jail_uid;
 	bool undone; /* run failed and left nothing */
 } OpLaunchWork;

@@ -25,7 +25,7 @@ HELPER = (NAME, '/org/banger/Helper', NAME)
 NOBODY = pwd.getpwnam('nobody').pw_uid
 ALICE, POLKIT = ':1.7', ':1.8'
 FOREVER = 3600000
-LAUNCH = '(sssbutshhah)'
+LAUNCH = '(sssbutshhahah)'
 
 
 def seal(memfd):
@@ -66,9 +66,9 @@ class Stack(unittest.TestCase):
             message.set_body(args)
         return self.bus.send(message, sender, fds)
 
-    def launch(self, fds, disks=()):
+    def launch(self, fds, disks=(), network=()):
         return self.call('LaunchVmm', GLib.Variant(LAUNCH, ('a' * 32, '', 'qemu-q35', False, 1, 128 << 20, '', 0, 1,
-                                                            list(disks))), fds=fds)
+                                                            list(disks), list(network))), fds=fds)
 
     def tell_uid(self):
         self.bus.answer(self.bus.expect('GetConnectionUnixUser'), '(u)', 1000)

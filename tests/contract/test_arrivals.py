@@ -11,10 +11,10 @@ import scripted_helper
 from gi.repository import Gio
 import tap
 
-# src/helper/budget.h: a quarter of the descriptors is for what has arrived, six for each.
+# src/helper/budget.h: a quarter of the descriptors is for what has arrived, seven for each.
 PER_SENDER = 128
 ALL = 512
-DESCRIPTORS = ALL * 6 * 4
+DESCRIPTORS = ALL * 7 * 4
 BUSY = 'org.banger.Error.Busy'
 # What one message may carry on a system bus.
 FDS_MAX = 16
@@ -128,12 +128,12 @@ class Descriptors(scripted_helper.Stack):
         os.close(initramfs)
 
     def test_descriptors_when_the_call_is_over_then_all_are_dropped(self):
-        pipes = [self.pipe() for _ in range(6)]
+        pipes = [self.pipe() for _ in range(7)]
         call = None
 
         def send(fds):
             nonlocal call
-            call = self.launch(fds, disks=[2, 3, 4, 5])
+            call = self.launch(fds, disks=[2, 3, 4, 5], network=[6])
 
         self.send_last([write for _read, write in pipes], send)
         self.tell_uid()

@@ -32,7 +32,7 @@ SOURCE = os.environ['BANGER_SOURCE']
 NAME, PATH = 'org.banger.Helper', '/org/banger/Helper'
 # Users that every Debian has: dbus-daemon turns away a uid without an account.
 NOBODY, ALICE, BOB = (pwd.getpwnam(name).pw_uid for name in ('nobody', 'bin', 'games'))
-LAUNCH = '(sssbutshhah)'
+LAUNCH = '(sssbutshhahah)'
 VM = 'a' * 32
 
 BUS_CONFIG = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
@@ -202,7 +202,7 @@ class Stack(unittest.TestCase):
 
     def launch_args(self, **changed):
         args = dict(vm=VM, operation='', vmm='qemu-q35', kvm=False, vcpus=1, memory=128 << 20, cmdline='', kernel=0,
-                    initramfs=1, disks=[])
+                    initramfs=1, disks=[], network=[])
         args.update(changed)
         return GLib.Variant(LAUNCH, tuple(args.values()))
 
@@ -444,8 +444,10 @@ class Arguments(Stack):
         for index in (2, 7, 2**31 - 1, -1, -2**31):
             self.refuse(c, 'kernel', two, kernel=index)
             self.refuse(c, 'disks', two, disks=[index])
+            self.refuse(c, 'network', two, network=[index])
         self.refuse(c, 'kernel', [])
         self.refuse(c, 'disks', two, disks=[0] * 5)
+        self.refuse(c, 'network', two, network=[0] * 2)
         # One descriptor in two places is two uses of one file.
         self.assertIsNone(self.launch(c, two, initramfs=0).error)
 

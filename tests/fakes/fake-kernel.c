@@ -144,7 +144,8 @@ fake_jail_launch(void *ctx, const KernelLaunch *launch, KernelJail *ret, KernelT
 {
 	FakeKernel *f = ctx;
 	int r = fake_kernel_begin(f, launch->key, "launch %s kvm=%u disks=%zu\n", launch->key,
-				  launch->spec->kvm, launch->n_fds - BN_JAIL_FD_DISK);
+				  launch->spec->kvm,
+				  launch->n_fds - BN_JAIL_FD_DISK - launch->spec->network);
 
 	if (r == 0)
 		r = launch_locked(f, launch, ret);

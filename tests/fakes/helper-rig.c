@@ -190,6 +190,8 @@ dup_launch(const OpLaunchVmmArgs *args)
 	c->initramfs = bn_fd_dup(args->initramfs);
 	for (size_t i = 0; i < args->n_disks; i++)
 		c->disks[i] = bn_fd_dup(args->disks[i]);
+	for (size_t i = 0; i < args->n_network; i++)
+		c->network[i] = bn_fd_dup(args->network[i]);
 	return copy;
 }
 

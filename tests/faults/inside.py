@@ -114,7 +114,8 @@ class Caller:
         return None, value.unpack()
 
     def launch(self, kernel, initramfs, disk):
-        arguments = GLib.Variant('(sssbutshhah)', (VM, '', 'qemu-microvm', False, 1, 128 << 20, 'quiet', 0, 1, [2]))
+        arguments = GLib.Variant('(sssbutshhahah)',
+                                 (VM, '', 'qemu-microvm', False, 1, 128 << 20, 'quiet', 0, 1, [2], []))
         return self.call('LaunchVmm', arguments, (kernel, initramfs, disk))
 
     def on_vm(self, method, *more):

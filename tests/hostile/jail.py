@@ -152,8 +152,8 @@ class Vm:
         self.id, self.rig = letter * 32, rig or RIG
 
     def launch(self):
-        arguments = GLib.Variant('(sssbutshhah)',
-                                 (self.id, '', 'qemu-microvm', False, 1, 128 << 20, 'quiet', 0, 1, [2, 3]))
+        arguments = GLib.Variant('(sssbutshhahah)',
+                                 (self.id, '', 'qemu-microvm', False, 1, 128 << 20, 'quiet', 0, 1, [2, 3], []))
         error, text = self.rig.caller.call('LaunchVmm', arguments, self.rig.descriptors)
         assert error is None, text
         return self.take()

@@ -38,7 +38,7 @@ tear_down(void)
 }
 
 static sd_bus_message *
-new_launch(const char *cmdline, size_t n_disks)
+new_launch(const char *cmdline, size_t n_disks, size_t n_taps)
 {
 	sd_bus_message *m = NULL;
 
@@ -49,6 +49,10 @@ new_launch(const char *cmdline, size_t n_disks)
 	check(sd_bus_message_open_container(m, 'a', "h") >= 0);
 	for (size_t i = 0; i < n_disks; i++)
 		check(sd_bus_message_append_basic(m, 'h', &files[2 + i]) >= 0);
+	check(sd_bus_message_close_container(m) >= 0);
+	check(sd_bus_message_open_container(m, 'a', "h") >= 0);
+	for (size_t i = 0; i < n_taps; i++)
+		check(sd_bus_message_append_basic(m, 'h', &files[2 + BN_DISKS_MAX + i]) >= 0);
 	check(sd_bus_message_close_container(m) >= 0);
 	check(sd_bus_message_seal(m, 1, 0) >= 0);
 	return m;
@@ -64,7 +68,7 @@ test_arguments_when_the_message_is_gone_then_still_there(void)
 
 	set_up();
 	before = rig_count_fds();
-	m = new_launch("quiet", BN_DISKS_MAX);
+	m = new_launch("quiet", BN_DISKS_MAX, 1);
 	check_int(op_wire_read(OP_LAUNCH_VMM, m, &args, &argument), 0);
 	sd_bus_message_unref(m);
 	check_str(args.launch_vmm.vm, VM);
@@ -75,9 +79,11 @@ test_arguments_when_the_message_is_gone_then_still_there(void)
 	check_int(args.launch_vmm.vcpus, 2);
 	check_int(args.launch_vmm.memory, 3);
 	check_int(args.launch_vmm.n_disks, BN_DISKS_MAX);
+	check_int(args.launch_vmm.n_network, 1);
 	check_int(rig_count_fds(), before + OP_WIRE_FDS_MAX);
 	check_int(fcntl(args.launch_vmm.kernel, F_GETFD), FD_CLOEXEC);
 	check_int(fcntl(args.launch_vmm.disks[BN_DISKS_MAX - 1], F_GETFD), FD_CLOEXEC);
+	check_int(fcntl(args.launch_vmm.network[0], F_GETFD), FD_CLOEXEC);
 	op_wire_args_done(OP_LAUNCH_VMM, &args);
 	check_int(rig_count_fds(), before);
 	check_int(args.launch_vmm.kernel, -1);
@@ -99,11 +105,15 @@ test_arguments_when_one_is_wrong_then_named_and_nothing_is_kept(void)
 	before = rig_count_fds();
 	memset(cmdline, 'x', sizeof(cmdline));
 	cmdline[sizeof(cmdline) - 1] = '\0';
-	m = new_launch(cmdline, 1);
+	m = new_launch(cmdline, 1, 0);
 	check_int(op_wire_read(OP_LAUNCH_VMM, m, &args, &argument), -E2BIG);
 	check_str(argument, "cmdline");
 	sd_bus_message_unref(m);
-	m = new_launch("", BN_DISKS_MAX + 1);
+	m = new_launch("", 0, 2);
+	check_int(op_wire_read(OP_LAUNCH_VMM, m, &args, &argument), -E2BIG);
+	check_str(argument, "network");
+	sd_bus_message_unref(m);
+	m = new_launch("", BN_DISKS_MAX + 1, 1);
 	check_int(op_wire_read(OP_LAUNCH_VMM, m, &args, &argument), -E2BIG);
 	check_str(argument, "disks");
 	check_int(args.launch_vmm.kernel, -1);

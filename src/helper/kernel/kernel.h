@@ -29,7 +29,7 @@ typedef struct KernelLaunch {
 	const char *key;
 	uid_t jail_uid;
 	const BnVmmSpec *spec;
-	const int *fds; /* kernel, initramfs, disks: as BN_JAIL_LAUNCH wants them */
+	const int *fds; /* kernel, initramfs, disks, tap: as BN_JAIL_LAUNCH wants them */
 	size_t n_fds;
 } KernelLaunch;
 

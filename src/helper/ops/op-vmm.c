@@ -7,6 +7,8 @@
 #include "helper/ledger.h"
 #include "helper/ops/ops.h"
 
+static const char not_its_tap[] = "not the tap of this VM";
+
 int
 launch_vmm_check(OpCall *call)
 {
@@ -27,10 +29,28 @@ launch_vmm_check(OpCall *call)
 	spec->vcpus = args->vcpus;
 	spec->memory_bytes = args->memory;
 	spec->n_disks = (uint32_t)args->n_disks;
+	call->work.launch.tap[0] = '\0';
 	memcpy(spec->cmdline, args->cmdline, strlen(args->cmdline));
 	wrong = bn_vmm_spec_check(spec);
 	return wrong ? op_fail_argument(call, wrong, "outside what org.banger.Helper describes")
 		     : 0;
+}
+
+/* The card's address is that of the VM, which is in its tap's name. */
+static int
+look_at_tap(OpCall *call, int fd)
+{
+	OpLaunchWork *work = &call->work.launch;
+	const char *wrong = NULL;
+	uint32_t address;
+
+	if (descriptor_check_tap(fd, work->tap, &wrong) < 0)
+		return op_fail_argument(call, "network", wrong);
+	if (bn_net_tap_address(work->tap, &address) < 0)
+		return op_fail_argument(call, "network", not_its_tap);
+	work->spec.network = 1;
+	bn_net_mac(address, work->spec.mac);
+	return 0;
 }
 
 int
@@ -51,7 +71,14 @@ launch_vmm_descriptors(OpCall *call)
 			return op_fail_argument(call, "disks", wrong);
 		spec->disk_read_only[i] = read_only;
 	}
-	return 0;
+	return args->n_network > 0 ? look_at_tap(call, args->network[0]) : 0;
+}
+
+/* Whether the interface is the tap that CreateTap made for this VM. No VM has one before there is CreateTap. */
+static int
+tap_check(const OpEnv *env, OpCall *call, const char *ifname)
+{
+	return -ENODEV;
 }
 
 int
@@ -72,6 +99,8 @@ launch_vmm_claim(const OpEnv *env, OpCall *call)
 	if (env->limits.wrong[0] != '\0')
 		return op_fail(call, OP_ERROR_FAILED,
 			       "%s; an administrator has to correct that first", env->limits.wrong);
+	if (call->work.launch.tap[0] && tap_check(env, call, call->work.launch.tap) < 0)
+		return op_fail_argument(call, "network", not_its_tap);
 	if (ledger_count(env->ledger, call->target) >= env->limits.vms_per_user)
 		return op_fail(call, OP_ERROR_QUOTA_REACHED,
 			       "%u VMs are the limit of one user here (vms-per-user in "
@@ -170,7 +199,7 @@ launch_vmm_run(const Kernel *kernel, OpCall *call)
 				.jail_uid = work->jail_uid,
 				.spec = &work->spec,
 				.fds = fds,
-				.n_fds = BN_JAIL_FD_DISK + args->n_disks };
+				.n_fds = BN_JAIL_FD_DISK + args->n_disks + args->n_network };
 
 	if (work->spec.kvm) {
 		int r = require_kvm(kernel, call);
@@ -182,6 +211,8 @@ launch_vmm_run(const Kernel *kernel, OpCall *call)
 	fds[BN_JAIL_FD_INITRAMFS] = args->initramfs;
 	for (size_t i = 0; i < args->n_disks; i++)
 		fds[BN_JAIL_FD_DISK + i] = args->disks[i];
+	if (args->n_network > 0)
+		fds[BN_JAIL_FD_DISK + args->n_disks] = args->network[0];
 	return start_in_jail(kernel, call, &launch);
 }
 

@@ -168,11 +168,11 @@ launch(BangerPrivileged *port, const BangerLaunch *l, GCancellable *cancellable,
 	const BnVmmSpec *spec = l->spec;
 
 	if (task)
-		banger_helper_call_launch_vmm(self->bus, self->may_ask, l->vm, l->operation,
-					      bn_vmm_kind_to_string(spec->kind), spec->kvm,
-					      spec->vcpus, spec->memory_bytes, spec->cmdline,
-					      l->kernel, l->initramfs, l->disks, spec->n_disks,
-					      cancellable, on_answer, task);
+		banger_helper_call_launch_vmm(
+			self->bus, self->may_ask, l->vm, l->operation,
+			bn_vmm_kind_to_string(spec->kind), spec->kvm, spec->vcpus,
+			spec->memory_bytes, spec->cmdline, l->kernel, l->initramfs, l->disks,
+			spec->n_disks, &l->network, spec->network, cancellable, on_answer, task);
 }
 
 static bool

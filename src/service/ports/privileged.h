@@ -32,6 +32,7 @@ typedef struct BangerLaunch {
 	int kernel;
 	int initramfs;
 	int disks[BN_DISKS_MAX];
+	int network; /* the tap, where the spec has a network */
 } BangerLaunch;
 
 #define BANGER_TYPE_PRIVILEGED (banger_privileged_get_type())
