@@ -9,6 +9,7 @@
 #include "shared/base/cleanup.h"
 #include "shared/base/errno-util.h"
 #include "shared/base/io-util.h"
+#include "shared/base/log.h"
 #include "shared/base/macro.h"
 #include "shared/rules/names.h"
 
@@ -86,6 +87,20 @@ read_word(const char *word, AgentBoot *boot)
 		boot->bus = bn_boot_bus_from_string(value);
 	else if ((value = value_of(word, "banger.hostname=")) && bn_names_is_vm(value))
 		memcpy(boot->hostname, value, strlen(value) + 1); /* bn_names_is_vm() bounds it */
+	else
+		(void)bn_net_config_parse_word(word, &boot->network);
+}
+
+static void
+check_network(BnNetConfig *config)
+{
+	static const BnNetConfig none;
+
+	if (bn_net_config_is_valid(config))
+		return;
+	if (memcmp(config, &none, sizeof(none)) != 0)
+		bn_log_error("banger: the command line's network is none");
+	*config = none;
 }
 
 void
@@ -100,4 +115,5 @@ agent_boot_read_cmdline(AgentBoot *ret)
 	p = text;
 	for (char *word; (word = strsep(&p, " \n"));)
 		read_word(word, ret);
+	check_network(&ret->network);
 }

@@ -10,13 +10,18 @@
 
 #include "shared/base/macro.h"
 #include "shared/rules/boot-cmdline.h"
+#include "shared/rules/net-config.h"
 
 typedef struct AgentBoot {
 	BnBootRoot root;
 	BnBootInit init;
 	BnBootBus bus;
 	char hostname[BN_VM_NAME_MAX + 1];
+	BnNetConfig network; /* all 0: there is none */
 } AgentBoot;
+
+/* Where the root is mounted before it is entered. */
+#define AGENT_NEW_ROOT "/newroot"
 
 /* boot.c: the kernel's filesystems, and what the command line says. 0 or negative errno. The devices' may be
  * mounted by both processes: who comes first does it. */
@@ -35,9 +40,20 @@ typedef enum AgentDisk {
 int agent_device_wait_disk(AgentDisk kind, char ret[static 32]);
 /* Opens the virtio port of this name, as soon as it is there. A descriptor or negative errno. */
 int agent_device_wait_port(const char *port);
+/* Returns as soon as there is a network interface of this name. 0 or negative errno. */
+int agent_device_wait_card(const char *name);
 
 /* modules.c: loads what the plan lists. What fails is said on the console. */
 void agent_modules_load(const char *plan);
+/* Of the plan no more than one module and what it needs; nothing where it is not listed. */
+void agent_modules_load_until(const char *plan, const char *module);
+
+/* network.c: a thread that brings up the card that `boot` (an AgentBoot) tells of, as it tells. What fails is said on
+ * the console, and the guest goes on without. */
+void *agent_network_run(void *boot);
+
+/* files.c: lays files of ours over the image's, in AGENT_NEW_ROOT and below /run. */
+void agent_files_cover(const AgentBoot *boot);
 
 /* root.c: mounts the root at /newroot, with the kernel's filesystems inside and files of ours over the image's.
  * *reterr_what names what failed. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <fcntl.h>
 #include <linux/netlink.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -126,5 +127,16 @@ agent_device_wait_port(const char *port)
 		}
 		r = wait_event(events, "virtio-ports");
 	}
+	return r;
+}
+
+int
+agent_device_wait_card(const char *name)
+{
+	_cleanup_close_ int events = listen_events();
+	int r = BN_MIN(events, 0);
+
+	while (r >= 0 && if_nametoindex(name) == 0)
+		r = wait_event(events, "net");
 	return r;
 }

@@ -2,6 +2,7 @@
 /* The first process: it mounts the root while the agent, its child, brings up the channel to the host; then it loads
  * what can wait, and becomes the image's init. */
 #include <net/if.h>
+#include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -57,6 +58,36 @@ stay(pid_t agent)
 	agent_die("the agent", -EPIPE);
 }
 
+static int
+make_root(const AgentBoot *boot, const char **reterr_what)
+{
+	int r;
+
+	agent_modules_load("root");
+	raise_loopback();
+	r = agent_boot_mount_others();
+	return r < 0 ? r : agent_root_mount(boot, reterr_what);
+}
+
+/* The card comes up while we wait for disks. */
+static int
+make_root_and_network(const AgentBoot *boot, const char **reterr_what)
+{
+	pthread_t thread;
+	int r, error;
+
+	if (!boot->network.address)
+		return make_root(boot, reterr_what);
+	*reterr_what = "a thread";
+	error = pthread_create(&thread, NULL, agent_network_run, (void *)boot);
+	if (error != 0)
+		return -error;
+	r = make_root(boot, reterr_what);
+	if (r >= 0)
+		(void)pthread_join(thread, NULL);
+	return r;
+}
+
 _noreturn_ void
 agent_first_run(const AgentBoot *boot, pid_t agent, int channel)
 {
@@ -64,13 +95,8 @@ agent_first_run(const AgentBoot *boot, pid_t agent, int channel)
 	char byte;
 	int r = agent_boot_mount_devices();
 
-	if (r >= 0) {
-		agent_modules_load("root");
-		raise_loopback();
-		r = agent_boot_mount_others();
-	}
 	if (r >= 0)
-		r = agent_root_mount(boot, &what);
+		r = make_root_and_network(boot, &what);
 	if (r < 0)
 		agent_die(what, r);
 	/* The commands that wait already are started before anything else: an init keeps every processor busy. */

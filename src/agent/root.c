@@ -10,16 +10,12 @@
 #include "agent/boot.h"
 #include "shared/base/cleanup.h"
 #include "shared/base/errno-util.h"
-#include "shared/base/io-util.h"
 #include "shared/base/macro.h"
 #include "shared/rules/init.h"
 
-#define NEW_ROOT "/newroot"
 /* Where the parts of the overlay are; out of sight once the root is entered. */
 #define BASE "/base"
 #define DATA "/data"
-/* Files of ours; on a tmpfs that moves into the new root. */
-#define OWN "/run/banger"
 
 /* Mounts a disk as soon as it is there. */
 static int
@@ -63,47 +59,10 @@ mount_overlay(const char **reterr_what)
 	if (base < 0 || data < 0)
 		return BN_MIN(base, data);
 	*reterr_what = "the overlay";
-	return mount("overlay", NEW_ROOT, "overlay", 0,
+	return mount("overlay", AGENT_NEW_ROOT, "overlay", 0,
 		     "lowerdir=" BASE ",upperdir=" DATA "/upper,workdir=" DATA "/work") < 0
 		       ? bn_errno()
 		       : 0;
-}
-
-/* Shows `text` in the place of the image's file, which itself stays as it is. An image that has none gets an
- * empty one in the VM's own layer where `make` says so. */
-static void
-cover(const char *name, const char *text, bool make)
-{
-	char own[128], target[128];
-	struct stat st;
-
-	(void)snprintf(own, sizeof(own), OWN "/%s", name);
-	(void)snprintf(target, sizeof(target), NEW_ROOT "/etc/%s", name);
-	if (make)
-		(void)close(
-			open(target, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644));
-	/* The image may have put a link there, to anywhere. */
-	if (lstat(target, &st) < 0 || !S_ISREG(st.st_mode))
-		return;
-	if (bn_io_replace_file(AT_FDCWD, own, text, strlen(text), 0644) < 0)
-		return;
-	(void)mount(own, target, NULL, MS_BIND, NULL);
-}
-
-static void
-cover_files(const AgentBoot *boot)
-{
-	char text[256];
-
-	(void)mkdir(OWN, 0755);
-	(void)snprintf(text, sizeof(text), "%s\n", boot->hostname);
-	cover("hostname", text, /* make= */ true);
-	(void)snprintf(text, sizeof(text),
-		       "127.0.0.1 localhost\n127.0.1.1 %s\n::1 localhost ip6-localhost\n",
-		       boot->hostname);
-	cover("hosts", text, /* make= */ true);
-	/* A table of another machine's disks would make its init wait for them. */
-	cover("fstab", "# The root is mounted by banger.\n", /* make= */ false);
 }
 
 /* Images without these directories get them in the VM's own layer. */
@@ -115,7 +74,7 @@ move_filesystems(void)
 	for (size_t i = 0; i < BN_ELEMENTSOF(moved); i++) {
 		char target[64];
 
-		(void)snprintf(target, sizeof(target), NEW_ROOT "%s", moved[i]);
+		(void)snprintf(target, sizeof(target), AGENT_NEW_ROOT "%s", moved[i]);
 		(void)mkdir(target, 0755);
 		if (mount(moved[i], target, NULL, MS_MOVE, NULL) < 0)
 			return bn_errno();
@@ -132,12 +91,12 @@ agent_root_mount(const AgentBoot *boot, const char **reterr_what)
 	if (boot->root == BN_BOOT_ROOT_NONE)
 		return 0;
 	if (boot->root == BN_BOOT_ROOT_DISK)
-		r = mount_ext4(AGENT_DISK_WRITABLE, NEW_ROOT, 0);
+		r = mount_ext4(AGENT_DISK_WRITABLE, AGENT_NEW_ROOT, 0);
 	else
 		r = mount_overlay(reterr_what);
 	if (r < 0)
 		return r;
-	cover_files(boot);
+	agent_files_cover(boot);
 	*reterr_what = "the host name";
 	if (boot->hostname[0] && sethostname(boot->hostname, strlen(boot->hostname)) < 0)
 		return bn_errno();
@@ -148,14 +107,14 @@ agent_root_mount(const AgentBoot *boot, const char **reterr_what)
 int
 agent_root_enter(void)
 {
-	return chroot(NEW_ROOT) < 0 || chdir("/") < 0 ? bn_errno() : 0;
+	return chroot(AGENT_NEW_ROOT) < 0 || chdir("/") < 0 ? bn_errno() : 0;
 }
 
 int
 agent_root_move(void)
 {
-	if (chdir(NEW_ROOT) < 0 || mount(".", "/", NULL, MS_MOVE, NULL) < 0 || chroot(".") < 0 ||
-	    chdir("/") < 0)
+	if (chdir(AGENT_NEW_ROOT) < 0 || mount(".", "/", NULL, MS_MOVE, NULL) < 0 ||
+	    chroot(".") < 0 || chdir("/") < 0)
 		return bn_errno();
 	return 0;
 }
