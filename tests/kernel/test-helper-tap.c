@@ -15,6 +15,9 @@
 
 #define FLAGS (IFF_TAP | IFF_NO_PI | IFF_VNET_HDR)
 #define ALICE 1000
+#define BOB   1001
+#define VM    "0123456789abcdef0123456789abcdef"
+#define OTHER "f123456789abcdef0123456789abcdef"
 
 static Rig rig;
 
@@ -90,9 +93,9 @@ test_tap_when_of_another_network_then_refused(void)
 }
 
 static RigCall *
-launch_with(int tap)
+launch_with(uid_t uid, const char *vm, int tap)
 {
-	OpArgs args = { .launch_vmm = { .vm = "0123456789abcdef0123456789abcdef",
+	OpArgs args = { .launch_vmm = { .vm = vm,
 					.operation = "",
 					.vmm = "qemu-q35",
 					.vcpus = 1,
@@ -102,31 +105,63 @@ launch_with(int tap)
 					.initramfs = rig.initramfs_fd,
 					.network = { tap },
 					.n_network = 1 } };
+	RigCall *launch = rig_submit(&rig, OP_LAUNCH_VMM, &args, uid, NULL);
 
-	return rig_submit(&rig, OP_LAUNCH_VMM, &args, ALICE, NULL);
+	rig_settle(&rig);
+	return launch;
+}
+
+/* What CreateTap writes. */
+static void
+hold_tap(uid_t uid, const char *vm, uint32_t address, bool ready)
+{
+	NetTap tap = { .uid = uid, .address = address, .ready = ready };
+
+	strcpy(tap.vm, vm);
+	check_int(net_ledger_put_tap(rig.net, &tap), 0);
 }
 
 static void
-check_launch_refused(const char *name, const char *text)
+test_launch_when_the_tap_is_its_own_then_the_card_has_its_address(void)
 {
-	_cleanup_close_ int fd = open_tap(name, FLAGS);
-	RigCall *launch;
+	static const uint8_t mac[] = { 0x02, 'b', 10, 0, 0, 2 };
+	int fd = open_tap("bgr-t0a000002", FLAGS);
 
 	rig_init(&rig);
-	launch = launch_with(fd);
-	rig_settle(&rig);
-	check_str(rig_result(launch), "InvalidArgument");
-	check_str(launch->text, text);
-	check_str(rig.kernel.log, "");
-	check_int(ledger_count(rig.ledger, LEDGER_ALL), 0);
+	hold_tap(ALICE, VM, 0x0a000002, /* ready= */ true);
+	check_str(rig_result(launch_with(ALICE, VM, fd)), "ok");
+	check_int(rig.kernel.jails[0].spec.network, 1);
+	check_int(memcmp(rig.kernel.jails[0].spec.mac, mac, sizeof(mac)), 0);
+	(void)close(fd);
 	rig_done(&rig);
 }
 
 static void
-test_launch_when_the_tap_is_no_vms_then_refused_and_nothing_held(void)
+check_launch_refused(const char *name)
 {
-	check_launch_refused("eth7", "network: not the tap of this VM");
-	check_launch_refused("bgr-t0a000009", "network: not the tap of this VM");
+	_cleanup_close_ int fd = open_tap(name, FLAGS);
+	RigCall *launch = launch_with(ALICE, VM, fd);
+
+	check_str(rig_result(launch), "InvalidArgument");
+	check_str(launch->text, "network: not the tap of this VM");
+	check_str(rig.kernel.log, "");
+	check_int(ledger_count(rig.ledger, LEDGER_ALL), 0);
+}
+
+static void
+test_launch_when_the_tap_is_anothers_then_refused_and_nothing_held(void)
+{
+	rig_init(&rig);
+	check_launch_refused("eth7");
+	check_launch_refused("bgr-t0a000009");
+	hold_tap(ALICE, OTHER, 0x0a000002, /* ready= */ true);
+	hold_tap(BOB, VM, 0x0a000003, /* ready= */ true);
+	check_launch_refused("bgr-t0a000002");
+	check_launch_refused("bgr-t0a000003");
+	/* One that may not have become what it is to be. */
+	hold_tap(ALICE, VM, 0x0a000004, /* ready= */ false);
+	check_launch_refused("bgr-t0a000004");
+	rig_done(&rig);
 }
 
 int run_tests(void);
@@ -134,7 +169,8 @@ int run_tests(void);
 TEST_MAIN(TEST(test_tap_when_of_our_kind_and_network_then_named),
 	  TEST(test_t10_tap_when_another_thing_then_refused),
 	  TEST(test_tap_when_of_another_network_then_refused),
-	  TEST(test_launch_when_the_tap_is_no_vms_then_refused_and_nothing_held))
+	  TEST(test_launch_when_the_tap_is_its_own_then_the_card_has_its_address),
+	  TEST(test_launch_when_the_tap_is_anothers_then_refused_and_nothing_held))
 #undef main
 
 int

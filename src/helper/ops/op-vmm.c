@@ -74,11 +74,18 @@ launch_vmm_descriptors(OpCall *call)
 	return args->n_network > 0 ? look_at_tap(call, args->network[0]) : 0;
 }
 
-/* Whether the interface is the tap that CreateTap made for this VM. No VM has one before there is CreateTap. */
-static int
-tap_check(const OpEnv *env, OpCall *call, const char *ifname)
+/* Whether the interface is the tap that CreateTap made for this VM. It is in our own network, where nobody else gives
+ * such names. */
+static bool
+is_its_tap(const OpEnv *env, const OpCall *call, const char *interface)
 {
-	return -ENODEV;
+	const NetTap *tap = net_ledger_find_tap(env->net, call->target, call->vm);
+	char name[BN_LINK_NAME_SIZE];
+
+	if (!tap || !tap->ready)
+		return false;
+	bn_net_tap_name(tap->address, name);
+	return strcmp(name, interface) == 0;
 }
 
 int
@@ -99,7 +106,7 @@ launch_vmm_claim(const OpEnv *env, OpCall *call)
 	if (env->limits.wrong[0] != '\0')
 		return op_fail(call, OP_ERROR_FAILED,
 			       "%s; an administrator has to correct that first", env->limits.wrong);
-	if (call->work.launch.tap[0] && tap_check(env, call, call->work.launch.tap) < 0)
+	if (call->work.launch.tap[0] && !is_its_tap(env, call, call->work.launch.tap))
 		return op_fail_argument(call, "network", not_its_tap);
 	if (ledger_count(env->ledger, call->target) >= env->limits.vms_per_user)
 		return op_fail(call, OP_ERROR_QUOTA_REACHED,
