@@ -161,6 +161,9 @@ test_launch_when_the_tap_is_anothers_then_refused_and_nothing_held(void)
 	/* One that may not have become what it is to be. */
 	hold_tap(ALICE, VM, 0x0a000004, /* ready= */ false);
 	check_launch_refused("bgr-t0a000004");
+	hold_tap(ALICE, VM, 0x0a000004, /* ready= */ true);
+	check_launch_refused("bgr-t0a000002");
+	check_launch_refused("bgr-t0a000003");
 	rig_done(&rig);
 }
 
