@@ -78,7 +78,7 @@ def world():
     return {'mounts': pathlib.Path('/proc/self/mountinfo').read_text(),
             'links': sorted(os.listdir('/sys/class/net')),
             'jails': sorted(path.name for path in JAILS.glob('*') if path.name != 'socket'),
-            'ledger': {path.name: path.read_text() for path in LEDGER.glob('*')},
+            'ledger': {str(path): path.read_text() for path in LEDGER.rglob('*') if path.is_file()},
             'temporary': sorted(os.listdir('/tmp') + os.listdir('/dev/shm') + os.listdir('/var/tmp')),
             'cgroups': sorted(os.listdir('/sys/fs/cgroup')),
             'descriptors': len(os.listdir('/proc/self/fd'))}
