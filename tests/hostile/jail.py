@@ -427,6 +427,8 @@ def small_kernel():
     """What QEMU takes for a Linux kernel, and no processor for long."""
     setup = bytearray(1024)
     setup[0x1f1], setup[0x202:0x208], setup[0x211] = 1, b'HdrS\x0f\x02', 1
+    # How high its initramfs may lie: else QEMU gives up, at times before it has said anything.
+    setup[0x22c:0x230] = b'\xff\xff\xff\x7f'
     return bytes(setup) + b'\xf4' * 4096
 
 
