@@ -1,0 +1,322 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Who reaches whom: every pair of places around the host, with every flag, by datagrams and by connections."""
+
+import errno
+import itertools
+import select
+import socket
+import struct
+import unittest
+
+from world import (DEV, DEV2, DNS_PORT, HOST, KINDS, LAN, LAN6, METADATA, NEAR, NEAR6, OUTSIDER, PORT, ROUTER, UPLINK,
+                   UPLINK2, UPLINK6, WORLD, Flow, Guest, Place, WORDS, ethernet, ipv4, mac_of,
+                   neighbourhood, packets_on, receive, settle, tap, udp, user, wait, write, ETH_P_IP)
+
+# What lies beyond the host's own end of the bridge, and from which flag on it is reached.
+BEYOND = {'none': (), 'nat': ('world',), 'lan': ('world', 'lan', 'far', 'metadata', 'near')}
+BRIDGED = '/proc/sys/net/bridge/bridge-nf-call-iptables'
+IP_MTU, IP_MTU_DISCOVER, IP_PMTUDISC_DO = 14, 10, 2
+
+
+class Reach(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.around = neighbourhood()
+        cls.dev, cls.dev2 = user(DEV), user(DEV2)
+        cls.host = Place(HOST, cls.dev.address)
+        # The host forwards for it as long as the test runs: what others do not reach is not for lack of a router.
+        cls.first = Guest(cls.dev2)
+        cls.first.set_reach('lan')
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.first.close()
+
+    def setUp(self):
+        self.guests = []
+
+    def tearDown(self):
+        for guest in self.guests:
+            guest.close()
+
+    def guest(self, reach='none', owner=None, **options):
+        guest = Guest(owner or self.dev, **options)
+        self.guests.append(guest)
+        if reach != 'none':
+            guest.set_reach(reach)
+        return guest
+
+    def expect(self, source, target, expected, **options):
+        for kind, reach in KINDS.items():
+            with self.subTest(kind=kind, source=source.address, target=target.address, **options):
+                self.assertEqual(reach(source, target, expected, **options), expected)
+
+
+class Outward(Reach):
+    def test_beyond_when_flags_change_then_what_they_say_is_reached(self):
+        guest = self.guest()
+        for reach in 'none', 'nat', 'lan', 'nat', 'lan', 'none':
+            guest.set_reach(reach)
+            for name, place in self.around.places.items():
+                with self.subTest(reach=reach, place=name):
+                    self.expect(guest, place, name in BEYOND[reach])
+
+    def test_host_when_a_guest_asks_then_no_service_of_it_is_reached(self):
+        for reach in BEYOND:
+            guest = self.guest(reach)
+            for address in (self.dev.address, self.dev2.address, UPLINK, UPLINK2):
+                for port in PORT, 22, 52, 54:
+                    self.expect(guest, Place(HOST, address), False, port=port)
+
+    def test_host_when_another_users_bridge_has_a_resolver_then_only_its_own_guests_reach_it(self):
+        guest = self.guest('lan')
+        word = next(WORDS)
+        with guest.space.socket(socket.AF_INET, socket.SOCK_DGRAM) as client, \
+             guest.space.socket(socket.AF_INET, socket.SOCK_STREAM) as stream:
+            client.sendto(word, (self.dev2.address, DNS_PORT))
+            stream.setblocking(False)
+            stream.connect_ex((self.dev2.address, DNS_PORT))
+            settle(guest, self.host)
+            while (got := receive(self.dev2.dns[0])) is not None:
+                self.assertNotEqual(got, word)
+            self.assertFalse(wait(self.dev2.dns[1], seconds=0))
+
+    def test_resolver_when_a_guest_asks_then_both_sockets_hear_it(self):
+        guest = self.guest()
+        word = next(WORDS)
+        with guest.space.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+            client.sendto(word, (self.dev.address, DNS_PORT))
+            self.assertTrue(wait(self.dev.dns[0]))
+            got, sender = self.dev.dns[0].recvfrom(64)
+            self.assertEqual((got, sender[0]), (word, guest.address))
+            self.dev.dns[0].sendto(b'answer', sender)
+            self.assertTrue(wait(client))
+            self.assertEqual(client.recv(64), b'answer')
+        with guest.space.socket(socket.AF_INET, socket.SOCK_STREAM) as client:
+            client.setblocking(False)
+            client.connect_ex((self.dev.address, DNS_PORT))
+            self.assertTrue(wait(self.dev.dns[1]))
+            self.dev.dns[1].accept()[0].close()
+
+    def test_loopback_when_a_guest_sends_there_then_nothing_comes(self):
+        guest = self.guest('lan')
+        with HOST.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+            server.bind(('127.0.0.1', PORT))
+            for source in guest.address, '127.0.0.1':
+                guest.send(ethernet(mac_of(self.dev.bridge), guest.hardware, ETH_P_IP,
+                                    ipv4(source, '127.0.0.1', 17, udp(PORT, PORT, b'martian'))))
+            # Even where somebody has told the host to take it.
+            HOST.sysctl(**{f'conf/{self.dev.bridge}/route_localnet': 1})
+            guest.send(ethernet(mac_of(self.dev.bridge), guest.hardware, ETH_P_IP,
+                                ipv4(guest.address, '127.0.0.1', 17, udp(PORT, PORT, b'martian'))))
+            settle(guest, self.host)
+            HOST.sysctl(**{f'conf/{self.dev.bridge}/route_localnet': 0})
+            self.assertIsNone(receive(server))
+
+    def test_ping_when_a_guest_sends_one_to_its_bridge_then_answered(self):
+        guest = self.guest()
+        with guest.space.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP) as ping:
+            # The sum of these bytes and the checksum is all ones.
+            ping.sendto(struct.pack('!BBHHH', 8, 0, 0xf7ff - 1, 1, 0), (self.dev.address, 0))
+            self.assertTrue(wait(ping))
+            self.assertEqual(ping.recv(64)[20], 0)
+
+    def test_source_when_a_guest_is_in_the_world_then_it_is_the_hosts(self):
+        for reach in 'nat', 'lan':
+            guest = self.guest(reach)
+            flow = Flow(guest, self.around['world'])
+            self.assertEqual(flow.seen_as[0], UPLINK)
+            flow.close()
+        flow = Flow(guest, self.around['near'])
+        self.assertEqual(flow.seen_as[0], UPLINK2)
+        flow.close()
+
+
+class Changes(Reach):
+    def test_flow_when_reach_grows_or_stays_then_it_goes_on(self):
+        for before, after in ('nat', 'lan'), ('nat', 'nat'), ('lan', 'nat'):
+            with self.subTest(before=before, after=after):
+                guest = self.guest(before)
+                flow = Flow(guest, self.around['world'])
+                guest.set_reach(after)
+                self.assertEqual(flow.carries(True), (True, True))
+                flow.close()
+
+    def test_flow_when_somebody_ensures_the_bridge_again_then_it_goes_on(self):
+        guest = self.guest('nat')
+        flow = Flow(guest, self.around['world'])
+        self.dev.ensure()
+        self.assertEqual(flow.carries(True), (True, True))
+        flow.close()
+        self.expect(guest, self.around['lan'], False)
+
+    def test_guest_when_released_then_its_successor_on_the_address_has_nothing_of_it(self):
+        guest = self.guest('lan', peer=True, host=99)
+        self.guests.remove(guest)
+        guest.close()
+        guest, peer = self.guest(host=99), self.guest(peer=True)
+        for place in 'world', 'lan':
+            self.expect(guest, self.around[place], False)
+        self.expect(guest, peer, False)
+
+
+class Guests(Reach):
+    def test_guest_of_another_user_when_addressed_then_not_reached(self):
+        for mine, theirs, peer in itertools.product(BEYOND, ('none', 'lan'), (False, True)):
+            guest, other = self.guest(mine, peer=peer), self.guest(theirs, owner=self.dev2, peer=peer)
+            self.expect(guest, other, False)
+            self.expect(other, guest, False)
+
+    def test_sibling_when_not_both_are_peers_then_not_reached(self):
+        for bridged in '1', '0':
+            write(BRIDGED, bridged)
+            for one, two, reach in itertools.product((False, True), (False, True), ('none', 'nat', 'lan')):
+                self.look_at_siblings(one, two, reach, bridged)
+        write(BRIDGED, '1')
+
+    def look_at_siblings(self, one, two, reach, bridged):
+        a, b = self.guest(reach, peer=one), self.guest(reach, peer=two)
+        with self.subTest(one=one, two=two, reach=reach, bridged=bridged):
+            with self.subTest(way='as found by ARP'):
+                # Nobody answers a stranger's question, and a sender that waits for it sends nothing.
+                self.expect(a, b, one and two)
+            with self.subTest(way='by hardware address'):
+                a.know(b)
+                b.know(a)
+                self.expect(a, b, one and two)
+                self.expect(b, a, one and two)
+            with self.subTest(way='by the host'):
+                a.route(b.address, via=a.host_address)
+                self.expect(a, b, one and two)
+                b.route(a.address, via=b.host_address)
+                self.expect(a, b, one and two)
+        for guest in a, b:
+            self.guests.remove(guest)
+            guest.close()
+
+
+class Inward(Reach):
+    def test_host_when_a_user_asks_for_a_guest_then_only_its_owner_and_root_reach_it(self):
+        for reach in 'none', 'lan':
+            guest = self.guest(reach)
+            for uid, expected in (0, True), (DEV, True), (DEV2, False), (OUTSIDER, False), (65534, False):
+                with self.subTest(uid=uid, reach=reach):
+                    self.expect(Place(HOST, self.dev.address, uid=uid), guest, expected)
+
+    def test_outside_when_it_has_a_route_to_a_guest_then_not_reached(self):
+        subnet = f'{self.dev.address}/{self.dev.prefix}'.replace('.1/', '.0/')
+        routes = (self.around.router, UPLINK), (self.around['lan'].space, UPLINK)
+        for space, gateway in routes:
+            space.batch(f'route add {subnet} via {gateway}')
+        for reach in BEYOND:
+            guest = self.guest(reach, peer=True)
+            for name in 'world', 'lan', 'far', 'near':
+                with self.subTest(name=name, reach=reach):
+                    self.expect(self.around[name], guest, False)
+        for space, _ in routes:
+            space.batch(f'route delete {subnet}')
+
+    def test_neighbours_when_they_take_the_host_for_a_router_then_it_is_none(self):
+        guest = self.guest('lan')
+        world, lan, near = (self.around[name] for name in ('world', 'lan', 'near'))
+        lan.space.batch(f'route replace {NEAR}/32 via {UPLINK}\nroute replace {WORLD}/32 via {UPLINK}')
+        self.expect(lan, near, False)
+        self.expect(lan, world, False)
+        self.expect(near, world, False)
+        self.expect(near, lan, False)
+        with self.subTest('while a guest does'):
+            self.expect(guest, near, True)
+            self.expect(guest, world, True)
+        lan.space.batch(f'route delete {NEAR}/32\nroute delete {WORLD}/32')
+
+
+class Errors(Reach):
+    def test_port_when_nobody_listens_in_the_world_then_the_guest_is_told(self):
+        guest = self.guest('nat')
+        with guest.space.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+            client.connect((WORLD, 9))
+            client.send(b'x')
+            self.assertTrue(wait(client, select.POLLERR))
+            self.assertEqual(client.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR), errno.ECONNREFUSED)
+
+    def test_path_when_narrower_than_the_uplink_then_the_guest_is_told(self):
+        guest = self.guest('nat')
+        self.around.router.batch('link set to-world mtu 1280')
+        with guest.space.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+            client.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DO)
+            client.connect((WORLD, PORT))
+            client.send(bytes(1400))
+            # A private address's, which the guest could not ask anything.
+            self.assertTrue(wait(client, select.POLLERR))
+            self.assertEqual(client.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR), errno.EMSGSIZE)
+            self.assertEqual(client.getsockopt(socket.IPPROTO_IP, IP_MTU), 1280)
+        self.around.router.batch('link set to-world mtu 1500')
+
+
+class Six(Reach):
+    """A guest that has made itself addresses, and a host that was given some."""
+
+    def setUp(self):
+        super().setUp()
+        self.peer = self.guest('lan', peer=True)
+        self.other = self.guest('lan', peer=True)
+        for n, guest in enumerate((self.peer, self.other), 2):
+            guest.space.batch(f'addr add fe80::{n}/64 dev eth0 nodad\naddr add fd51::{n}/64 dev eth0 nodad\n'
+                              f'route add default via fd51::1')
+        HOST.batch(f'addr add fe80::1/64 dev {self.dev.bridge} nodad\n'
+                   f'addr add fd51::1/64 dev {self.dev.bridge} nodad')
+        write('/proc/sys/net/ipv6/conf/all/forwarding', '1')
+
+    def tearDown(self):
+        write('/proc/sys/net/ipv6/conf/all/forwarding', '0')
+        HOST.batch(f'addr del fe80::1/64 dev {self.dev.bridge}\naddr del fd51::1/64 dev {self.dev.bridge}')
+        super().tearDown()
+
+    def expect_nothing(self, source, interface, target, address):
+        mac = {self.peer: self.peer.mac, self.other: self.other.mac}.get(target)
+        scope = 0
+        with source.space.inside():
+            if address.startswith('fe80'):
+                scope = socket.if_nametoindex(interface)
+        if mac:
+            source.space.batch(f'neigh replace {address} lladdr {mac} dev {interface}')
+        word = next(WORDS)
+        with target.space.socket(socket.AF_INET6, socket.SOCK_DGRAM) as server, \
+             source.space.socket(socket.AF_INET6, socket.SOCK_DGRAM) as client, \
+             target.space.socket(socket.AF_INET6, socket.SOCK_STREAM) as listener, \
+             source.space.socket(socket.AF_INET6, socket.SOCK_STREAM) as stream:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            for sock in server, listener:
+                sock.bind(('::', PORT))
+            listener.listen()
+            stream.setblocking(False)
+            stream.connect_ex((address, PORT, 0, scope))
+            client.sendto(word, (address, PORT, 0, scope))
+            settle(source, target)
+            self.assertFalse(wait(listener, seconds=0), address)
+            return receive(server)
+
+    def test_guest_when_it_speaks_ipv6_then_nobody_hears_it(self):
+        host_mac = mac_of(self.dev.bridge)
+        self.peer.space.batch(f'neigh replace fd51::1 lladdr {host_mac.hex(":")} dev eth0\n'
+                              f'neigh replace fe80::1 lladdr {host_mac.hex(":")} dev eth0')
+        for target, addresses in ((self.host, ('fe80::1', 'fd51::1', UPLINK6)), (self.around['lan'], (LAN6,)),
+                                  (self.other, ('fe80::3', 'fd51::3'))):
+            for address in addresses:
+                with self.subTest(address=address):
+                    self.assertIsNone(self.expect_nothing(self.peer, 'eth0', target, address))
+
+    def test_guest_when_spoken_to_in_ipv6_then_no_answer_comes_back(self):
+        for address in 'fe80::2', 'fd51::2':
+            self.expect_nothing(self.host, self.dev.bridge, self.peer, address)
+
+    def test_outside_when_it_sends_ipv6_to_a_guest_then_nothing_comes(self):
+        lan = self.around['lan']
+        lan.space.batch(f'route add fd51::/64 via {UPLINK6}')
+        HOST.batch(f'neigh replace fd51::2 lladdr {self.peer.mac} dev {self.dev.bridge}')
+        self.assertIsNone(self.expect_nothing(lan, 'eth0', self.peer, 'fd51::2'))
+        lan.space.batch('route delete fd51::/64')
+
+
+if __name__ == '__main__':
+    tap.main()
