@@ -133,6 +133,17 @@ class Outward(Reach):
 
 
 class Changes(Reach):
+    def test_flow_when_its_reach_is_taken_back_then_nothing_passes_any_more(self):
+        for before, place, after in (('nat', 'world', 'none'), ('lan', 'world', 'none'), ('lan', 'lan', 'none'),
+                                     ('lan', 'lan', 'nat'), ('lan', 'near', 'nat'), ('lan', 'metadata', 'nat')):
+            with self.subTest(before=before, place=place, after=after):
+                guest = self.guest(before)
+                flow = Flow(guest, self.around[place])
+                self.assertEqual(flow.carries(True), (True, True))
+                guest.set_reach(after)
+                self.assertEqual(flow.carries(False), (False, False))
+                flow.close()
+
     def test_flow_when_reach_grows_or_stays_then_it_goes_on(self):
         for before, after in ('nat', 'lan'), ('nat', 'nat'), ('lan', 'nat'):
             with self.subTest(before=before, after=after):
@@ -141,6 +152,21 @@ class Changes(Reach):
                 guest.set_reach(after)
                 self.assertEqual(flow.carries(True), (True, True))
                 flow.close()
+
+    def test_datagrams_when_reach_is_taken_back_then_no_answer_comes_any_more(self):
+        for before, place, after in ('nat', 'world', 'none'), ('lan', 'lan', 'nat'):
+            with self.subTest(before=before, place=place, after=after):
+                guest, other = self.guest(before), self.around[place]
+                with guest.space.socket(socket.AF_INET, socket.SOCK_DGRAM) as client, \
+                     other.space.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+                    server.bind(('0.0.0.0', PORT))
+                    client.sendto(b'question', (other.address, PORT))
+                    self.assertTrue(wait(server))
+                    _, sender = server.recvfrom(64)
+                    guest.set_reach(after)
+                    server.sendto(b'answer', sender)
+                    settle(other, guest)
+                    self.assertIsNone(receive(client))
 
     def test_flow_when_somebody_ensures_the_bridge_again_then_it_goes_on(self):
         guest = self.guest('nat')

@@ -80,8 +80,14 @@ static const char inet_table[] =
 	"		ip saddr @nat accept\n"
 	"		drop\n"
 	"	}\n"
+	/* Answers go where questions may come from, still: else who was once asked could go on for ever. What is related is
+	 * an error on the way, which a router tells whatever its address. */
 	"	chain to_guest {\n"
-	"		ct direction reply ct state established,related accept\n"
+	"		ip daddr @lan ct direction reply ct state established,related accept\n"
+	"		ip daddr @nat ct direction reply ct state related accept\n"
+	"		ip saddr @private drop\n"
+	"		ip saddr @near drop\n"
+	"		ip daddr @nat ct direction reply ct state established accept\n"
 	"		drop\n"
 	"	}\n"
 	"	chain output {\n"
