@@ -255,6 +255,25 @@ class Inward(Reach):
             self.expect(guest, world, True)
         lan.space.batch(f'route delete {NEAR}/32\nroute delete {WORLD}/32')
 
+    def test_neighbours_when_they_send_what_belongs_to_no_connection_then_it_is_not_forwarded(self):
+        self.guest('lan')
+        lan, near = self.around['lan'], self.around['near']
+        seen = packets_on('eth0', near.space)
+        lan.space.batch(f'route replace {NEAR}/32 via {UPLINK}')
+        with lan.space.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW) as raw:
+            mark = b'stateless'
+            synack = struct.pack('!HHIIBBHHH', 1, 2, 3, 4, 0x50, 0x12, 1024, 0, 0)
+            unreachable = struct.pack('!BBHI', 3, 1, 0, 0) + ipv4(NEAR, LAN, 17, udp(1, 2, b''))
+            for protocol, payload in (6, synack), (1, unreachable), (1, struct.pack('!BBHI', 0, 0, 0, 0)), (132, b''):
+                raw.sendto(ipv4(LAN, NEAR, protocol, payload + mark), (NEAR, 0))
+            settle(lan, near)
+        lan.space.batch(f'route delete {NEAR}/32')
+        frames = []
+        while (frame := receive(seen)) is not None:
+            frames.append(frame)
+        seen.close()
+        self.assertEqual([frame for frame in frames if mark in frame], [])
+
 
 class Errors(Reach):
     def test_port_when_nobody_listens_in_the_world_then_the_guest_is_told(self):
@@ -342,6 +361,14 @@ class Six(Reach):
         HOST.batch(f'neigh replace fd51::2 lladdr {self.peer.mac} dev {self.dev.bridge}')
         self.assertIsNone(self.expect_nothing(lan, 'eth0', self.peer, 'fd51::2'))
         lan.space.batch('route delete fd51::/64')
+
+    def test_neighbours_when_the_host_is_their_router_of_ipv6_then_it_stays_one(self):
+        lan, near = self.around['lan'], self.around['near']
+        with near.space.socket(socket.AF_INET6, socket.SOCK_DGRAM) as server, \
+             lan.space.socket(socket.AF_INET6, socket.SOCK_DGRAM) as client:
+            server.bind((NEAR6, PORT))
+            client.sendto(b'six', (NEAR6, PORT))
+            self.assertTrue(wait(server))
 
 
 if __name__ == '__main__':

@@ -67,8 +67,9 @@ static const char inet_table[] =
 	"		iifname . oifname @own ip saddr @peers ip daddr @peers accept\n"
 	"		iifname @bridges goto from_guest\n"
 	"		oifname @bridges goto to_guest\n"
-	/* The host forwards on these for guests alone, and was no router before. */
-	"		iifname @uplinks ct state new ct status & dnat != dnat drop\n"
+	/* The host forwards on these for guests alone, and was no router before; of IPv6 it may be one. What belongs to no
+	 * connection has no state that a rule could ask for: only what may pass is told. */
+	"		iifname @uplinks meta nfproto ipv4 goto from_outside\n"
 	"	}\n"
 	"	chain from_guest {\n"
 	"		oifname @bridges drop\n"
@@ -88,6 +89,11 @@ static const char inet_table[] =
 	"		ip saddr @private drop\n"
 	"		ip saddr @near drop\n"
 	"		ip daddr @nat ct direction reply ct state established accept\n"
+	"		drop\n"
+	"	}\n"
+	"	chain from_outside {\n"
+	"		ct state established,related accept\n"
+	"		ct status dnat accept\n"
 	"		drop\n"
 	"	}\n"
 	"	chain output {\n"
