@@ -68,6 +68,14 @@ class Forge(unittest.TestCase):
 
 
 class Addresses(Forge):
+    def test_own_when_it_sends_as_itself_then_heard(self):
+        # That the others are silent for a reason.
+        me = self.guest.address
+        self.assertEqual(self.heard(self.datagram(me, self.peer.address, to=self.peer.hardware)), {'peer'})
+        self.assertEqual(self.heard(self.datagram(me, WORLD)), {'host', 'world'})
+        self.assertEqual(self.heard(self.datagram(me, LAN)), {'host', 'lan'})
+        self.assertEqual(self.heard(self.datagram(me, '255.255.255.255', to=BROADCAST)), {'host', 'peer'})
+
     def test_source_when_not_its_own_then_dropped(self):
         for source in (self.peer.address, self.sibling.address, self.other.address, self.dev.address, UPLINK, LAN,
                        WORLD, '127.0.0.1', '0.0.0.0', '255.255.255.255', '224.0.0.1'):

@@ -220,6 +220,27 @@ class Guests(Reach):
             self.guests.remove(guest)
             guest.close()
 
+    def test_broadcast_when_a_guest_sends_one_then_no_stranger_hears_it(self):
+        for bridged in '1', '0':
+            write(BRIDGED, bridged)
+            for peer in False, True:
+                self.look_at_broadcasts(peer, bridged)
+        write(BRIDGED, '1')
+
+    def look_at_broadcasts(self, peer, bridged):
+        guest = self.guest(peer=peer)
+        others = {'sibling': self.guest(), 'peer': self.guest(peer=True), 'other': self.first}
+        for address in '255.255.255.255', '224.0.0.251':
+            word = next(WORDS) + b' to everybody'
+            with guest.space.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+                client.sendto(word, (address, PORT))
+            for name, other in others.items():
+                with self.subTest(address=address, peer=peer, other=name, bridged=bridged):
+                    settle(guest, other)
+                    heard = any(word in frame for frame in other.frames())
+                    self.assertEqual(heard, peer and name == 'peer')
+
 
 class Inward(Reach):
     def test_host_when_a_user_asks_for_a_guest_then_only_its_owner_and_root_reach_it(self):

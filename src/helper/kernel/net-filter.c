@@ -65,10 +65,12 @@ static const char inet_table[] =
 	"	chain forward {\n"
 	"		type filter hook forward priority filter - 10; policy accept;\n"
 	"		iifname . oifname @own ip saddr @peers ip daddr @peers accept\n"
+	/* To everybody on the bridge: nothing that is routed looks like it, and the other table chooses the ports. */
+	"		iifname . oifname @own ip saddr @peers meta pkttype { broadcast, multicast } accept\n"
 	"		iifname @bridges goto from_guest\n"
 	"		oifname @bridges goto to_guest\n"
-	/* The host forwards on these for guests alone, and was no router before; of IPv6 it may be one. What belongs to no
-	 * connection has no state that a rule could ask for: only what may pass is told. */
+	/* The host forwards on these for guests alone, and was no router before; of IPv6 it may be one. What belongs
+	 * to no connection has no state that a rule could ask for: only what may pass is told. */
 	"		iifname @uplinks meta nfproto ipv4 goto from_outside\n"
 	"	}\n"
 	"	chain from_guest {\n"
@@ -81,8 +83,8 @@ static const char inet_table[] =
 	"		ip saddr @nat accept\n"
 	"		drop\n"
 	"	}\n"
-	/* Answers go where questions may come from, still: else who was once asked could go on for ever. What is related is
-	 * an error on the way, which a router tells whatever its address. */
+	/* Answers go where questions may come from, still: else who was once asked could go on for ever. What is
+	 * related is an error on the way, which a router tells whatever its address. */
 	"	chain to_guest {\n"
 	"		ip daddr @lan ct direction reply ct state established,related accept\n"
 	"		ip daddr @nat ct direction reply ct state related accept\n"
