@@ -112,7 +112,7 @@ int
 net_reconcile(NetLedger *ledger, const Kernel *kernel, NetReconciled *ret)
 {
 	NetReconciled result = {};
-	KernelForwarding ignored = {};
+	KernelForwarding forwarding = {};
 	Links links = {};
 	int r = kernel->link_list(kernel->ctx, note_link, &links);
 
@@ -123,8 +123,10 @@ net_reconcile(NetLedger *ledger, const Kernel *kernel, NetReconciled *ret)
 		reconcile_bridges(ledger, kernel, &result);
 		remove_strangers(ledger, kernel, &links, &result);
 		r = kernel->forwarding_recover(kernel->ctx, net_ledger_count_reaching(ledger),
-					       &ignored);
+					       &forwarding);
 	}
+	if (r >= 0 && net_ledger_count_reaching(ledger) == 0)
+		net_undo_uplinks(kernel, &forwarding);
 	free(links.names);
 	*ret = result;
 	return r;

@@ -145,6 +145,14 @@ class Crashes(Forwarding):
         other.set_reach('none')
         self.assertEqual(forwarding(), self.before)
 
+    def test_helper_when_killed_and_the_guest_goes_without_it_then_the_next_call_puts_back(self):
+        guest = self.guest()
+        services().end_services()
+        self.guests.remove(guest)
+        guest.close(release=False)
+        self.assertEqual(self.dev.list(), [('', 'bridge', self.dev.bridge, 'ready')])
+        self.assertEqual(forwarding(), self.before)
+
     def test_helper_when_killed_and_an_interface_goes_then_the_others_are_put_back(self):
         HOST.batch('link add up2 type bridge\naddr add 10.99.0.2/24 dev up2\nlink set up2 up')
         guest = self.guest()

@@ -106,22 +106,27 @@ remove_changes(const Kernel *kernel, NetChange *changes, size_t n)
 	return r == -ENOENT ? 0 : r;
 }
 
+void
+net_undo_uplinks(const Kernel *kernel, const KernelForwarding *off)
+{
+	NetChange changes[KERNEL_UPLINKS_MAX] = {};
+
+	for (size_t i = 0; i < off->n; i++) {
+		changes[i].kind = NET_CHANGE_UPLINK;
+		memcpy(changes[i].name, off->links[i], BN_LINK_NAME_SIZE);
+	}
+	(void)remove_changes(kernel, changes, off->n);
+}
+
 static int
 drop_forwarding(const Kernel *kernel)
 {
-	NetChange changes[KERNEL_UPLINKS_MAX] = {};
 	KernelForwarding off = {};
 	int r = kernel->forwarding_drop(kernel->ctx, &off);
 
-	if (r < 0)
-		return r;
-	for (size_t i = 0; i < off.n; i++) {
-		changes[i].kind = NET_CHANGE_UPLINK;
-		memcpy(changes[i].name, off.links[i], BN_LINK_NAME_SIZE);
-	}
-	/* An interface that forwards no more lets nothing pass, whatever the tables say of it. */
-	(void)remove_changes(kernel, changes, off.n);
-	return 0;
+	if (r >= 0)
+		net_undo_uplinks(kernel, &off);
+	return r;
 }
 
 int

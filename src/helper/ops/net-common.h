@@ -24,6 +24,9 @@ int net_changes_of_all(const NetLedger *ledger, NetChange **ret, size_t *ret_n);
 
 /* Takes a tap and all that goes with it out of the kernel. What is gone already is no error. */
 int net_undo_tap(const Kernel *kernel, const NetTap *tap);
+/* Interfaces that forward for guests no more: for everybody, or for nobody. Errors are no loss: EnsureBridge makes
+ * the tables anew. */
+void net_undo_uplinks(const Kernel *kernel, const KernelForwarding *off);
 /* A reach alone. */
 int net_undo_reach(const Kernel *kernel, const NetTap *tap);
 /* Takes the bridge away, and the tables with the `last` one. */
