@@ -125,6 +125,35 @@ class Others(Forwarding):
         guest.set_reach('none')
         self.assertEqual(forwarding(), self.before)
 
+    def test_interface_when_another_takes_its_name_then_it_is_left_alone(self):
+        self.add('up2')
+        guest = self.guest()
+        HOST.batch('link delete up2')
+        self.add('up2')
+        write(f'{CONF}/up2/forwarding', FORWARDS)
+        guest.set_reach('none')
+        self.assertEqual(forwarding('up2'), FORWARDS)
+        HOST.batch('link delete up2')
+
+    def test_host_when_it_becomes_a_router_meanwhile_then_it_stays_one(self):
+        guest = self.guest()
+        # As Docker and libvirt do.
+        write(SWITCH, FORWARDS)
+        guest.set_reach('none')
+        self.assertEqual(set(forwarding().values()), {FORWARDS})
+        self.assertEqual(self.uplinks(), [])
+        write(SWITCH, NOT)
+
+    def test_host_when_it_was_a_router_before_then_an_interface_that_was_none_is_none_again(self):
+        write(SWITCH, FORWARDS)
+        write(f'{CONF}/up1/forwarding', NOT)
+        before = forwarding()
+        guest = self.guest()
+        self.assertEqual(self.uplinks(), ['up1'])
+        guest.set_reach('none')
+        self.assertEqual(forwarding(), before)
+        write(SWITCH, NOT)
+
 
 class Crashes(Forwarding):
     def test_helper_when_killed_then_its_successor_puts_back(self):

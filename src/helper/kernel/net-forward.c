@@ -20,12 +20,24 @@
 /* Behind the header that it forgets to include. */
 #include <netlink/route/link/inet.h>
 
-#define FILE_SIZE_MAX (KERNEL_UPLINKS_MAX * BN_LINK_NAME_SIZE)
+#define SWITCH "/proc/sys/net/ipv4/ip_forward"
+
+/* Name, index, "router" or "host". */
+#define LINE_SIZE_MAX (BN_LINK_NAME_SIZE + 20)
+#define FILE_SIZE_MAX (KERNEL_UPLINKS_MAX * LINE_SIZE_MAX)
+
+/* An interface that we switched on. */
+typedef struct Ours {
+	char name[BN_LINK_NAME_SIZE];
+	unsigned index; /* another one with its name is not it */
+	bool router;    /* the host's switch for all was on then, and this one off in spite of it */
+} Ours;
 
 static struct {
 	pthread_mutex_t lock;
 	unsigned holders;
-	KernelForwarding ours;
+	Ours ours[KERNEL_UPLINKS_MAX];
+	size_t n_ours;
 } forwarding = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 static void
@@ -34,7 +46,15 @@ get_path(const KernelRealSetup *setup, char ret[static PATH_MAX])
 	(void)snprintf(ret, PATH_MAX, "%s/forwarding", setup->run_dir);
 }
 
-/* A name a line. */
+static void
+get_ours(KernelForwarding *ret)
+{
+	ret->n = forwarding.n_ours;
+	for (size_t i = 0; i < ret->n; i++)
+		memcpy(ret->links[i], forwarding.ours[i].name, BN_LINK_NAME_SIZE);
+}
+
+/* A line for each. */
 static int
 save(const KernelRealSetup *setup)
 {
@@ -42,28 +62,55 @@ save(const KernelRealSetup *setup)
 	size_t n = 0;
 
 	get_path(setup, path);
-	for (size_t i = 0; i < forwarding.ours.n; i++)
-		n += (size_t)snprintf(text + n, sizeof(text) - n, "%s\n", forwarding.ours.links[i]);
+	for (size_t i = 0; i < forwarding.n_ours; i++)
+		n += (size_t)snprintf(text + n, sizeof(text) - n, "%s %u %s\n",
+				      forwarding.ours[i].name, forwarding.ours[i].index,
+				      forwarding.ours[i].router ? "router" : "host");
 	if (n == 0)
 		return unlink(path) < 0 && errno != ENOENT ? bn_errno() : 0;
 	return bn_io_replace_file(AT_FDCWD, path, text, n, 0600);
+}
+
+static bool
+parse_line(char *line, Ours *ret)
+{
+	const char *name = strsep(&line, " "), *index = strsep(&line, " ");
+	uint64_t number = 0;
+
+	if (!index || !line || bn_str_parse_u64(index, INT_MAX, &number) < 0 ||
+	    bn_str_copy(ret->name, sizeof(ret->name), name) < 0)
+		return false;
+	ret->index = (unsigned)number;
+	ret->router = bn_str_equal(line, "router");
+	return true;
 }
 
 static void
 load(const KernelRealSetup *setup)
 {
 	_cleanup_free_ char *text = NULL;
-	char path[PATH_MAX], *p, *name;
+	char path[PATH_MAX], *p, *line;
 
 	get_path(setup, path);
-	forwarding.ours.n = 0;
+	forwarding.n_ours = 0;
 	if (bn_io_read_file(AT_FDCWD, path, FILE_SIZE_MAX, &text, NULL) < 0)
 		return;
-	for (p = text; (name = strsep(&p, "\n"));)
-		if (*name && forwarding.ours.n < BN_ELEMENTSOF(forwarding.ours.links) &&
-		    bn_str_copy(forwarding.ours.links[forwarding.ours.n], BN_LINK_NAME_SIZE,
-				name) >= 0)
-			forwarding.ours.n++;
+	for (p = text; (line = strsep(&p, "\n"));)
+		if (forwarding.n_ours < BN_ELEMENTSOF(forwarding.ours) &&
+		    parse_line(line, &forwarding.ours[forwarding.n_ours]))
+			forwarding.n_ours++;
+}
+
+/* Whether the host forwards by its own will. */
+static int
+is_router(bool *ret)
+{
+	_cleanup_free_ char *text = NULL;
+	int r = bn_io_read_file(AT_FDCWD, SWITCH, sizeof("1\n"), &text, NULL);
+
+	if (r >= 0)
+		*ret = text[0] != '0';
+	return r;
 }
 
 static int
@@ -75,18 +122,31 @@ set_forwarding(struct nl_sock *sock, struct rtnl_link *link, bool on)
 	return netlink_errno(r < 0 ? r : rtnl_link_change(sock, link, change, 0));
 }
 
-static bool
-is_ours(const char *name)
+/* That it forwards because of us; written first. */
+static int
+note(const KernelRealSetup *setup, const char *name, unsigned index)
 {
-	for (size_t i = 0; i < forwarding.ours.n; i++)
-		if (bn_str_equal(forwarding.ours.links[i], name))
-			return true;
-	return false;
+	Ours *ours = NULL;
+	int r;
+
+	for (size_t i = 0; !ours && i < forwarding.n_ours; i++)
+		if (bn_str_equal(forwarding.ours[i].name, name))
+			ours = &forwarding.ours[i];
+	if (ours && ours->index == index)
+		return 0;
+	if (!ours && forwarding.n_ours == BN_ELEMENTSOF(forwarding.ours))
+		return -E2BIG;
+	if (!ours)
+		ours = &forwarding.ours[forwarding.n_ours++];
+	(void)bn_str_copy(ours->name, sizeof(ours->name), name);
+	ours->index = index;
+	r = is_router(&ours->router);
+	return r < 0 ? r : save(setup);
 }
 
-/* `note`: to be put back; a bridge of ours goes with what it has. */
+/* `noted`: to be put back; a bridge of ours goes with what it has. */
 static int
-switch_on(const KernelRealSetup *setup, struct nl_sock *sock, const char *name, bool note)
+switch_on(const KernelRealSetup *setup, struct nl_sock *sock, const char *name, bool noted)
 {
 	_cleanup_link_ struct rtnl_link *link = NULL;
 	uint32_t on = 0;
@@ -96,33 +156,42 @@ switch_on(const KernelRealSetup *setup, struct nl_sock *sock, const char *name, 
 		return r;
 	if (rtnl_link_inet_get_conf(link, IPV4_DEVCONF_FORWARDING, &on) >= 0 && on)
 		return 0;
-	if (note && !is_ours(name)) {
-		if (forwarding.ours.n == BN_ELEMENTSOF(forwarding.ours.links))
-			return -E2BIG;
-		(void)bn_str_copy(forwarding.ours.links[forwarding.ours.n++], BN_LINK_NAME_SIZE,
-				  name);
-		r = save(setup);
-	}
+	if (noted)
+		r = note(setup, name, (unsigned)rtnl_link_get_ifindex(link));
 	return r < 0 ? r : set_forwarding(sock, link, true);
 }
 
-/* An interface that is gone has nothing to be put back. */
+/* One that is gone has nothing to be put back, nor has one of a host that has become a router meanwhile: that is what
+ * its switch does to all of them, and somebody else's will. */
+static int
+put_one_back(struct nl_sock *sock, const Ours *ours, bool router)
+{
+	_cleanup_link_ struct rtnl_link *link = NULL;
+	int r;
+
+	if (router && !ours->router)
+		return 0;
+	r = netlink_find_link(sock, ours->name, &link);
+	if (r < 0 || (unsigned)rtnl_link_get_ifindex(link) != ours->index)
+		return r == -ENODEV ? 0 : r;
+	return set_forwarding(sock, link, false);
+}
+
 static int
 put_back(const KernelRealSetup *setup, KernelForwarding *ret)
 {
 	_cleanup_netlink_ struct nl_sock *sock = NULL;
+	bool router = false;
 	int r = netlink_open(&sock);
 
-	for (size_t i = 0; r >= 0 && i < forwarding.ours.n; i++) {
-		_cleanup_link_ struct rtnl_link *link = NULL;
-
-		r = netlink_find_link(sock, forwarding.ours.links[i], &link);
-		r = r == -ENODEV ? 0 : r < 0 ? r : set_forwarding(sock, link, false);
-	}
+	if (r >= 0)
+		r = is_router(&router);
+	for (size_t i = 0; r >= 0 && i < forwarding.n_ours; i++)
+		r = put_one_back(sock, &forwarding.ours[i], router);
 	if (r < 0)
 		return r;
-	*ret = forwarding.ours;
-	forwarding.ours.n = 0;
+	get_ours(ret);
+	forwarding.n_ours = 0;
 	return save(setup);
 }
 
@@ -133,9 +202,9 @@ hold(const KernelRealSetup *setup, const KernelNet *net, const char *bridge)
 	int r = netlink_open(&sock);
 
 	if (r >= 0)
-		r = switch_on(setup, sock, bridge, /* note= */ false);
+		r = switch_on(setup, sock, bridge, /* noted= */ false);
 	for (size_t i = 0; r >= 0 && i < net->n_uplinks; i++)
-		r = switch_on(setup, sock, net->uplinks[i], /* note= */ true);
+		r = switch_on(setup, sock, net->uplinks[i], /* noted= */ true);
 	return r;
 }
 
@@ -149,7 +218,7 @@ forwarding_hold(void *ctx, const KernelNet *net, const char *bridge, KernelForwa
 	r = hold(ctx, net, bridge);
 	if (r >= 0) {
 		forwarding.holders++;
-		*ret = forwarding.ours;
+		get_ours(ret);
 	} else if (forwarding.holders == 0) {
 		(void)put_back(ctx, &ignored);
 	}
@@ -176,7 +245,7 @@ int
 forwarding_get(void *ctx, KernelForwarding *ret)
 {
 	(void)pthread_mutex_lock(&forwarding.lock);
-	*ret = forwarding.ours;
+	get_ours(ret);
 	(void)pthread_mutex_unlock(&forwarding.lock);
 	return 0;
 }
@@ -192,7 +261,7 @@ forwarding_recover(void *ctx, unsigned holders, KernelForwarding *ret)
 	if (holders == 0)
 		r = put_back(ctx, ret);
 	else
-		*ret = forwarding.ours;
+		get_ours(ret);
 	(void)pthread_mutex_unlock(&forwarding.lock);
 	return r;
 }
