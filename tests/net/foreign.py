@@ -121,6 +121,35 @@ class Links(Foreign):
         self.dev.on_vm('DeleteTap', guest.vm)
         self.assertEqual(self.reaches(self.guest(host=77), self.around['world']), [True, True])
 
+    def test_name_when_an_interface_that_is_no_bridge_has_it_then_told_and_left_alone(self):
+        bridge = self.dev.bridge
+        self.dev.remove()
+        HOST.batch(f'link add {bridge} type veth peer name theirs\naddr add 10.55.0.1/24 dev {bridge}')
+        for call in self.dev.ensure, self.dev.ensure:
+            with self.assertRaises(Refused) as refused:
+                call()
+            self.assertEqual(refused.exception.name, 'AlreadyExists')
+        services().end_services()
+        self.dev.list()
+        self.assertIn('10.55.0.1', run('ip', 'addr', 'show', 'dev', bridge))
+        with self.assertRaises(Refused):
+            self.dev.ensure()
+        self.dev.remove()
+        self.assertIn('10.55.0.1', run('ip', 'addr', 'show', 'dev', bridge))
+        HOST.batch(f'link delete {bridge}')
+        self.dev.ensure()
+
+    def test_name_when_an_interface_that_is_no_tap_has_it_then_told_and_left_alone(self):
+        name = 'bgr-t' + socket.inet_aton(self.dev.address[:-2] + '.99').hex()
+        HOST.batch(f'link add {name} type veth peer name theirs')
+        with self.assertRaises(Refused):
+            self.guest(host=99)
+        services().end_services()
+        self.dev.list()
+        self.assertIn(name, os.listdir('/sys/class/net'))
+        self.assertEqual(self.reaches(self.guest(), self.around['world']), [True, True])
+        HOST.batch(f'link delete {name}')
+
 
 class Subnets(Foreign):
     def subnet(self):

@@ -105,7 +105,7 @@ struct Kernel {
 	/* A port of the bridge, up. It is there as long as somebody holds the descriptor. -EEXIST where
 	 * somebody holds an earlier one. */
 	int (*tap_make)(void *ctx, const KernelTap *tap, int *ret_fd);
-	/* Bridge or tap; one that is gone already is no error. */
+	/* Bridge or tap; one that is gone already is no error, and what else has its name stays. */
 	int (*link_remove)(void *ctx, const char *name);
 	/* Calls `on_name` for every bridge and tap whose name is one of ours. */
 	int (*link_list)(void *ctx, void (*on_name)(void *data, const char *name), void *data);

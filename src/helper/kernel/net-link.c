@@ -124,13 +124,27 @@ complete(struct nl_sock *sock, const KernelBridge *bridge)
 	return r < 0 ? r : bring_up(sock, link);
 }
 
+/* Anybody may have given an interface one of our names. */
+static bool
+is_ours(struct rtnl_link *link)
+{
+	const char *name = rtnl_link_get_name(link), *type = rtnl_link_get_type(link);
+
+	if (!name || !type)
+		return false;
+	return (strncmp(name, BN_NET_BRIDGE_PREFIX, strlen(BN_NET_BRIDGE_PREFIX)) == 0 &&
+		strcmp(type, "bridge") == 0) ||
+	       (strncmp(name, BN_NET_TAP_PREFIX, strlen(BN_NET_TAP_PREFIX)) == 0 &&
+		strcmp(type, "tun") == 0);
+}
+
 static int
 remove_link(struct nl_sock *sock, const char *name)
 {
 	_cleanup_link_ struct rtnl_link *link = NULL;
 	int r = netlink_find_link(sock, name, &link);
 
-	if (r >= 0)
+	if (r >= 0 && is_ours(link))
 		r = netlink_errno(rtnl_link_delete(sock, link));
 	return r == -ENODEV ? 0 : r;
 }
@@ -253,11 +267,10 @@ static void
 list_link(struct nl_object *object, void *data)
 {
 	const Listing *listing = data;
-	const char *name = rtnl_link_get_name((struct rtnl_link *)object);
+	struct rtnl_link *link = (struct rtnl_link *)object;
 
-	if (name && (strncmp(name, BN_NET_BRIDGE_PREFIX, strlen(BN_NET_BRIDGE_PREFIX)) == 0 ||
-		     strncmp(name, BN_NET_TAP_PREFIX, strlen(BN_NET_TAP_PREFIX)) == 0))
-		listing->on_name(listing->data, name);
+	if (is_ours(link))
+		listing->on_name(listing->data, rtnl_link_get_name(link));
 }
 
 int
