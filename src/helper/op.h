@@ -93,6 +93,8 @@ typedef struct OpNetWork {
 	KernelNet *net;     /* owned */
 	NetChange *changes; /* owned; EnsureBridge: all that the tables hold */
 	size_t n_changes;
+	NetTap *taps; /* owned; EnsureBridge: the user's */
+	size_t n_taps;
 	NetBridge bridge;
 	NetTap tap, before; /* as it shall be; as it was */
 	bool last;          /* no bridge is left behind it */

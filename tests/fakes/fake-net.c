@@ -84,6 +84,18 @@ fake_tap_make(void *ctx, const KernelTap *tap, int *ret_fd)
 }
 
 static int
+fake_tap_join(void *ctx, const KernelTap *tap)
+{
+	FakeKernel *f = ctx;
+	int r = fake_kernel_begin(f, tap->name, "join %s bridge=%s isolated=%d\n", tap->name,
+				  tap->bridge, tap->isolated);
+
+	if (r == 0 && !find_link(f, tap->name))
+		r = -ENODEV;
+	return fake_kernel_end_call(f, r);
+}
+
+static int
 fake_link_remove(void *ctx, const char *name)
 {
 	FakeKernel *f = ctx;
@@ -226,6 +238,7 @@ fake_net_init(FakeKernel *f)
 	kernel->bridge_make = fake_bridge_make;
 	kernel->dns_open = fake_dns_open;
 	kernel->tap_make = fake_tap_make;
+	kernel->tap_join = fake_tap_join;
 	kernel->link_remove = fake_link_remove;
 	kernel->link_list = fake_link_list;
 	kernel->filter_apply = fake_filter_apply;

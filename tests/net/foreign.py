@@ -101,6 +101,20 @@ class Tables(Foreign):
 
 
 class Links(Foreign):
+    def test_bridge_when_somebody_removes_or_changes_it_then_the_next_ensure_makes_it_whole(self):
+        bridge = self.dev.bridge
+        for change in (f'link delete {bridge}', f'addr flush dev {bridge}', f'link set {bridge} down',
+                       'link set {tap} nomaster', 'link set {tap} down'):
+            with self.subTest(change=change):
+                guests = self.three()
+                HOST.batch(change.format(tap=self.tap_of(guests[0])))
+                self.dev.ensure()
+                self.assert_whole(*guests)
+                for guest in guests:
+                    self.guests.remove(guest)
+                    guest.close()
+
+    @staticmethod
     def tap_of(guest):
         return 'bgr-t' + socket.inet_aton(guest.address).hex()
 

@@ -90,6 +90,7 @@ kernel_real_init(const KernelRealSetup *setup, Kernel *ret)
 		.bridge_make = bridge_make,
 		.dns_open = dns_open,
 		.tap_make = tap_make,
+		.tap_join = tap_join,
 		.link_remove = link_remove,
 		.link_list = link_list,
 		.filter_apply = filter_apply,

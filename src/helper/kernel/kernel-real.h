@@ -58,6 +58,7 @@ int net_look(void *setup, const BnPrefix *pool, KernelNet *ret);
 int bridge_make(void *setup, const KernelBridge *bridge);
 int dns_open(void *setup, const KernelBridge *bridge, int ret_fds[static 2]);
 int tap_make(void *setup, const KernelTap *tap, int *ret_fd);
+int tap_join(void *setup, const KernelTap *tap);
 int link_remove(void *setup, const char *name);
 int link_list(void *setup, void (*on_name)(void *data, const char *name), void *data);
 int filter_apply(void *setup, bool base, const NetChange *changes, size_t n, KernelText *reterr);

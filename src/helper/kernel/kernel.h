@@ -105,6 +105,8 @@ struct Kernel {
 	/* A port of the bridge, up. It is there as long as somebody holds the descriptor. -EEXIST where
 	 * somebody holds an earlier one. */
 	int (*tap_make)(void *ctx, const KernelTap *tap, int *ret_fd);
+	/* One that is there is a port of the bridge as if just made, whatever somebody did to it. -ENODEV. */
+	int (*tap_join)(void *ctx, const KernelTap *tap);
 	/* Bridge or tap; one that is gone already is no error, and what else has its name stays. */
 	int (*link_remove)(void *ctx, const char *name);
 	/* Calls `on_name` for every bridge and tap whose name is one of ours. */

@@ -250,6 +250,15 @@ tap_make(void *ctx, const KernelTap *tap, int *ret_fd)
 }
 
 int
+tap_join(void *ctx, const KernelTap *tap)
+{
+	_cleanup_netlink_ struct nl_sock *sock = NULL;
+	int r = netlink_open(&sock);
+
+	return r < 0 ? r : connect_tap(sock, tap);
+}
+
+int
 link_remove(void *ctx, const char *name)
 {
 	_cleanup_netlink_ struct nl_sock *sock = NULL;

@@ -200,4 +200,5 @@ net_done(OpCall *call)
 {
 	free(BN_TAKE_PTR(call->work.net.net));
 	free(BN_TAKE_PTR(call->work.net.changes));
+	free(BN_TAKE_PTR(call->work.net.taps));
 }

@@ -74,6 +74,8 @@ ensure_bridge_claim(const OpEnv *env, OpCall *call)
 	r = net_ledger_put_bridge(env->net, &work->bridge);
 	if (r >= 0)
 		r = net_changes_of_all(env->net, &work->changes, &work->n_changes);
+	if (r >= 0)
+		r = net_ledger_dup_taps(env->net, call->target, &work->taps, &work->n_taps);
 	return r < 0 ? op_fail_errno(call, r, "cannot write the ledger") : 0;
 }
 
@@ -157,6 +159,48 @@ apply_tables(const Kernel *kernel, OpCall *call)
 		     : 0;
 }
 
+/* A bridge that had to be made anew does not forward. Those whose VMs need it hold it already: once more, and back. */
+static int
+switch_forwarding(const Kernel *kernel, OpCall *call, const char *bridge)
+{
+	const OpNetWork *work = &call->work.net;
+	KernelForwarding ignored = {};
+	bool needed = false;
+	int r;
+
+	for (size_t i = 0; i < work->n_taps; i++)
+		needed = needed || work->taps[i].reach != NET_REACH_NONE;
+	if (!needed)
+		return 0;
+	r = kernel->forwarding_hold(kernel->ctx, work->net, bridge, &ignored);
+	if (r >= 0)
+		r = kernel->forwarding_drop(kernel->ctx, &ignored);
+	return r < 0 ? op_fail_errno(call, r, "forwarding could not be switched on") : 0;
+}
+
+/* A bridge that had to be made anew has no ports, and somebody may have taken one off. A tap that is gone is its
+ * owner's to make again. */
+static int
+join_taps(const Kernel *kernel, OpCall *call, const char *bridge)
+{
+	const OpNetWork *work = &call->work.net;
+
+	for (size_t i = 0; i < work->n_taps; i++) {
+		char name[BN_LINK_NAME_SIZE];
+		KernelTap tap = { .name = name,
+				  .bridge = bridge,
+				  .isolated = !work->taps[i].peer,
+				  .mtu = work->net->mtu };
+		int r;
+
+		bn_net_tap_name(work->taps[i].address, name);
+		r = kernel->tap_join(kernel->ctx, &tap);
+		if (r < 0 && r != -ENODEV)
+			return op_fail_errno(call, r, "a tap could not be joined to the bridge");
+	}
+	return 0;
+}
+
 int
 ensure_bridge_run(const Kernel *kernel, OpCall *call)
 {
@@ -181,7 +225,12 @@ ensure_bridge_run(const Kernel *kernel, OpCall *call)
 		return op_fail_errno(call, r, "the bridge could not be made");
 	r = open_dns(kernel, call, &bridge, note + strlen(note), sizeof(note) - strlen(note));
 	if (r >= 0)
+		r = switch_forwarding(kernel, call, name);
+	if (r >= 0)
 		r = apply_tables(kernel, call);
+	/* Behind the tables: what is connected is filtered. */
+	if (r >= 0)
+		r = join_taps(kernel, call, name);
 	return r < 0 ? r : fill_reply(call, &bridge, note);
 }
 
