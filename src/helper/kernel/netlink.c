@@ -40,6 +40,10 @@ netlink_open(struct nl_sock **ret)
 	struct nl_sock *sock = nl_socket_alloc();
 	int r = sock ? netlink_errno(nl_connect(sock, NETLINK_ROUTE)) : -ENOMEM;
 
+	/* The kernel answers before it has taken the question: what is not there then never comes. libnl waits for
+	 * it even where the question could not be sent. */
+	if (r >= 0)
+		r = netlink_errno(nl_socket_set_nonblocking(sock));
 	if (r < 0) {
 		nl_socket_free(sock);
 		return r;
