@@ -345,7 +345,8 @@ net_ledger_free(NetLedger *ledger)
 	return NULL;
 }
 
-/* One that failed may have its name already, and only not be safe on the disk: then it is as if it were. */
+/* One that failed may have its name already, and only not be safe on the disk. What was there before is then as if it
+ * were; what was not is to be removed, since nobody else knows of it. */
 static int
 write_file(int directory, const char *name, const char *text)
 {
@@ -517,6 +518,8 @@ net_ledger_put_bridge(NetLedger *ledger, const NetBridge *bridge)
 	(void)snprintf(text, sizeof(text), "[network]\nsubnet=%s\nready=%s\ndns=%s\n", subnet,
 		       bridge->ready ? "yes" : "no", bridge->dns ? "yes" : "no");
 	r = write_file(ledger->run_dir, name, text);
+	if (r < 0 && !find_bridge(ledger, bridge->uid))
+		(void)remove_file(ledger->run_dir, name);
 	return r < 0 ? r : keep_bridge(ledger, bridge);
 }
 
@@ -566,6 +569,8 @@ net_ledger_put_tap(NetLedger *ledger, const NetTap *tap)
 		       address, tap->peer ? "yes" : "no", tap->ready ? "yes" : "no",
 		       net_reach_to_string(tap->reach));
 	r = write_file(ledger->run_dir, key, text);
+	if (r < 0 && !find_tap(ledger, tap->uid, tap->vm))
+		(void)remove_file(ledger->run_dir, key);
 	return r < 0 ? r : keep_tap(ledger, tap);
 }
 
