@@ -258,6 +258,25 @@ class Ports(Foreign):
         self.guests.remove(guest)
         guest.close()
 
+    def test_dns_when_the_port_changes_hands_then_an_old_conversation_does_not_go_on(self):
+        guest = self.guest()
+        with guest.space.socket(socket.AF_INET, socket.SOCK_DGRAM) as client, \
+             HOST.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+            client.connect((self.dev.address, DNS_PORT))
+            client.send(b'question')
+            self.assertTrue(wait(self.dev.dns[0]))
+            self.dev.dns[0].sendto(b'answer', self.dev.dns[0].recvfrom(64)[1])
+            self.assertTrue(wait(client))
+            client.recv(64)
+            self.dev.close_dns()
+            self.dev2.close_dns()
+            server.bind(('0.0.0.0', DNS_PORT))
+            self.dev.ensure()
+            client.send(b'question')
+            self.assertEqual(self.reaches(guest, self.around['world']), [True, True])
+            self.assertFalse(wait(server, seconds=0))
+        self.dev2.ensure()
+
     def test_dns_when_its_owner_still_has_it_then_a_second_call_gets_none(self):
         kept = self.dev.dns
         self.dev.dns = []

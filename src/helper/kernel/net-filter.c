@@ -56,8 +56,10 @@ static const char inet_table[] =
 	"		type filter hook input priority filter - 10; policy accept;\n"
 	"		iifname @bridges goto from_guest_to_host\n"
 	"	}\n"
+	/* What a guest began is judged again and again: a port may have changed hands. */
 	"	chain from_guest_to_host {\n"
-	"		ct state established,related accept\n"
+	"		ct direction reply ct state established accept\n"
+	"		ct state related accept\n"
 	"		icmp type echo-request limit rate 20/second accept\n"
 	"		iifname . ip daddr @resolvers meta l4proto { tcp, udp } th dport 53 accept\n"
 	"		drop\n"
