@@ -105,6 +105,7 @@ int cli_exec_finish(void);
 int cmd_vm_run(Cli *cli, int argc, char **argv);
 int cmd_vm_create(Cli *cli, int argc, char **argv);
 int cmd_vm_start(Cli *cli, int argc, char **argv);
+int cmd_vm_set(Cli *cli, int argc, char **argv);
 int cmd_vm_stop(Cli *cli, int argc, char **argv);
 int cmd_vm_restart(Cli *cli, int argc, char **argv);
 int cmd_vm_kill(Cli *cli, int argc, char **argv);

@@ -9,11 +9,15 @@ const Command commands[] = {
 	     "failure of our own. Without --rm the VM stays, and runs on.\n\n"
 	     "  banger vm run                        a fresh VM, and a shell in it\n"
 	     "  banger vm run --rm -- make test      gone when the command ends\n"
-	     "  banger vm run -d --name box          a VM that stays in the background"),
+	     "  banger vm run -d --name box          a VM that stays in the background\n"
+	     "  banger vm run --nat -- curl URL      with a way to the world"),
 	  cmd_vm_run },
 	{ "vm", "create", N_("[OPTIONS]"), N_("create a VM without starting it"), NULL,
 	  cmd_vm_create },
 	{ "vm", "start", N_("VM…"), N_("start VMs, or let paused ones go on"), NULL, cmd_vm_start },
+	{ "vm", "set", N_("--network KIND | --nat | --lan VM…"), N_("change how far VMs reach"),
+	  N_("Of VMs that run too, at once: none takes a stop, and so does a card for one that has none."),
+	  cmd_vm_set },
 	{ "vm", "stop", N_("[OPTIONS] VM…"), N_("shut VMs down, losing nothing"), NULL,
 	  cmd_vm_stop },
 	{ "vm", "restart", N_("[OPTIONS] VM…"), N_("stop VMs and start them again"), NULL,

@@ -22,6 +22,7 @@ create_options_clear(CreateOptions *options)
 	g_free(options->vmm);
 	g_free(options->accelerator);
 	g_free(options->init);
+	g_free(options->network);
 }
 
 void
@@ -48,6 +49,14 @@ create_options_entries(CreateOptions *options, const GOptionEntry *own,
 		  N_("auto (KVM where it works; the default), kvm or emulation"), N_("KIND") },
 		{ "init", 0, 0, G_OPTION_ARG_STRING, &options->init,
 		  N_("auto (the image's own, where it has one; the default) or none"), N_("INIT") },
+		{ "network", 0, 0, G_OPTION_ARG_STRING, &options->network,
+		  N_("none (the default), host (only you reach it), nat or lan"), N_("KIND") },
+		{ "nat", 0, 0, G_OPTION_ARG_NONE, &options->nat,
+		  N_("let it reach the world, but no private address"), NULL },
+		{ "lan", 0, 0, G_OPTION_ARG_NONE, &options->lan,
+		  N_("let it reach everything that this computer reaches"), NULL },
+		{ "peer", 0, 0, G_OPTION_ARG_NONE, &options->peer,
+		  N_("let it and your other peers reach each other"), NULL },
 	};
 	size_t n = G_N_ELEMENTS(entries);
 
@@ -86,6 +95,36 @@ fill_vcpus(GVariantDict *dict, const char *text, uint32_t *ret_vcpus)
 	return true;
 }
 
+const char *
+create_network(const char *network, bool nat, bool lan)
+{
+	const char *short_form = lan ? "lan" : nat ? "nat" : NULL;
+
+	if (!network || !short_form || g_str_equal(network, short_form))
+		return short_form ? short_form : network;
+	(void)cli_usage(_("--network %s contradicts --%s"), network, short_form);
+	return "";
+}
+
+static bool
+fill_network(const CreateOptions *options, GVariantDict *dict, BangerVmSpec *spec)
+{
+	const char *network = create_network(options->network, options->nat, options->lan);
+
+	if (!network && options->peer)
+		network = "host";
+	if (!network)
+		return true;
+	if (!*network)
+		return false;
+	spec->reach = banger_reach_from_string(network);
+	spec->peer = options->peer;
+	g_variant_dict_insert(dict, "network", "s", network);
+	if (options->peer)
+		g_variant_dict_insert(dict, "peer", "b", TRUE);
+	return true;
+}
+
 /* The daemon's own rules, before anything is made that a slip of the finger would waste. */
 static bool
 check(const CreateOptions *options, BangerVmSpec *spec)
@@ -111,9 +150,10 @@ create_options_fill(const CreateOptions *options, GVariantDict *dict)
 	const struct {
 		const char *key, *value;
 	} texts[] = {
-		{ "name", options->name },     { "image", options->image },
-		{ "kernel", options->kernel }, { "vmm", options->vmm },
-		{ "init", options->init },     { "accelerator", options->accelerator },
+		{ "name", options->name },       { "image", options->image },
+		{ "kernel", options->kernel },   { "vmm", options->vmm },
+		{ "init", options->init },       { "accelerator", options->accelerator },
+		{ "network", options->network },
 	};
 
 	for (size_t i = 0; i < G_N_ELEMENTS(texts); i++) {
@@ -126,7 +166,8 @@ create_options_fill(const CreateOptions *options, GVariantDict *dict)
 	}
 	return fill_vcpus(dict, options->vcpus, &spec->vcpus) &&
 	       fill_size(dict, "memory", options->memory, &spec->memory_bytes) &&
-	       fill_size(dict, "disk", options->disk, &spec->disk_bytes) && check(options, spec);
+	       fill_size(dict, "disk", options->disk, &spec->disk_bytes) &&
+	       fill_network(options, dict, spec) && check(options, spec);
 }
 
 /* Whether there is a default; only "there is none" counts as no. */

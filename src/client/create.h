@@ -5,14 +5,18 @@
 #include "client/cli.h"
 
 typedef struct CreateOptions {
-	char *name, *image, *kernel, *vcpus, *memory, *disk, *vmm, *accelerator, *init;
+	char *name, *image, *kernel, *vcpus, *memory, *disk, *vmm, *accelerator, *init, *network;
+	gboolean nat, lan, peer;
 } CreateOptions;
 
-#define CREATE_ENTRIES_MAX 20
+#define CREATE_ENTRIES_MAX 24
 
 /* The entries for them, then a command's own, up to and with the end mark. */
 void create_options_entries(CreateOptions *options, const GOptionEntry *own,
 			    GOptionEntry ret[static CREATE_ENTRIES_MAX]);
+
+/* What --network, --nat and --lan come to; NULL where none was given, "" after it has said what is wrong. */
+const char *create_network(const char *network, bool nat, bool lan);
 
 /* Puts what was given into the options of CreateVM. False after it has said what is wrong. */
 bool create_options_fill(const CreateOptions *options, GVariantDict *dict);

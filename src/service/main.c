@@ -8,6 +8,7 @@
 
 #include "boot/tsc.h"
 #include "service/adapters/console-log.h"
+#include "service/adapters/dns-server.h"
 #include "service/adapters/guest-agent.h"
 #include "service/adapters/host.h"
 #include "service/adapters/image-store.h"
@@ -21,6 +22,7 @@
 #include "service/bus/refusal.h"
 #include "shared/base/fd-util.h"
 #include "shared/base/log.h"
+#include "shared/rules/names.h"
 
 /* How long calls wait on the bus for what runs to be found: milliseconds are enough. A helper or a guest that does
  * not answer holds nobody up for longer. */
@@ -65,6 +67,21 @@ state_directory(void)
 	return g_build_filename(g_get_user_state_dir(), "banger", NULL);
 }
 
+/* Somebody who works with VMs starts the next one soon. */
+#define BRIDGE_IDLE_S 60
+
+/* VMs are called NAME.USER.vm. A user may have a name that is none for the net. */
+static BangerNames *
+make_names(GError **error)
+{
+	g_autofree char *user = g_ascii_strdown(g_get_user_name(), -1);
+	g_autofree char *zone = NULL;
+
+	(void)g_strcanon(user, "abcdefghijklmnopqrstuvwxyz0123456789-", '-');
+	zone = g_strconcat(bn_names_is_vm(user) ? user : "user", ".vm", NULL);
+	return banger_dns_server_new(zone, error);
+}
+
 static bool
 fill_ports(Daemon *daemon, GError **error)
 {
@@ -81,6 +98,10 @@ fill_ports(Daemon *daemon, GError **error)
 		return false;
 	ports->privileged = banger_privileged_dbus_new(/* may_ask= */ true);
 	ports->session = banger_session_logind_new(daemon->session);
+	ports->names = make_names(error);
+	if (!ports->names)
+		return false;
+	ports->bridge_idle_s = BRIDGE_IDLE_S;
 	ports->storage = banger_storage_overlay_new(vm_directory, ports->images);
 	ports->vmm_new = banger_vmm_qemu_new;
 	ports->guest_new = banger_guest_agent_new;
@@ -247,6 +268,7 @@ tear_down(Daemon *daemon)
 	g_clear_object(&daemon->ports.storage);
 	g_clear_object(&daemon->ports.images);
 	g_clear_object(&daemon->ports.session);
+	g_clear_object(&daemon->ports.names);
 	g_clear_object(&daemon->ports.privileged);
 	if (daemon->session)
 		(void)g_dbus_connection_flush_sync(daemon->session, /* cancellable= */ NULL, NULL);

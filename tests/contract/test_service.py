@@ -235,7 +235,7 @@ class Session(WithHelper):
         super().setUp()
         second = '2' * 32
         self.paths = f'{PATH}/vm/{ID}', f'{PATH}/vm/{second}'
-        self.write_state('CREATE TEMP TABLE one AS SELECT * FROM vm', f"UPDATE one SET id = '{second}', name = 'two'",
+        self.write_state('CREATE TEMP TABLE one AS SELECT * FROM vm', f"UPDATE one SET id = '{second}', name = 'two', host = 99",
                          'INSERT INTO vm SELECT * FROM one')
 
     def serve(self):

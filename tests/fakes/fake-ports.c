@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "fakes/fake-ports.h"
+#include "fakes/fake-ports-private.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -18,12 +18,12 @@ struct _FakePort {
 	int fd; /* what a constructor took over, or -1 */
 };
 
-static FakePorts *world;
+FakePorts *fake_world;
 
 static void
 note(const char *call)
 {
-	g_string_append_printf(world->log, "%s ", call);
+	g_string_append_printf(fake_world->log, "%s ", call);
 }
 
 /* Notes a call that is answered at once. */
@@ -31,173 +31,51 @@ static bool
 answer_now(const char *call, GError **error)
 {
 	note(call);
-	if (g_strcmp0(world->fail_call, call) != 0)
+	if (g_strcmp0(fake_world->fail_call, call) != 0)
 		return true;
 	g_set_error(error, BANGER_ERROR, BANGER_ERROR_BUSY, "%s failed", call);
 	return false;
 }
 
-/* Notes a call that is answered later; whether it was cancelled is for the test to say. */
-static void
-ask(void *port, const char *call, GCancellable *cancellable, GAsyncReadyCallback callback,
-    void *data)
+void
+fake_ask(void *port, const char *call, GCancellable *cancellable, GAsyncReadyCallback callback,
+	 void *data)
 {
 	GTask *task = g_task_new(port, cancellable, callback, data);
 
 	note(call);
 	g_task_set_name(task, call);
 	g_task_set_check_cancellable(task, false);
-	g_ptr_array_add(world->pending, task);
+	g_ptr_array_add(fake_world->pending, task);
 }
 
-static bool
-finish(GAsyncResult *result, GError **error)
+bool
+fake_finish(GAsyncResult *result, GError **error)
 {
 	return g_task_propagate_boolean(G_TASK(result), error);
 }
 
-/* A descriptor for the engine, whose other end tells when it is closed. */
-static int
-hand_out(void)
+int
+fake_hand_out(void)
 {
 	int ends[2];
 
 	check_int(pipe2(ends, O_CLOEXEC), 0);
-	g_array_append_val(world->peers, ends[1]);
+	g_array_append_val(fake_world->peers, ends[1]);
 	return ends[0];
-}
-
-static void
-hand_out_vmm(BangerVmmHandles *ret)
-{
-	ret->control = hand_out();
-	ret->agent = hand_out();
-	ret->console = hand_out();
-	ret->process = hand_out();
-	world->process = g_array_index(world->peers, int, world->peers->len - 1);
-}
-
-static void
-probe_kvm(BangerPrivileged *self, GCancellable *cancellable, GAsyncReadyCallback callback,
-	  void *data)
-{
-	ask(self, "probe", cancellable, callback, data);
-}
-
-static bool
-probe_kvm_finish(BangerPrivileged *self, GAsyncResult *result, bool *ret_usable, char **ret_reason,
-		 GError **error)
-{
-	if (!finish(result, error))
-		return false;
-	*ret_usable = world->kvm_usable;
-	*ret_reason = g_strdup("the fake says so");
-	return true;
-}
-
-static void
-launch(BangerPrivileged *self, const BangerLaunch *request, GCancellable *cancellable,
-       GAsyncReadyCallback callback, void *data)
-{
-	check_int(request->spec->n_disks, 2);
-	check_int(request->spec->kvm, world->kvm_usable);
-	check_int(request->kernel, world->kernel);
-	check_int(request->initramfs, world->initramfs);
-	for (unsigned i = 0; i < request->spec->n_disks; i++)
-		check(fcntl(request->disks[i], F_GETFD) >= 0);
-	ask(self, "launch", cancellable, callback, data);
-}
-
-static bool
-launch_finish(BangerPrivileged *self, GAsyncResult *result, BangerVmmHandles *ret, GError **error)
-{
-	if (!finish(result, error))
-		return false;
-	hand_out_vmm(ret);
-	return true;
-}
-
-static void
-open_vmm(BangerPrivileged *self, const char *vm, const char *operation,
-	 GAsyncReadyCallback callback, void *data)
-{
-	ask(self, "open", /* cancellable= */ NULL, callback, data);
-}
-
-static void
-send_signal(BangerPrivileged *self, const char *vm, const char *operation, uint32_t signal_number,
-	    GAsyncReadyCallback callback, void *data)
-{
-	world->signal_number = signal_number;
-	ask(self, "signal", /* cancellable= */ NULL, callback, data);
-}
-
-static bool
-signal_finish(BangerPrivileged *self, GAsyncResult *result, GError **error)
-{
-	return finish(result, error);
-}
-
-static void
-release(BangerPrivileged *self, const char *vm, const char *operation, GAsyncReadyCallback callback,
-	void *data)
-{
-	(void)g_strlcpy(world->operation, operation, sizeof(world->operation));
-	ask(self, "release", /* cancellable= */ NULL, callback, data);
-}
-
-static bool
-release_finish(BangerPrivileged *self, GAsyncResult *result, char **ret_ended, GError **error)
-{
-	if (!finish(result, error))
-		return false;
-	*ret_ended = g_strdup(world->ended);
-	return true;
-}
-
-static void
-list(BangerPrivileged *self, GAsyncReadyCallback callback, void *data)
-{
-	ask(self, "list", /* cancellable= */ NULL, callback, data);
-}
-
-static bool
-list_finish(BangerPrivileged *self, GAsyncResult *result, char ***ret, GError **error)
-{
-	if (!finish(result, error))
-		return false;
-	*ret = g_strdupv((char **)world->listed);
-	return true;
-}
-
-static void
-fake_privileged_init(BangerPrivilegedInterface *iface)
-{
-	iface->probe_kvm = probe_kvm;
-	iface->probe_kvm_finish = probe_kvm_finish;
-	iface->launch = launch;
-	iface->launch_finish = launch_finish;
-	iface->open = open_vmm;
-	iface->open_finish = launch_finish;
-	iface->signal = send_signal;
-	iface->signal_finish = signal_finish;
-	iface->release = release;
-	iface->release_finish = release_finish;
-	iface->list = list;
-	iface->list_finish = list_finish;
 }
 
 static void
 create(BangerStorage *self, const BangerVmSpec *spec, GCancellable *cancellable,
        GAsyncReadyCallback callback, void *data)
 {
-	ask(self, "create", cancellable, callback, data);
+	fake_ask(self, "create", cancellable, callback, data);
 }
 
 static bool
 create_finish(BangerStorage *self, GAsyncResult *result, GError **error)
 {
-	return finish(result, error);
+	return fake_finish(result, error);
 }
 
 static bool
@@ -207,7 +85,7 @@ open_disks(BangerStorage *self, const BangerVmSpec *spec, BangerDisks *ret, GErr
 		return false;
 	*ret = (BangerDisks){ .read_only = { true, false }, .n = 2 };
 	for (size_t i = 0; i < ret->n; i++)
-		ret->fds[i] = hand_out();
+		ret->fds[i] = fake_hand_out();
 	return true;
 }
 
@@ -232,8 +110,8 @@ open_kernel(BangerImageStore *self, const char *id, int *ret_kernel, int *ret_in
 {
 	if (!answer_now("kernel", error))
 		return false;
-	*ret_kernel = world->kernel = hand_out();
-	*ret_initramfs = world->initramfs = hand_out();
+	*ret_kernel = fake_world->kernel = fake_hand_out();
+	*ret_initramfs = fake_world->initramfs = fake_hand_out();
 	return true;
 }
 
@@ -254,13 +132,13 @@ make_image(BangerImageStore *self, BangerImageRequest *request, BangerImageProgr
 	   void *progress_data, GCancellable *cancellable, GAsyncReadyCallback callback, void *data)
 {
 	banger_image_request_free(request);
-	ask(self, "make-image", cancellable, callback, data);
+	fake_ask(self, "make-image", cancellable, callback, data);
 }
 
 static BangerImageRow *
 make_image_finish(BangerImageStore *self, GAsyncResult *result, GError **error)
 {
-	BangerImageRow *row = finish(result, error) ? g_new0(BangerImageRow, 1) : NULL;
+	BangerImageRow *row = fake_finish(result, error) ? g_new0(BangerImageRow, 1) : NULL;
 
 	if (!row)
 		return NULL;
@@ -278,13 +156,13 @@ make_kernel(BangerImageStore *self, BangerKernelRequest *request, BangerImagePro
 	    void *data)
 {
 	banger_kernel_request_free(request);
-	ask(self, "make-kernel", cancellable, callback, data);
+	fake_ask(self, "make-kernel", cancellable, callback, data);
 }
 
 static BangerKernelRow *
 make_kernel_finish(BangerImageStore *self, GAsyncResult *result, GError **error)
 {
-	BangerKernelRow *row = finish(result, error) ? g_new0(BangerKernelRow, 1) : NULL;
+	BangerKernelRow *row = fake_finish(result, error) ? g_new0(BangerKernelRow, 1) : NULL;
 
 	if (!row)
 		return NULL;
@@ -299,7 +177,7 @@ make_kernel_finish(BangerImageStore *self, GAsyncResult *result, GError **error)
 static void
 sweep(BangerImageStore *self, GHashTable *images, GHashTable *kernels)
 {
-	world->n_recorded = g_hash_table_size(images) + g_hash_table_size(kernels);
+	fake_world->n_recorded = g_hash_table_size(images) + g_hash_table_size(kernels);
 }
 
 static bool
@@ -332,19 +210,19 @@ fake_images_init(BangerImageStoreInterface *iface)
 static void
 resume(BangerVmm *self, GCancellable *cancellable, GAsyncReadyCallback callback, void *data)
 {
-	ask(self, "resume", cancellable, callback, data);
+	fake_ask(self, "resume", cancellable, callback, data);
 }
 
 static bool
 resume_finish(BangerVmm *self, GAsyncResult *result, GError **error)
 {
-	return finish(result, error);
+	return fake_finish(result, error);
 }
 
 static const char *
 get_end_reason(BangerVmm *self)
 {
-	return world->end_reason;
+	return fake_world->end_reason;
 }
 
 static void
@@ -358,13 +236,13 @@ fake_vmm_init(BangerVmmInterface *iface)
 static void
 open_guest(BangerGuest *self, GCancellable *cancellable, GAsyncReadyCallback callback, void *data)
 {
-	ask(self, "guest-open", cancellable, callback, data);
+	fake_ask(self, "guest-open", cancellable, callback, data);
 }
 
 static bool
 open_guest_finish(BangerGuest *self, GAsyncResult *result, BangerGuestHello *ret, GError **error)
 {
-	if (!finish(result, error))
+	if (!fake_finish(result, error))
 		return false;
 	*ret = (BangerGuestHello){ .boot_id = "the-first-boot", .first_us = 1, .hello_us = 2 };
 	return true;
@@ -373,19 +251,19 @@ open_guest_finish(BangerGuest *self, GAsyncResult *result, BangerGuestHello *ret
 static void
 set_clock(BangerGuest *self, GCancellable *cancellable, GAsyncReadyCallback callback, void *data)
 {
-	ask(self, "set-clock", cancellable, callback, data);
+	fake_ask(self, "set-clock", cancellable, callback, data);
 }
 
 static void
 shut_down(BangerGuest *self, GCancellable *cancellable, GAsyncReadyCallback callback, void *data)
 {
-	ask(self, "shutdown", cancellable, callback, data);
+	fake_ask(self, "shutdown", cancellable, callback, data);
 }
 
 static bool
 finish_guest(BangerGuest *self, GAsyncResult *result, GError **error)
 {
-	return finish(result, error);
+	return fake_finish(result, error);
 }
 
 static void
@@ -402,25 +280,25 @@ fake_guest_init(BangerGuestInterface *iface)
 static void
 hold(BangerSession *self, unsigned live)
 {
-	world->held = live > 0;
+	fake_world->held = live > 0;
 }
 
 static bool
 ends_processes(BangerSession *self)
 {
-	return world->session_ends;
+	return fake_world->session_ends;
 }
 
 static void
 is_ending(BangerSession *self, GAsyncReadyCallback callback, void *data)
 {
-	ask(self, "is-ending", /* cancellable= */ NULL, callback, data);
+	fake_ask(self, "is-ending", /* cancellable= */ NULL, callback, data);
 }
 
 static bool
 is_ending_finish(BangerSession *self, GAsyncResult *result)
 {
-	return finish(result, /* error= */ NULL);
+	return fake_finish(result, /* error= */ NULL);
 }
 
 static void
@@ -432,10 +310,48 @@ fake_session_init(BangerSessionInterface *iface)
 	iface->is_ending_finish = is_ending_finish;
 }
 
+static bool
+names_start(BangerNames *self, int udp_fd, int tcp_fd, GError **error)
+{
+	(void)close(udp_fd);
+	(void)close(tcp_fd);
+	fake_world->serves_names = true;
+	return true;
+}
+
+static void
+names_stop(BangerNames *self)
+{
+	fake_world->serves_names = false;
+}
+
+static bool
+names_set(BangerNames *self, const char *name, uint32_t address)
+{
+	(void)g_hash_table_insert(fake_world->names, g_strdup(name),
+				  GUINT_TO_POINTER(address - FAKE_SUBNET));
+	return true;
+}
+
+static void
+names_remove(BangerNames *self, const char *name)
+{
+	(void)g_hash_table_remove(fake_world->names, name);
+}
+
+static void
+fake_names_init(BangerNamesInterface *iface)
+{
+	iface->start = names_start;
+	iface->stop = names_stop;
+	iface->set = names_set;
+	iface->remove = names_remove;
+}
+
 static char *
 get_last_words(BangerConsole *self)
 {
-	return g_strdup(world->last_words);
+	return g_strdup(fake_world->last_words);
 }
 
 static void
@@ -446,15 +362,15 @@ fake_console_init(BangerConsoleInterface *iface)
 
 G_DEFINE_FINAL_TYPE_WITH_CODE(
 	FakePort, fake_port, G_TYPE_OBJECT,
-	G_IMPLEMENT_INTERFACE(BANGER_TYPE_PRIVILEGED, fake_privileged_init)
-		G_IMPLEMENT_INTERFACE(BANGER_TYPE_SESSION, fake_session_init)
-			G_IMPLEMENT_INTERFACE(BANGER_TYPE_STORAGE, fake_storage_init)
-				G_IMPLEMENT_INTERFACE(BANGER_TYPE_IMAGE_STORE, fake_images_init)
-					G_IMPLEMENT_INTERFACE(BANGER_TYPE_VMM, fake_vmm_init)
-						G_IMPLEMENT_INTERFACE(BANGER_TYPE_GUEST,
-								      fake_guest_init)
-							G_IMPLEMENT_INTERFACE(BANGER_TYPE_CONSOLE,
-									      fake_console_init))
+	G_IMPLEMENT_INTERFACE(BANGER_TYPE_PRIVILEGED, fake_privileged_init) G_IMPLEMENT_INTERFACE(
+		BANGER_TYPE_SESSION, fake_session_init) G_IMPLEMENT_INTERFACE(BANGER_TYPE_NAMES,
+									      fake_names_init)
+		G_IMPLEMENT_INTERFACE(BANGER_TYPE_STORAGE, fake_storage_init)
+			G_IMPLEMENT_INTERFACE(BANGER_TYPE_IMAGE_STORE, fake_images_init)
+				G_IMPLEMENT_INTERFACE(BANGER_TYPE_VMM, fake_vmm_init)
+					G_IMPLEMENT_INTERFACE(BANGER_TYPE_GUEST, fake_guest_init)
+						G_IMPLEMENT_INTERFACE(BANGER_TYPE_CONSOLE,
+								      fake_console_init))
 
 static void
 fake_port_finalize(GObject *object)
@@ -462,11 +378,11 @@ fake_port_finalize(GObject *object)
 	FakePort *self = FAKE_PORT(object);
 
 	bn_closep(&self->fd);
-	world->objects--;
-	if ((void *)world->vmm == object)
-		world->vmm = NULL;
-	if ((void *)world->guest == object)
-		world->guest = NULL;
+	fake_world->objects--;
+	if ((void *)fake_world->vmm == object)
+		fake_world->vmm = NULL;
+	if ((void *)fake_world->guest == object)
+		fake_world->guest = NULL;
 	G_OBJECT_CLASS(fake_port_parent_class)->finalize(object);
 }
 
@@ -480,7 +396,7 @@ static void
 fake_port_init(FakePort *self)
 {
 	self->fd = -1;
-	world->objects++;
+	fake_world->objects++;
 }
 
 static void *
@@ -497,15 +413,15 @@ port_new(const char *call, int fd)
 static BangerVmm *
 vmm_new(int fd)
 {
-	world->vmm = port_new("vmm-new", fd);
-	return world->vmm;
+	fake_world->vmm = port_new("vmm-new", fd);
+	return fake_world->vmm;
 }
 
 static BangerGuest *
 guest_new(int fd)
 {
-	world->guest = port_new("guest-new", fd);
-	return world->guest;
+	fake_world->guest = port_new("guest-new", fd);
+	return fake_world->guest;
 }
 
 static BangerConsole *
@@ -519,16 +435,18 @@ fake_ports_new(void)
 {
 	FakePorts *self = g_new0(FakePorts, 1);
 
-	check(!world);
-	world = self;
+	check(!fake_world);
+	fake_world = self;
 	self->log = g_string_new(NULL);
 	self->pending = g_ptr_array_new_with_free_func(g_object_unref);
 	self->peers = g_array_new(FALSE, FALSE, sizeof(int));
+	self->names = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
 	self->end_reason = "";
 	self->ended = "killed";
 	self->kvm_usable = true;
 	self->ports = (BangerPorts){ .privileged = port_new(NULL, -1),
 				     .session = port_new(NULL, -1),
+				     .names = port_new(NULL, -1),
 				     .storage = port_new(NULL, -1),
 				     .images = port_new(NULL, -1),
 				     .vmm_new = vmm_new,
@@ -544,6 +462,7 @@ fake_ports_free(FakePorts *self)
 	check_int(fake_ports_count_held(self), 0);
 	g_object_unref(self->ports.privileged);
 	g_object_unref(self->ports.session);
+	g_object_unref(self->ports.names);
 	g_object_unref(self->ports.storage);
 	g_object_unref(self->ports.images);
 	check_int(self->objects, 0);
@@ -551,9 +470,10 @@ fake_ports_free(FakePorts *self)
 		bn_closep(&g_array_index(self->peers, int, i));
 	g_string_free(self->log, TRUE);
 	g_ptr_array_unref(self->pending);
+	g_hash_table_unref(self->names);
 	g_array_unref(self->peers);
 	g_free(self);
-	world = NULL;
+	fake_world = NULL;
 }
 
 void

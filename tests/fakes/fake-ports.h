@@ -8,10 +8,12 @@
 
 /* The id of what is made. */
 #define FAKE_MADE_ID "99999999999999999999999999999999"
+/* Of the user's bridge, in host order. */
+#define FAKE_SUBNET 0x0ad0a000U
 
 /* Calls are named as in `log`, where each leaves its name and a space:
- * asynchronous: make-image make-kernel create probe launch open signal release list is-ending guest-open set-clock
- *   shutdown resume
+ * asynchronous: make-image make-kernel create probe bridge no-bridge tap untap nat no-nat launch open signal release
+ *   list is-ending guest-open set-clock shutdown resume
  * at once: kernel disks destroy remove-image remove-kernel vmm-new guest-new console-new */
 typedef struct FakePorts {
 	BangerPorts ports;
@@ -19,6 +21,7 @@ typedef struct FakePorts {
 	GPtrArray *pending;    /* GTask, named by its call */
 	GArray *peers;         /* int: the test's ends of all that was handed out */
 	int process;           /* of these, the latest VMM's process */
+	int tap;               /* the latest that was handed out; the engine's */
 	int kernel, initramfs; /* the latest that were opened; the engine's */
 	int objects;           /* ports alive, made by the constructors */
 	BangerVmm *vmm;        /* the latest; borrowed, NULL when it is gone */
@@ -31,6 +34,11 @@ typedef struct FakePorts {
 	bool kvm_usable;
 	bool held; /* the host waits for us */
 	bool session_ends;
+	GHashTable *names; /* of VMs that are served → number in the subnet */
+	bool serves_names;
+	bool has_dns;           /* port 53 of the bridge is ours */
+	uint32_t host;          /* number of the latest tap in its subnet */
+	bool lan;               /* how far the latest NAT reaches */
 	uint32_t signal_number; /* the latest that was asked for */
 	char operation[33];     /* of the latest release */
 	unsigned n_recorded;    /* images and kernels, when what is not was removed */

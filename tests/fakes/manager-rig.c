@@ -163,8 +163,8 @@ rig_create(Rig *rig, bool start, End *end)
 void
 rig_walk(Rig *rig)
 {
-	static const char *const calls[] = { "create", "probe", "launch", "guest-open",
-					     "set-clock" };
+	static const char *const calls[] = { "create", "probe",  "bridge",     "tap",
+					     "nat",    "launch", "guest-open", "set-clock" };
 
 	for (size_t i = 0; i < G_N_ELEMENTS(calls); i++)
 		if (fake_ports_is_asked(rig->fakes, calls[i]))

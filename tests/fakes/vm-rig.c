@@ -82,8 +82,8 @@ on_ended(BangerVm *vm, Rig *rig)
 	rig->ended++;
 }
 
-void
-rig_init_as(Rig *rig, BangerAccelerator accelerator)
+static void
+init(Rig *rig, BangerAccelerator accelerator, BangerReach reach)
 {
 	g_autoptr(BangerVmSpec) spec = banger_vm_spec_new();
 
@@ -94,9 +94,12 @@ rig_init_as(Rig *rig, BangerAccelerator accelerator)
 	spec->image = g_strdup("image");
 	spec->kernel = g_strdup("kernel");
 	spec->accelerator = accelerator;
+	spec->reach = reach;
+	spec->host = 7;
 	rig->fakes = fake_ports_new();
 	rig->kvm = banger_kvm_verdict_new(rig->fakes->ports.privileged);
-	rig->vm = banger_vm_new(spec, &rig->fakes->ports, rig->kvm);
+	rig->network = banger_network_new(rig->fakes->ports.privileged);
+	rig->vm = banger_vm_new(spec, &rig->fakes->ports, rig->kvm, rig->network);
 	rig->cancellable = g_cancellable_new();
 	rig->states = g_string_new(NULL);
 	rig->progress = g_string_new(NULL);
@@ -104,6 +107,18 @@ rig_init_as(Rig *rig, BangerAccelerator accelerator)
 	rig->ended = 0;
 	g_signal_connect(rig->vm, "changed", G_CALLBACK(on_changed), rig);
 	g_signal_connect(rig->vm, "ended", G_CALLBACK(on_ended), rig);
+}
+
+void
+rig_init_as(Rig *rig, BangerAccelerator accelerator)
+{
+	init(rig, accelerator, BANGER_REACH_NONE);
+}
+
+void
+rig_init_reaching(Rig *rig, BangerReach reach)
+{
+	init(rig, BANGER_ACCELERATOR_AUTO, reach);
 }
 
 void
@@ -122,6 +137,7 @@ rig_done(Rig *rig)
 	g_object_add_weak_pointer(vm, (gpointer *)&rig->vm);
 	g_clear_object(&vm);
 	check(!rig->vm);
+	g_object_unref(rig->network);
 	g_object_unref(rig->kvm);
 	g_object_unref(rig->cancellable);
 	g_string_free(rig->states, TRUE);
@@ -160,8 +176,8 @@ rig_begin(Rig *rig, BangerPlanFlags flags, Answer *up)
 void
 rig_walk(Rig *rig, const char *until)
 {
-	static const char *const calls[] = { "create", "probe", "launch", "guest-open",
-					     "set-clock" };
+	static const char *const calls[] = { "create", "probe",      "bridge",    "tap",  "nat",
+					     "launch", "guest-open", "set-clock", "untap" };
 
 	for (size_t i = 0; i < G_N_ELEMENTS(calls) && g_strcmp0(calls[i], until) != 0; i++)
 		if (fake_ports_is_asked(rig->fakes, calls[i]))

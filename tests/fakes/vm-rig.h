@@ -9,6 +9,7 @@
 typedef struct Rig {
 	FakePorts *fakes;
 	BangerKvmVerdict *kvm;
+	BangerNetwork *network;
 	BangerVm *vm;
 	GCancellable *cancellable;
 	GString *states; /* at each "changed" */
@@ -31,6 +32,8 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Answer, answer_clear)
 
 void rig_init_as(Rig *rig, BangerAccelerator accelerator);
 void rig_init(Rig *rig);
+/* With a network; its number in the subnet is 7. */
+void rig_init_reaching(Rig *rig, BangerReach reach);
 /* Also sees that nobody holds the VM any more, and that it holds nothing. */
 void rig_done(Rig *rig);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Rig, rig_done)

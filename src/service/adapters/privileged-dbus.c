@@ -4,6 +4,7 @@
 #include "helper-calls.h"
 #include "service/adapters/system-bus.h"
 #include "service/base/error.h"
+#include "shared/rules/ipv4.h"
 
 struct _BangerPrivilegedDBus {
 	GObject parent;
@@ -160,6 +161,183 @@ probe_kvm_finish(BangerPrivileged *port, GAsyncResult *result, bool *ret_usable,
 }
 
 static void
+ensure_bridge(BangerPrivileged *port, const char *operation, GAsyncReadyCallback callback,
+	      void *data)
+{
+	BangerPrivilegedDBus *self = BANGER_PRIVILEGED_DBUS(port);
+	GTask *task = begin(port, /* cancellable= */ NULL, callback, data);
+
+	if (task)
+		banger_helper_call_ensure_bridge(self->bus, self->may_ask, operation,
+						 /* cancellable= */ NULL, on_answer, task);
+}
+
+/* The helper is trusted, and what it says is read all the same. */
+static bool
+read_address(const char *text, uint32_t *ret, GError **error)
+{
+	if (bn_ipv4_parse(text, ret) >= 0)
+		return true;
+	g_set_error(error, BANGER_ERROR, BANGER_ERROR_FAILED,
+		    "banger-helper answered with an address that is none");
+	return false;
+}
+
+static void
+take_sockets(GUnixFDList *list, int ret[static 2])
+{
+	g_autofree int *fds = NULL;
+	int n = 0;
+
+	if (g_unix_fd_list_get_length(list) != 2)
+		return;
+	fds = g_unix_fd_list_steal_fds(list, &n);
+	ret[0] = fds[0];
+	ret[1] = fds[1];
+}
+
+static bool
+ensure_bridge_finish(BangerPrivileged *port, GAsyncResult *result, BangerBridge *ret,
+		     GError **error)
+{
+	g_autoptr(GAsyncResult) answer = take_answer(result, error);
+	g_auto(BangerBridge) bridge = BANGER_BRIDGE_INIT;
+	g_autoptr(GUnixFDList) dns = NULL;
+	g_autofree char *address = NULL;
+	uint32_t length = 0;
+
+	if (!answer)
+		return false;
+	if (!banger_helper_call_ensure_bridge_finish(bus_of(answer), answer, &bridge.interface,
+						     &address, &length, &dns, &bridge.note, error))
+		return convert(error);
+	if (!read_address(address, &bridge.address, error))
+		return false;
+	bridge.length = (uint8_t)MIN(length, 32);
+	take_sockets(dns, bridge.dns);
+	*ret = bridge;
+	bridge = (BangerBridge)BANGER_BRIDGE_INIT;
+	return true;
+}
+
+static void
+remove_bridge(BangerPrivileged *port, GAsyncReadyCallback callback, void *data)
+{
+	BangerPrivilegedDBus *self = BANGER_PRIVILEGED_DBUS(port);
+	GTask *task = begin(port, /* cancellable= */ NULL, callback, data);
+
+	/* Of nobody's doing: nobody is asked. */
+	if (task)
+		banger_helper_call_remove_bridge(self->bus, /* may_ask= */ false,
+						 /* operation= */ "", /* cancellable= */ NULL,
+						 on_answer, task);
+}
+
+static bool
+remove_bridge_finish(BangerPrivileged *port, GAsyncResult *result, GError **error)
+{
+	g_autoptr(GAsyncResult) answer = take_answer(result, error);
+
+	return answer && (banger_helper_call_remove_bridge_finish(bus_of(answer), answer, error) ||
+			  convert(error));
+}
+
+static void
+create_tap(BangerPrivileged *port, const char *vm, const char *operation, uint32_t host, bool peer,
+	   GCancellable *cancellable, GAsyncReadyCallback callback, void *data)
+{
+	BangerPrivilegedDBus *self = BANGER_PRIVILEGED_DBUS(port);
+	GTask *task = begin(port, cancellable, callback, data);
+
+	if (task)
+		banger_helper_call_create_tap(self->bus, self->may_ask, vm, operation, host, peer,
+					      cancellable, on_answer, task);
+}
+
+static bool
+create_tap_finish(BangerPrivileged *port, GAsyncResult *result, BangerTap *ret, GError **error)
+{
+	g_autoptr(GAsyncResult) answer = take_answer(result, error);
+	g_auto(BangerTap) tap = BANGER_TAP_INIT;
+	g_autofree char *address = NULL;
+
+	if (!answer)
+		return false;
+	/* The hardware address goes with the other, and the helper makes it so in the VMM too. */
+	if (!banger_helper_call_create_tap_finish(bus_of(answer), answer, &tap.fd, &address,
+						  /* ret_mac= */ NULL, &tap.mtu, error))
+		return convert(error);
+	if (!read_address(address, &tap.address, error))
+		return false;
+	*ret = tap;
+	tap.fd = -1;
+	return true;
+}
+
+static void
+delete_tap(BangerPrivileged *port, const char *vm, const char *operation,
+	   GAsyncReadyCallback callback, void *data)
+{
+	BangerPrivilegedDBus *self = BANGER_PRIVILEGED_DBUS(port);
+	GTask *task = begin(port, /* cancellable= */ NULL, callback, data);
+
+	if (task)
+		banger_helper_call_delete_tap(self->bus, self->may_ask, vm, operation,
+					      /* cancellable= */ NULL, on_answer, task);
+}
+
+static bool
+delete_tap_finish(BangerPrivileged *port, GAsyncResult *result, GError **error)
+{
+	g_autoptr(GAsyncResult) answer = take_answer(result, error);
+
+	return answer && (banger_helper_call_delete_tap_finish(bus_of(answer), answer, error) ||
+			  convert(error));
+}
+
+static void
+enable_nat(BangerPrivileged *port, const char *vm, const char *operation, bool lan,
+	   GCancellable *cancellable, GAsyncReadyCallback callback, void *data)
+{
+	BangerPrivilegedDBus *self = BANGER_PRIVILEGED_DBUS(port);
+	GTask *task = begin(port, cancellable, callback, data);
+
+	if (task)
+		banger_helper_call_enable_nat(self->bus, self->may_ask, vm, operation, lan,
+					      cancellable, on_answer, task);
+}
+
+static bool
+enable_nat_finish(BangerPrivileged *port, GAsyncResult *result, GError **error)
+{
+	g_autoptr(GAsyncResult) answer = take_answer(result, error);
+
+	return answer && (banger_helper_call_enable_nat_finish(bus_of(answer), answer, error) ||
+			  convert(error));
+}
+
+static void
+disable_nat(BangerPrivileged *port, const char *vm, const char *operation,
+	    GAsyncReadyCallback callback, void *data)
+{
+	BangerPrivilegedDBus *self = BANGER_PRIVILEGED_DBUS(port);
+	GTask *task = begin(port, /* cancellable= */ NULL, callback, data);
+
+	if (task)
+		banger_helper_call_disable_nat(self->bus, self->may_ask, vm, operation,
+					       /* cancellable= */ NULL, on_answer, task);
+}
+
+static bool
+disable_nat_finish(BangerPrivileged *port, GAsyncResult *result, GError **error)
+{
+	g_autoptr(GAsyncResult) answer = take_answer(result, error);
+
+	return answer && (banger_helper_call_disable_nat_finish(bus_of(answer), answer, error) ||
+			  convert(error));
+}
+
+static void
 launch(BangerPrivileged *port, const BangerLaunch *l, GCancellable *cancellable,
        GAsyncReadyCallback callback, void *data)
 {
@@ -279,7 +457,9 @@ list_finish(BangerPrivileged *port, GAsyncResult *result, char ***ret, GError **
 		return convert(error);
 	g_variant_iter_init(&iter, resources);
 	while (g_variant_iter_next(&iter, "(&s&s&s&s)", &vm, NULL, NULL, NULL))
-		g_strv_builder_add(ids, vm);
+		/* The bridge is no VM's. A VM may stand there twice, for its tap too: no harm. */
+		if (*vm)
+			g_strv_builder_add(ids, vm);
 	*ret = g_strv_builder_end(ids);
 	return true;
 }
@@ -289,6 +469,18 @@ banger_privileged_dbus_iface_init(BangerPrivilegedInterface *iface)
 {
 	iface->probe_kvm = probe_kvm;
 	iface->probe_kvm_finish = probe_kvm_finish;
+	iface->ensure_bridge = ensure_bridge;
+	iface->ensure_bridge_finish = ensure_bridge_finish;
+	iface->remove_bridge = remove_bridge;
+	iface->remove_bridge_finish = remove_bridge_finish;
+	iface->create_tap = create_tap;
+	iface->create_tap_finish = create_tap_finish;
+	iface->delete_tap = delete_tap;
+	iface->delete_tap_finish = delete_tap_finish;
+	iface->enable_nat = enable_nat;
+	iface->enable_nat_finish = enable_nat_finish;
+	iface->disable_nat = disable_nat;
+	iface->disable_nat_finish = disable_nat_finish;
 	iface->launch = launch;
 	iface->launch_finish = launch_finish;
 	iface->open = open_vmm;

@@ -10,6 +10,15 @@ static const char *const accelerator_table[_BANGER_ACCELERATOR_MAX] = {
 	[BANGER_ACCELERATOR_EMULATION] = "emulation",
 };
 
+static const char *const reach_table[_BANGER_REACH_MAX] = {
+	[BANGER_REACH_NONE] = "none",
+	[BANGER_REACH_HOST] = "host",
+	[BANGER_REACH_NAT] = "nat",
+	[BANGER_REACH_LAN] = "lan",
+};
+
+BN_DEFINE_ENUM_TABLE(banger_reach, BangerReach, reach_table);
+
 BN_DEFINE_ENUM_TABLE(banger_accelerator, BangerAccelerator, accelerator_table);
 
 BangerVmSpec *
@@ -67,6 +76,13 @@ banger_vm_spec_set_init(BangerVmSpec *spec, const char *init, GError **error)
 }
 
 bool
+banger_reach_check(BangerReach reach, GError **error)
+{
+	return (int)reach >= 0 ||
+	       refuse(error, "network", "\"none\", \"host\", \"nat\" or \"lan\"");
+}
+
+bool
 banger_vm_spec_check(const BangerVmSpec *spec, GError **error)
 {
 	if (!bn_names_is_vm(spec->name))
@@ -84,5 +100,9 @@ banger_vm_spec_check(const BangerVmSpec *spec, GError **error)
 		return refuse(error, "vmm", "\"qemu-microvm\" or \"qemu-q35\"");
 	if ((int)spec->accelerator < 0)
 		return refuse(error, "accelerator", "\"auto\", \"kvm\" or \"emulation\"");
+	if (!banger_reach_check(spec->reach, error))
+		return false;
+	if (spec->peer && spec->reach == BANGER_REACH_NONE)
+		return refuse(error, "peer", "of a VM with a network");
 	return true;
 }

@@ -8,6 +8,18 @@
 
 #include "shared/rules/vmm-spec.h"
 
+/* How far a VM reaches. */
+typedef enum BangerReach {
+	BANGER_REACH_NONE, /* without a network card */
+	BANGER_REACH_HOST, /* its user on the host reaches it, and it reaches nothing */
+	BANGER_REACH_NAT,  /* the world, but no private address */
+	BANGER_REACH_LAN,  /* everything that the host reaches */
+	_BANGER_REACH_MAX,
+	_BANGER_REACH_INVALID = -EINVAL,
+} BangerReach;
+
+BN_DECLARE_ENUM_TABLE(banger_reach, BangerReach);
+
 typedef enum BangerAccelerator {
 	BANGER_ACCELERATOR_AUTO, /* KVM where the probe proves it, else emulation */
 	BANGER_ACCELERATOR_KVM,
@@ -35,6 +47,9 @@ typedef struct BangerVmSpec {
 	BangerAccelerator accelerator;
 	bool use_init; /* hand PID 1 to the image's init where it has one */
 	bool ephemeral;
+	BangerReach reach;
+	bool peer;          /* the user's other peers and it reach each other */
+	uint32_t host;      /* its number in the user's subnet; 0: it has no network, or none yet */
 	int64_t created_us; /* since 1970 UTC */
 } BangerVmSpec;
 
@@ -46,6 +61,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(BangerVmSpec, banger_vm_spec_free)
 
 /* "auto" or "none", else BANGER_ERROR_INVALID_ARGUMENT. */
 bool banger_vm_spec_set_init(BangerVmSpec *spec, const char *init, GError **error);
+
+/* False with BANGER_ERROR_INVALID_ARGUMENT where it is none. */
+bool banger_reach_check(BangerReach reach, GError **error);
 
 /* False with BANGER_ERROR_INVALID_ARGUMENT naming the option that is out of bounds. */
 bool banger_vm_spec_check(const BangerVmSpec *spec, GError **error);

@@ -33,6 +33,7 @@ read_create_options(BangerBus *bus, GVariant *options, CreateOptions *ret, GErro
 	BangerVmSpec *spec = ret->spec = banger_vm_spec_new();
 	const char *name = NULL, *image = NULL, *kernel = NULL;
 	const char *vmm = "qemu-microvm", *accelerator = "auto", *init = "auto";
+	const char *network = "none";
 	const BangerOption table[] = {
 		{ "name", "s", &name },
 		{ "image", "s", &image },
@@ -43,6 +44,8 @@ read_create_options(BangerBus *bus, GVariant *options, CreateOptions *ret, GErro
 		{ "vmm", "s", &vmm },
 		{ "accelerator", "s", &accelerator },
 		{ "init", "s", &init },
+		{ "network", "s", &network },
+		{ "peer", "b", &spec->peer },
 		{ "start", "b", &ret->start },
 		{ "ephemeral", "b", &spec->ephemeral },
 		{},
@@ -55,6 +58,7 @@ read_create_options(BangerBus *bus, GVariant *options, CreateOptions *ret, GErro
 	spec->kernel = g_strdup(kernel);
 	spec->vmm = bn_vmm_kind_from_string(vmm);
 	spec->accelerator = banger_accelerator_from_string(accelerator);
+	spec->reach = banger_reach_from_string(network);
 	return banger_vm_spec_set_init(spec, init, error) &&
 	       banger_manager_resolve_spec(bus->manager, spec, error);
 }

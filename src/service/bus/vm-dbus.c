@@ -6,6 +6,7 @@
 #include "service/bus/bus.h"
 #include "service/bus/exec-dbus.h"
 #include "shared/base/cleanup.h"
+#include "shared/rules/ipv4.h"
 
 /* A guest that is asked to shut down gets as long as systemd gives a unit by default. */
 #define STOP_TIMEOUT_S 90
@@ -128,6 +129,38 @@ handle_kill(BangerDBusVM *skeleton, GDBusMethodInvocation *invocation, GVariant 
 }
 
 static void
+on_reach_set(GObject *source, GAsyncResult *result, gpointer data)
+{
+	GDBusMethodInvocation *invocation = data;
+	GError *error = NULL;
+
+	if (banger_manager_set_vm_reach_finish(BANGER_MANAGER(source), result, &error))
+		g_dbus_method_invocation_return_value(invocation, NULL);
+	else
+		(void)banger_bus_refuse(invocation, error);
+}
+
+static gboolean
+handle_set(BangerDBusVM *skeleton, GDBusMethodInvocation *invocation, GVariant *options,
+	   VmExport *export)
+{
+	const char *network = NULL;
+	const BangerOption table[] = { { "network", "s", &network }, {} };
+	GError *error = NULL;
+	const char *operation;
+	BangerReach reach;
+
+	if (!banger_bus_read_options(options, table, &operation, &error))
+		return banger_bus_refuse(invocation, error);
+	reach = network ? banger_reach_from_string(network) : banger_vm_get_spec(export->vm)->reach;
+	if (!banger_reach_check(reach, &error))
+		return banger_bus_refuse(invocation, error);
+	banger_manager_set_vm_reach_async(export->bus->manager, export->vm, reach, operation,
+					  on_reach_set, invocation);
+	return TRUE;
+}
+
+static void
 return_fd(GDBusMethodInvocation *invocation, int fd, GError *error)
 {
 	g_autoptr(GUnixFDList) fds = NULL;
@@ -237,6 +270,24 @@ handle_get_statistics(BangerDBusVM *skeleton, GDBusMethodInvocation *invocation,
 }
 
 static void
+show_network(BangerVm *vm, BangerDBusVM *skeleton)
+{
+	uint32_t address = banger_vm_get_address(vm);
+	char text[BN_IPV4_SIZE] = "";
+
+	if (address)
+		bn_ipv4_render(address, text);
+	banger_dbus_vm_set_network(skeleton, banger_reach_to_string(banger_vm_get_spec(vm)->reach));
+	banger_dbus_vm_set_address(skeleton, text);
+}
+
+static void
+on_network_changed(BangerNetwork *network, BangerDBusVM *skeleton)
+{
+	show_network(g_object_get_data(G_OBJECT(skeleton), "vm"), skeleton);
+}
+
+static void
 on_changed(BangerVm *vm, BangerDBusVM *skeleton)
 {
 	banger_dbus_vm_set_state(skeleton, banger_vm_state_to_string(banger_vm_get_state(vm)));
@@ -245,6 +296,7 @@ on_changed(BangerVm *vm, BangerDBusVM *skeleton)
 	banger_dbus_vm_set_accelerator_reason(skeleton, banger_vm_get_accelerator_reason(vm));
 	banger_dbus_vm_set_started(skeleton, (guint64)banger_vm_get_started_us(vm));
 	banger_dbus_vm_set_boot_id(skeleton, banger_vm_get_boot_id(vm));
+	show_network(vm, skeleton);
 }
 
 static void
@@ -263,6 +315,7 @@ set_constants(BangerDBusVM *skeleton, const BangerVmSpec *spec)
 	banger_dbus_vm_set_vmm(skeleton, bn_vmm_kind_to_string(spec->vmm));
 	banger_dbus_vm_set_driver(skeleton, "overlay");
 	banger_dbus_vm_set_ephemeral(skeleton, spec->ephemeral);
+	banger_dbus_vm_set_peer(skeleton, spec->peer);
 	banger_dbus_vm_set_created(skeleton, (guint64)spec->created_us);
 }
 
@@ -279,6 +332,7 @@ banger_bus_add_vm(BangerBus *bus, BangerVm *vm)
 	} handlers[] = {
 		{ "handle-stop", G_CALLBACK(handle_stop) },
 		{ "handle-restart", G_CALLBACK(handle_restart) },
+		{ "handle-set", G_CALLBACK(handle_set) },
 		{ "handle-kill", G_CALLBACK(handle_kill) },
 		{ "handle-delete", G_CALLBACK(handle_delete) },
 		{ "handle-open-console", G_CALLBACK(handle_open_console) },
@@ -297,5 +351,9 @@ banger_bus_add_vm(BangerBus *bus, BangerVm *vm)
 		g_signal_connect(skeleton, handlers[i].signal, handlers[i].handler, export);
 	banger_exec_dbus_connect(bus, vm, skeleton);
 	g_signal_connect_object(vm, "changed", G_CALLBACK(on_changed), skeleton, 0);
+	/* Its address is one of the bridge. */
+	g_signal_connect_object(banger_manager_get_network(bus->manager), "changed",
+				G_CALLBACK(on_network_changed), skeleton, 0);
+	g_object_set_data(G_OBJECT(skeleton), "vm", vm);
 	banger_bus_export(bus, path, G_DBUS_INTERFACE_SKELETON(skeleton));
 }

@@ -2,15 +2,21 @@
 #include "service/engine/launch-plan.h"
 
 static const char *const step_table[_BANGER_STEP_MAX] = {
-	[BANGER_STEP_MAKE_DISK] = "make-disk", [BANGER_STEP_ACCELERATOR] = "accelerator",
-	[BANGER_STEP_KERNEL] = "kernel",       [BANGER_STEP_DISKS] = "disks",
-	[BANGER_STEP_LAUNCH] = "launch",       [BANGER_STEP_GUEST] = "guest",
+	[BANGER_STEP_MAKE_DISK] = "make-disk",
+	[BANGER_STEP_ACCELERATOR] = "accelerator",
+	[BANGER_STEP_KERNEL] = "kernel",
+	[BANGER_STEP_DISKS] = "disks",
+	[BANGER_STEP_BRIDGE] = "bridge",
+	[BANGER_STEP_TAP] = "tap",
+	[BANGER_STEP_NAT] = "nat",
+	[BANGER_STEP_LAUNCH] = "launch",
+	[BANGER_STEP_GUEST] = "guest",
 };
 
 BN_DEFINE_ENUM_TABLE(banger_step, BangerStep, step_table);
 
 BangerPlan
-banger_launch_plan_make(BangerPlanFlags flags)
+banger_launch_plan_make(BangerPlanFlags flags, BangerReach reach)
 {
 	BangerPlan plan = {};
 
@@ -20,6 +26,12 @@ banger_launch_plan_make(BangerPlanFlags flags)
 		plan.steps[plan.n++] = BANGER_STEP_ACCELERATOR;
 		plan.steps[plan.n++] = BANGER_STEP_KERNEL;
 		plan.steps[plan.n++] = BANGER_STEP_DISKS;
+		if (reach != BANGER_REACH_NONE) {
+			plan.steps[plan.n++] = BANGER_STEP_BRIDGE;
+			plan.steps[plan.n++] = BANGER_STEP_TAP;
+		}
+		if (reach == BANGER_REACH_NAT || reach == BANGER_REACH_LAN)
+			plan.steps[plan.n++] = BANGER_STEP_NAT;
 		plan.steps[plan.n++] = BANGER_STEP_LAUNCH;
 		plan.steps[plan.n++] = BANGER_STEP_GUEST;
 	}
@@ -52,6 +64,18 @@ render_step(BangerStep step, const BangerVmSpec *spec, const char *image, const 
 		return g_strdup_printf("load kernel %s and its initramfs into memory", kernel);
 	case BANGER_STEP_DISKS:
 		return g_strdup_printf("open image %s for reading and the disk for writing", image);
+	case BANGER_STEP_BRIDGE:
+		return g_strdup("have a bridge for the VMs of this user, by "
+				"org.banger.helper.ensure-bridge");
+	case BANGER_STEP_TAP:
+		return g_strdup_printf("connect it with the bridge%s, by "
+				       "org.banger.helper.create-tap (undo: disconnect it)",
+				       spec->peer ? " and with its peers there" : "");
+	case BANGER_STEP_NAT:
+		return g_strdup_printf("let it reach %s, by org.banger.helper.enable-nat",
+				       spec->reach == BANGER_REACH_LAN
+					       ? "everything that this computer reaches"
+					       : "the world, but no private address");
 	case BANGER_STEP_LAUNCH:
 		return g_strdup_printf(
 			"start %s with %u processors and %" G_GUINT64_FORMAT

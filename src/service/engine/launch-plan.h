@@ -10,6 +10,9 @@ typedef enum BangerStep {
 	BANGER_STEP_ACCELERATOR, /* KVM or emulation: the helper's probe */
 	BANGER_STEP_KERNEL,      /* kernel and initramfs in sealed memory */
 	BANGER_STEP_DISKS,       /* descriptors of base and writable disk */
+	BANGER_STEP_BRIDGE,      /* the user's, where the VM has a network */
+	BANGER_STEP_TAP,         /* its port of it */
+	BANGER_STEP_NAT,         /* how far it reaches */
 	BANGER_STEP_LAUNCH,      /* the VMM in its jail */
 	BANGER_STEP_GUEST,       /* the agent's first answer */
 	_BANGER_STEP_MAX,
@@ -28,7 +31,7 @@ typedef struct BangerPlan {
 	size_t n;
 } BangerPlan;
 
-BangerPlan banger_launch_plan_make(BangerPlanFlags flags);
+BangerPlan banger_launch_plan_make(BangerPlanFlags flags, BangerReach reach);
 
 /* One line for each step, with its inverse: what it will do to the VM that `spec` describes. The
  * names of image and kernel are for people. NULL-terminated; freed by g_strfreev(). */

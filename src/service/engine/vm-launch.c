@@ -69,6 +69,8 @@ on_decided(GObject *source, GAsyncResult *result, gpointer data)
 static bool
 fill_spec(BangerVm *self, BnVmmSpec *ret, GError **error)
 {
+	bool network = self->spec->reach != BANGER_REACH_NONE;
+	BnNetConfig config;
 	BnBootCmdline line = {
 		.kind = self->spec->vmm,
 		.kvm = self->uses_kvm,
@@ -78,8 +80,13 @@ fill_spec(BangerVm *self, BnVmmSpec *ret, GError **error)
 		.init = self->spec->use_init ? BN_BOOT_INIT_AUTO : BN_BOOT_INIT_NONE,
 	};
 
+	if (network) {
+		banger_vm_fill_network(self, &config);
+		line.network = &config;
+	}
 	*ret = (BnVmmSpec){ .kind = self->spec->vmm,
 			    .kvm = self->uses_kvm,
+			    .network = network,
 			    .vcpus = self->spec->vcpus,
 			    .memory_bytes = self->spec->memory_bytes,
 			    .n_disks = (uint32_t)self->disks.n };
@@ -99,6 +106,7 @@ banger_vm_drop_files(BangerVm *self)
 	bn_closep(&self->kernel_fd);
 	bn_closep(&self->initramfs_fd);
 	banger_disks_clear(&self->disks);
+	banger_tap_clear(&self->tap);
 }
 
 /* A launch that is taken back, and why. */
@@ -205,7 +213,8 @@ run_launch(BangerVm *self, GTask *step)
 				.operation = self->operation,
 				.spec = &spec,
 				.kernel = self->kernel_fd,
-				.initramfs = self->initramfs_fd };
+				.initramfs = self->initramfs_fd,
+				.network = self->tap.fd };
 	GError *error = NULL;
 
 	if (!fill_spec(self, &spec, &error)) {
@@ -343,6 +352,15 @@ run_step(BangerStep kind, GTask *step, void *data)
 		ok = BANGER_STORAGE_GET_IFACE(ports->storage)
 			     ->open(ports->storage, self->spec, &self->disks, &error);
 		break;
+	case BANGER_STEP_BRIDGE:
+		banger_vm_run_bridge(self, step);
+		return;
+	case BANGER_STEP_TAP:
+		banger_vm_run_tap(self, step);
+		return;
+	case BANGER_STEP_NAT:
+		banger_vm_run_nat(self, step);
+		return;
 	case BANGER_STEP_LAUNCH:
 		run_launch(self, step);
 		return;
@@ -386,6 +404,9 @@ undo_step(BangerStep kind, GTask *step, void *data)
 	case BANGER_STEP_DISKS:
 		banger_vm_drop_files(self);
 		break;
+	case BANGER_STEP_TAP:
+		banger_vm_undo_tap(self, step);
+		return;
 	case BANGER_STEP_LAUNCH:
 		banger_vm_detach(self);
 		BANGER_PRIVILEGED_GET_IFACE(self->ports->privileged)
@@ -406,6 +427,9 @@ report_step(BangerStep kind, size_t index, size_t n, void *data)
 		[BANGER_STEP_ACCELERATOR] = "looking for KVM",
 		[BANGER_STEP_KERNEL] = "loading the kernel",
 		[BANGER_STEP_DISKS] = "opening its disks",
+		[BANGER_STEP_BRIDGE] = "looking to the network",
+		[BANGER_STEP_TAP] = "connecting it",
+		[BANGER_STEP_NAT] = "opening its way out",
 		[BANGER_STEP_LAUNCH] = "starting the VMM",
 		[BANGER_STEP_GUEST] = "waiting for the guest",
 	};
@@ -504,7 +528,7 @@ banger_vm_bring_up_async(BangerVm *self, BangerPlanFlags flags, const char *oper
 			 GAsyncReadyCallback callback, void *data)
 {
 	g_autoptr(GTask) task = g_task_new(self, /* cancellable= */ NULL, callback, data);
-	BangerPlan plan = banger_launch_plan_make(flags);
+	BangerPlan plan = banger_launch_plan_make(flags, self->spec->reach);
 	BringUp *up = g_new0(BringUp, 1);
 	GError *error = NULL;
 

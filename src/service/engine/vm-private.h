@@ -3,6 +3,7 @@
 #pragma once
 
 #include "service/engine/vm.h"
+#include "shared/rules/net-config.h"
 
 /* How LastError begins where the helper kept something. */
 #define BANGER_VM_NOT_RELEASED "its resources could not be released: "
@@ -13,6 +14,7 @@ struct _BangerVm {
 	BangerVmSpec *spec;
 	const BangerPorts *ports;
 	BangerKvmVerdict *kvm;
+	BangerNetwork *network;
 
 	BangerVmState state;
 	char *last_error;
@@ -33,6 +35,7 @@ struct _BangerVm {
 	int kernel_fd;
 	int initramfs_fd;
 	BangerDisks disks;
+	BangerTap tap;
 
 	GCancellable
 		*looking; /* while it is looked for; cancelled when it is to end without patience */
@@ -58,6 +61,17 @@ void banger_vm_apply(BangerVm *self, BangerVmEvent event, const char *error);
 
 /* The step from starting to running; an end that came before it is noticed after it. */
 void banger_vm_apply_ready(BangerVm *self);
+
+/* Steps of its start, and their undo. */
+void banger_vm_run_bridge(BangerVm *self, GTask *step);
+void banger_vm_run_tap(BangerVm *self, GTask *step);
+void banger_vm_undo_tap(BangerVm *self, GTask *step);
+void banger_vm_run_nat(BangerVm *self, GTask *step);
+/* What its guest has to know; after these steps. */
+void banger_vm_fill_network(BangerVm *self, BnNetConfig *ret);
+
+/* Emits "changed". */
+void banger_vm_tell_change(BangerVm *self);
 
 /* Closes what a VMM is launched with. */
 void banger_vm_drop_files(BangerVm *self);

@@ -23,6 +23,7 @@ banger_vm_finalize(GObject *object)
 	banger_vm_detach(self);
 	banger_vm_drop_files(self);
 	g_clear_object(&self->kvm);
+	g_clear_object(&self->network);
 	g_clear_pointer(&self->spec, banger_vm_spec_free);
 	g_free(self->last_error);
 	g_free(self->last_words);
@@ -56,18 +57,21 @@ banger_vm_init(BangerVm *self)
 	self->process_fd = -1;
 	self->kernel_fd = -1;
 	self->initramfs_fd = -1;
+	self->tap = (BangerTap)BANGER_TAP_INIT;
 	self->waiting_guest = g_ptr_array_new_with_free_func(g_object_unref);
 	self->waiting_end = g_ptr_array_new_with_free_func(g_object_unref);
 }
 
 BangerVm *
-banger_vm_new(const BangerVmSpec *spec, const BangerPorts *ports, BangerKvmVerdict *kvm)
+banger_vm_new(const BangerVmSpec *spec, const BangerPorts *ports, BangerKvmVerdict *kvm,
+	      BangerNetwork *network)
 {
 	BangerVm *self = g_object_new(BANGER_TYPE_VM, NULL);
 
 	self->spec = banger_vm_spec_dup(spec);
 	self->ports = ports;
 	self->kvm = g_object_ref(kvm);
+	self->network = g_object_ref(network);
 	return self;
 }
 
@@ -79,6 +83,12 @@ banger_vm_restore(BangerVm *self, BangerVmState state, const char *last_error, i
 	self->started_us = started_us;
 	g_free(self->last_error);
 	self->last_error = g_strdup(last_error);
+}
+
+void
+banger_vm_tell_change(BangerVm *self)
+{
+	g_signal_emit(self, signals[SIGNAL_CHANGED], 0);
 }
 
 const BangerVmSpec *

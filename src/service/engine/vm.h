@@ -4,6 +4,7 @@
 
 #include "service/engine/kvm-verdict.h"
 #include "service/engine/launch-plan.h"
+#include "service/engine/network.h"
 #include "service/engine/vm-fsm.h"
 #include "service/base/vm-spec.h"
 #include "service/ports/ports.h"
@@ -15,7 +16,8 @@ G_DECLARE_FINAL_TYPE(BangerVm, banger_vm, BANGER, VM, GObject)
  * banger_vm_recover_async().
  *
  * Signals: "changed" (anything but the spec); "ended" when a VMM is gone, for whatever reason. */
-BangerVm *banger_vm_new(const BangerVmSpec *spec, const BangerPorts *ports, BangerKvmVerdict *kvm);
+BangerVm *banger_vm_new(const BangerVmSpec *spec, const BangerPorts *ports, BangerKvmVerdict *kvm,
+			BangerNetwork *network);
 void banger_vm_restore(BangerVm *self, BangerVmState state, const char *last_error,
 		       int64_t started_us);
 
@@ -28,6 +30,15 @@ const char *banger_vm_get_accelerator(BangerVm *self);
 const char *banger_vm_get_accelerator_reason(BangerVm *self);
 /* "" while the agent has not answered. */
 const char *banger_vm_get_boot_id(BangerVm *self);
+
+/* Of its card, in host order; 0 while it has none, or while nobody has asked about the bridge. */
+uint32_t banger_vm_get_address(BangerVm *self);
+
+/* How far it reaches from now on; for one that does not run, from its next start on. BANGER_ERROR_INVALID_STATE where
+ * that takes a card that it has not, or is rid of one that it has. */
+void banger_vm_set_reach_async(BangerVm *self, BangerReach reach, const char *operation,
+			       GAsyncReadyCallback callback, void *data);
+bool banger_vm_set_reach_finish(BangerVm *self, GAsyncResult *result, GError **error);
 
 /* Called when a step begins. */
 typedef void (*BangerVmProgress)(const char *text, double progress, void *data);

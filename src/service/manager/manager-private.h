@@ -10,7 +10,9 @@ struct _BangerManager {
 	BangerStore *store;
 	const BangerPorts *ports;
 	BangerKvmVerdict *kvm;
-	GHashTable *vms; /* id → BangerVm */
+	BangerNetwork *network;
+	GSource *network_idle; /* fires when no VM has been on the bridge for a while; or NULL */
+	GHashTable *vms;       /* id → BangerVm */
 	GPtrArray *
 		incomplete; /* BangerVm: whose creation was interrupted in a daemon before us; until recovery */
 	GHashTable *images;  /* id → BangerImageRow */
@@ -41,6 +43,14 @@ void banger_manager_update_session(BangerManager *self);
 /* A new job, announced. A reference of the caller's, which the work keeps until it has finished the job. */
 BangerJob *banger_manager_begin_job(BangerManager *self, BangerJobKind kind, const char *subject,
 				    const char *operation);
+
+/* Serves names as long as there is a bridge. */
+void banger_manager_watch_network(BangerManager *self);
+/* A VM has changed: its name is known as long as it has an address, and the bridge goes behind the last. */
+void banger_manager_update_network(BangerManager *self, BangerVm *vm);
+void banger_manager_drop_network(BangerManager *self);
+/* Asks for the bridge again where a VM that runs is on it. */
+void banger_manager_recover_network(BangerManager *self);
 
 /* Puts a VM into the table and begins to record its changes. */
 void banger_manager_adopt_vm(BangerManager *self, BangerVm *vm);

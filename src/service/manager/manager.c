@@ -23,6 +23,7 @@ banger_manager_finalize(GObject *object)
 	g_hash_table_unref(self->kernels);
 	g_clear_object(&self->store);
 	g_clear_object(&self->kvm);
+	banger_manager_drop_network(self);
 	g_free(self->default_image);
 	g_free(self->default_kernel);
 	G_OBJECT_CLASS(banger_manager_parent_class)->finalize(object);
@@ -77,6 +78,7 @@ on_vm_changed(BangerVm *vm, BangerManager *self)
 		bn_log_error("vm=%s: its state could not be recorded, ignoring: %s",
 			     banger_vm_get_spec(vm)->id, error->message);
 	banger_manager_update_session(self);
+	banger_manager_update_network(self, vm);
 }
 
 static void
@@ -138,7 +140,8 @@ load(BangerManager *self, GError **error)
 	}
 	for (guint i = 0; i < vms->len; i++) {
 		BangerVmRow *row = g_ptr_array_index(vms, i);
-		g_autoptr(BangerVm) vm = banger_vm_new(row->spec, self->ports, self->kvm);
+		g_autoptr(BangerVm) vm =
+			banger_vm_new(row->spec, self->ports, self->kvm, self->network);
 
 		banger_vm_restore(vm, row->ready ? row->state : BANGER_VM_CREATED, row->last_error,
 				  row->started_us);
@@ -158,9 +161,11 @@ banger_manager_new(BangerStore *store, const BangerPorts *ports, BangerKvmVerdic
 	self->store = g_object_ref(store);
 	self->ports = ports;
 	self->kvm = g_object_ref(kvm);
+	self->network = banger_network_new(ports->privileged);
 	if (!load(self, error))
 		return NULL;
 	banger_manager_watch_session(self);
+	banger_manager_watch_network(self);
 	self->default_image = banger_store_get_setting(store, "default-image");
 	self->default_kernel = banger_store_get_setting(store, "default-kernel");
 	return g_steal_pointer(&self);

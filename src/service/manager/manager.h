@@ -51,12 +51,19 @@ bool banger_manager_resolve_spec(BangerManager *self, BangerVmSpec *spec, GError
 /* Every job below is returned running, or NULL where preflight failed. It is borrowed: its work holds it to its end;
  * whoever wants it longer takes a reference at "job-added". */
 
-/* `spec` is resolved. A VM that cannot be made, or not be started when `start` is given, leaves nothing; but one that
- * could not be released stays, in error and with its disk. */
-BangerJob *banger_manager_create_vm(BangerManager *self, const BangerVmSpec *spec, bool start,
+/* `spec` is resolved, and gets its number. A VM that cannot be made, or not be started when `start` is given, leaves
+ * nothing; but one that could not be released stays, in error and with its disk. */
+BangerJob *banger_manager_create_vm(BangerManager *self, BangerVmSpec *spec, bool start,
 				    const char *operation, BangerVm **ret_vm, GError **error);
 /* What that would do with `start`, by the same checks: one line for each step, freed by g_strfreev(). */
 char **banger_manager_plan_vm(BangerManager *self, const BangerVmSpec *spec, GError **error);
+/* How far it reaches, from now on and recorded. */
+void banger_manager_set_vm_reach_async(BangerManager *self, BangerVm *vm, BangerReach reach,
+				       const char *operation, GAsyncReadyCallback callback,
+				       void *data);
+bool banger_manager_set_vm_reach_finish(BangerManager *self, GAsyncResult *result, GError **error);
+/* The user's bridge; borrowed. */
+BangerNetwork *banger_manager_get_network(BangerManager *self);
 BangerJob *banger_manager_start_vm(BangerManager *self, BangerVm *vm, const char *operation,
 				   GError **error);
 BangerJob *banger_manager_stop_vm(BangerManager *self, BangerVm *vm, unsigned timeout_s,

@@ -26,6 +26,11 @@ static const char *const steps[] = {
 	"CREATE INDEX vm_image ON vm(image);"
 	"CREATE INDEX vm_kernel ON vm(kernel);"
 	"CREATE TABLE setting (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;",
+	"ALTER TABLE vm ADD COLUMN reach TEXT NOT NULL DEFAULT 'none';"
+	"ALTER TABLE vm ADD COLUMN peer INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE vm ADD COLUMN host INTEGER NOT NULL DEFAULT 0;"
+	"UPDATE vm SET host = rowid + 1;"
+	"CREATE UNIQUE INDEX vm_host ON vm(host);",
 };
 
 _Static_assert(BN_ELEMENTSOF(steps) == BANGER_SCHEMA, "one step per schema");

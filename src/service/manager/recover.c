@@ -198,4 +198,5 @@ void
 banger_manager_recover_finish(BangerManager *self, GAsyncResult *result)
 {
 	(void)g_task_propagate_boolean(G_TASK(result), /* error= */ NULL);
+	banger_manager_recover_network(self);
 }

@@ -241,6 +241,9 @@ read_vm(sqlite3_stmt *statement)
 	row->state = banger_vm_state_from_string((const char *)sqlite3_column_text(statement, 13));
 	row->last_error = text(statement, 14);
 	row->ready = sqlite3_column_int(statement, 15) != 0;
+	spec->reach = banger_reach_from_string((const char *)sqlite3_column_text(statement, 16));
+	spec->peer = sqlite3_column_int(statement, 17) != 0;
+	spec->host = (uint32_t)sqlite3_column_int64(statement, 18);
 	return row;
 }
 
@@ -249,7 +252,8 @@ banger_store_list_vms(BangerStore *self, GError **error)
 {
 	return collect(self,
 		       "SELECT id, name, image, kernel, vcpus, memory, disk, vmm, accelerator,"
-		       " use_init, ephemeral, created, started, state, last_error, ready FROM vm",
+		       " use_init, ephemeral, created, started, state, last_error, ready,"
+		       " reach, peer, host FROM vm",
 		       read_vm, (GDestroyNotify)banger_vm_row_free, error);
 }
 
@@ -276,22 +280,52 @@ banger_store_add_kernel(BangerStore *self, const BangerKernelRow *row, GError **
 	return execute(self, statement, what, /* used= */ "", error);
 }
 
+/* The number that the VM got in the same transaction. */
+static bool
+read_host(BangerStore *self, BangerVmSpec *spec, GError **error)
+{
+	g_autoptr(sqlite3_stmt) statement =
+		prepare(self, "SELECT host FROM vm WHERE id = ?", "s", spec->id);
+
+	if (!statement || sqlite3_step(statement) != SQLITE_ROW)
+		return fail(self, error);
+	spec->host = (uint32_t)sqlite3_column_int64(statement, 0);
+	return true;
+}
+
+/* 1 is the host's own number in the subnet. */
+#define FREE_HOST                                                                                  \
+	"(SELECT MIN(h) FROM (SELECT 2 AS h UNION ALL SELECT host + 1 FROM vm)"                    \
+	" WHERE h NOT IN (SELECT host FROM vm))"
+
 bool
-banger_store_add_vm(BangerStore *self, const BangerVmSpec *spec, GError **error)
+banger_store_add_vm(BangerStore *self, BangerVmSpec *spec, GError **error)
 {
 	g_autofree char *what = g_strdup_printf("a VM named %s", spec->name);
 	sqlite3_stmt *statement = prepare(
 		self,
 		"INSERT INTO vm (id, name, image, kernel, vcpus, memory, disk, vmm,"
-		" accelerator, use_init, driver, ephemeral, created, state)"
-		" VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'overlay', ?, ?, 'created')",
-		"ssssiiissiii", spec->id, spec->name, spec->image, spec->kernel,
+		" accelerator, use_init, driver, ephemeral, created, state, reach, peer, host)"
+		" VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'overlay', ?, ?, 'created', ?, ?," FREE_HOST
+		")",
+		"ssssiiissiiisi", spec->id, spec->name, spec->image, spec->kernel,
 		(int64_t)spec->vcpus, (int64_t)spec->memory_bytes, (int64_t)spec->disk_bytes,
 		bn_vmm_kind_to_string(spec->vmm), banger_accelerator_to_string(spec->accelerator),
-		(int64_t)spec->use_init, (int64_t)spec->ephemeral, spec->created_us);
+		(int64_t)spec->use_init, (int64_t)spec->ephemeral, spec->created_us,
+		banger_reach_to_string(spec->reach), (int64_t)spec->peer);
 
 	/* Somebody deleted the image or kernel between its look-up and this. */
-	return execute(self, statement, what, "its image or kernel has just been deleted", error);
+	return execute(self, statement, what, "its image or kernel has just been deleted", error) &&
+	       read_host(self, spec, error);
+}
+
+bool
+banger_store_set_vm_reach(BangerStore *self, const char *id, BangerReach reach, GError **error)
+{
+	return execute(self,
+		       prepare(self, "UPDATE vm SET reach = ? WHERE id = ?", "ss",
+			       banger_reach_to_string(reach), id),
+		       "", "", error);
 }
 
 bool

@@ -42,7 +42,10 @@ GPtrArray *banger_store_list_vms(BangerStore *self, GError **error);
 /* Each is one transaction. A name or id that is taken: BANGER_ERROR_ALREADY_EXISTS. */
 bool banger_store_add_image(BangerStore *self, const BangerImageRow *row, GError **error);
 bool banger_store_add_kernel(BangerStore *self, const BangerKernelRow *row, GError **error);
-bool banger_store_add_vm(BangerStore *self, const BangerVmSpec *spec, GError **error);
+/* Fills spec->host: a number that no other VM has. */
+bool banger_store_add_vm(BangerStore *self, BangerVmSpec *spec, GError **error);
+bool banger_store_set_vm_reach(BangerStore *self, const char *id, BangerReach reach,
+			       GError **error);
 
 bool banger_store_set_vm_ready(BangerStore *self, const char *id, GError **error);
 bool banger_store_update_vm(BangerStore *self, const char *id, BangerVmState state,

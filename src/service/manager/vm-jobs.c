@@ -158,7 +158,7 @@ creation_flags(bool start)
 char **
 banger_manager_plan_vm(BangerManager *self, const BangerVmSpec *spec, GError **error)
 {
-	BangerPlan plan = banger_launch_plan_make(creation_flags(/* start= */ true));
+	BangerPlan plan = banger_launch_plan_make(creation_flags(/* start= */ true), spec->reach);
 	g_autoptr(GStrvBuilder) lines = g_strv_builder_new();
 	g_autofree char *reserve =
 		g_strdup_printf("reserve the name %s (undo: forget it)", spec->name);
@@ -177,8 +177,8 @@ banger_manager_plan_vm(BangerManager *self, const BangerVmSpec *spec, GError **e
 }
 
 BangerJob *
-banger_manager_create_vm(BangerManager *self, const BangerVmSpec *spec, bool start,
-			 const char *operation, BangerVm **ret_vm, GError **error)
+banger_manager_create_vm(BangerManager *self, BangerVmSpec *spec, bool start, const char *operation,
+			 BangerVm **ret_vm, GError **error)
 {
 	g_autoptr(BangerVm) vm = NULL;
 	BangerJob *job;
@@ -186,7 +186,7 @@ banger_manager_create_vm(BangerManager *self, const BangerVmSpec *spec, bool sta
 
 	if (!banger_store_add_vm(self->store, spec, error))
 		return NULL;
-	vm = banger_vm_new(spec, self->ports, self->kvm);
+	vm = banger_vm_new(spec, self->ports, self->kvm, self->network);
 	banger_manager_adopt_vm(self, vm);
 	work = work_new(self, vm, start ? BANGER_JOB_START : BANGER_JOB_CREATE, operation);
 	work->creates = true;

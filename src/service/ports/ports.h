@@ -5,6 +5,7 @@
 #include "service/ports/console.h"
 #include "service/ports/guest.h"
 #include "service/ports/image.h"
+#include "service/ports/names.h"
 #include "service/ports/privileged.h"
 #include "service/ports/session.h"
 #include "service/ports/storage.h"
@@ -15,6 +16,8 @@ typedef struct BangerPorts {
 	BangerStorage *storage;
 	BangerImageStore *images;
 	BangerSession *session;
+	BangerNames *names;
+	unsigned bridge_idle_s; /* how long the bridge stays behind the last VM on it */
 	/* Each takes the descriptor over. */
 	BangerVmm *(*vmm_new)(int fd);
 	BangerGuest *(*guest_new)(int fd);

@@ -24,6 +24,36 @@ typedef struct BangerVmmHandles {
 void banger_vmm_handles_clear(BangerVmmHandles *handles);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(BangerVmmHandles, banger_vmm_handles_clear)
 
+/* The user's bridge, as EnsureBridge made or found it. */
+typedef struct BangerBridge {
+	char *interface;
+	uint32_t address; /* the host's own; host order, like all below */
+	uint8_t length;   /* of the subnet's prefix */
+	int dns[2]; /* UDP, and TCP that listens; -1 where port 53 is taken, or they were taken */
+	char *note; /* for people, or "" */
+} BangerBridge;
+
+#define BANGER_BRIDGE_INIT                                                                         \
+	{                                                                                          \
+		.dns = { -1, -1 }                                                                  \
+	}
+void banger_bridge_clear(BangerBridge *bridge);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(BangerBridge, banger_bridge_clear)
+
+/* A VM's end of it. */
+typedef struct BangerTap {
+	int fd; /* -1 where it was taken or never there */
+	uint32_t address;
+	uint32_t mtu;
+} BangerTap;
+
+#define BANGER_TAP_INIT                                                                            \
+	{                                                                                          \
+		.fd = -1                                                                           \
+	}
+void banger_tap_clear(BangerTap *tap);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(BangerTap, banger_tap_clear)
+
 /* Borrowed for the time of the call. */
 typedef struct BangerLaunch {
 	const char *vm;
@@ -45,6 +75,34 @@ struct _BangerPrivilegedInterface {
 			  GAsyncReadyCallback callback, void *data);
 	bool (*probe_kvm_finish)(BangerPrivileged *self, GAsyncResult *result, bool *ret_usable,
 				 char **ret_reason, GError **error);
+
+	void (*ensure_bridge)(BangerPrivileged *self, const char *operation,
+			      GAsyncReadyCallback callback, void *data);
+	bool (*ensure_bridge_finish)(BangerPrivileged *self, GAsyncResult *result,
+				     BangerBridge *ret, GError **error);
+
+	/* BANGER_ERROR_BUSY while a VM is on it. */
+	void (*remove_bridge)(BangerPrivileged *self, GAsyncReadyCallback callback, void *data);
+	bool (*remove_bridge_finish)(BangerPrivileged *self, GAsyncResult *result, GError **error);
+
+	/* `host`: the VM's number in the subnet. */
+	void (*create_tap)(BangerPrivileged *self, const char *vm, const char *operation,
+			   uint32_t host, bool peer, GCancellable *cancellable,
+			   GAsyncReadyCallback callback, void *data);
+	bool (*create_tap_finish)(BangerPrivileged *self, GAsyncResult *result, BangerTap *ret,
+				  GError **error);
+
+	void (*delete_tap)(BangerPrivileged *self, const char *vm, const char *operation,
+			   GAsyncReadyCallback callback, void *data);
+	bool (*delete_tap_finish)(BangerPrivileged *self, GAsyncResult *result, GError **error);
+
+	void (*enable_nat)(BangerPrivileged *self, const char *vm, const char *operation, bool lan,
+			   GCancellable *cancellable, GAsyncReadyCallback callback, void *data);
+	bool (*enable_nat_finish)(BangerPrivileged *self, GAsyncResult *result, GError **error);
+
+	void (*disable_nat)(BangerPrivileged *self, const char *vm, const char *operation,
+			    GAsyncReadyCallback callback, void *data);
+	bool (*disable_nat_finish)(BangerPrivileged *self, GAsyncResult *result, GError **error);
 
 	void (*launch)(BangerPrivileged *self, const BangerLaunch *launch,
 		       GCancellable *cancellable, GAsyncReadyCallback callback, void *data);

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Queries on their way to the host's resolvers by UDP, and the replies back. Both are passed on as they are, but for
+ * the id; of a reply only header and question are looked at. */
+#pragma once
+
+#include "service/adapters/dns-resolvers.h"
+
+/* Of all, and of one client: the next is dropped. Each takes a descriptor, and a client whose queries all wait asks for
+ * what nobody knows. */
+#define BANGER_DNS_PENDING_MAX        256
+#define BANGER_DNS_PENDING_CLIENT_MAX 64
+
+typedef struct BangerDnsForward BangerDnsForward;
+
+/* `socket`: where queries came from, and replies go; kept. `resolvers` stay the caller's. */
+BangerDnsForward *banger_dns_forward_new(GSocket *socket, BangerDnsResolvers *resolvers);
+void banger_dns_forward_free(BangerDnsForward *forward);
+
+/* `bytes`: a query that banger_dns_packet_read() took. Answered later, or never. */
+void banger_dns_forward_ask(BangerDnsForward *forward, GSocketAddress *client, const uint8_t *bytes,
+			    size_t size);

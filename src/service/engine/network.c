@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "service/engine/network.h"
+
+#include "service/base/error.h"
+#include "shared/base/cleanup.h"
+#include "shared/base/log.h"
+
+struct _BangerNetwork {
+	GObject parent;
+
+	BangerPrivileged *privileged;
+	bool known;
+	bool asking;
+	BangerBridge bridge;
+	GPtrArray *waiting; /* GTask */
+};
+
+G_DEFINE_FINAL_TYPE(BangerNetwork, banger_network, G_TYPE_OBJECT)
+
+static guint signal_changed;
+
+static void
+banger_network_finalize(GObject *object)
+{
+	BangerNetwork *self = BANGER_NETWORK(object);
+
+	banger_bridge_clear(&self->bridge);
+	g_clear_pointer(&self->waiting, g_ptr_array_unref);
+	g_clear_object(&self->privileged);
+	G_OBJECT_CLASS(banger_network_parent_class)->finalize(object);
+}
+
+static void
+banger_network_class_init(BangerNetworkClass *klass)
+{
+	G_OBJECT_CLASS(klass)->finalize = banger_network_finalize;
+	signal_changed = g_signal_new("changed", G_TYPE_FROM_CLASS(klass), G_SIGNAL_RUN_LAST, 0,
+				      NULL, NULL, NULL, G_TYPE_NONE, 0);
+}
+
+static void
+banger_network_init(BangerNetwork *self)
+{
+	self->bridge = (BangerBridge)BANGER_BRIDGE_INIT;
+	self->waiting = g_ptr_array_new_with_free_func(g_object_unref);
+}
+
+BangerNetwork *
+banger_network_new(BangerPrivileged *privileged)
+{
+	BangerNetwork *self = g_object_new(BANGER_TYPE_NETWORK, NULL);
+
+	self->privileged = g_object_ref(privileged);
+	return self;
+}
+
+const BangerBridge *
+banger_network_get(BangerNetwork *self)
+{
+	return self->known ? &self->bridge : NULL;
+}
+
+static void
+set_bridge(BangerNetwork *self, BangerBridge *bridge)
+{
+	banger_bridge_clear(&self->bridge);
+	self->bridge = *bridge;
+	*bridge = (BangerBridge)BANGER_BRIDGE_INIT;
+	self->known = true;
+	if (*self->bridge.note)
+		bn_log_notice("network: %s", self->bridge.note);
+	g_signal_emit(self, signal_changed, 0);
+}
+
+/* Those that wait may ask again from within. */
+static void
+settle(BangerNetwork *self, const GError *error)
+{
+	g_autoptr(GPtrArray) waiting = g_steal_pointer(&self->waiting);
+
+	self->waiting = g_ptr_array_new_with_free_func(g_object_unref);
+	for (guint i = 0; i < waiting->len; i++) {
+		GTask *task = g_ptr_array_index(waiting, i);
+
+		if (error)
+			g_task_return_error(task, g_error_copy(error));
+		else
+			g_task_return_boolean(task, true);
+	}
+}
+
+static void
+on_ensured(GObject *source, GAsyncResult *result, gpointer data)
+{
+	g_autoptr(BangerNetwork) self = data;
+	g_auto(BangerBridge) bridge = BANGER_BRIDGE_INIT;
+	g_autoptr(GError) error = NULL;
+
+	self->asking = false;
+	if (BANGER_PRIVILEGED_GET_IFACE(self->privileged)
+		    ->ensure_bridge_finish(self->privileged, result, &bridge, &error))
+		set_bridge(self, &bridge);
+	settle(self, error);
+}
+
+void
+banger_network_ensure_async(BangerNetwork *self, const char *operation, GCancellable *cancellable,
+			    GAsyncReadyCallback callback, void *data)
+{
+	g_autoptr(GTask) task = g_task_new(self, cancellable, callback, data);
+
+	if (self->known) {
+		g_task_return_boolean(task, true);
+		return;
+	}
+	g_ptr_array_add(self->waiting, g_steal_pointer(&task));
+	if (self->asking)
+		return;
+	self->asking = true;
+	BANGER_PRIVILEGED_GET_IFACE(self->privileged)
+		->ensure_bridge(self->privileged, operation, on_ensured, g_object_ref(self));
+}
+
+bool
+banger_network_ensure_finish(BangerNetwork *self, GAsyncResult *result, GError **error)
+{
+	return g_task_propagate_boolean(G_TASK(result), error);
+}
+
+void
+banger_network_forget(BangerNetwork *self)
+{
+	if (!self->known)
+		return;
+	self->known = false;
+	banger_bridge_clear(&self->bridge);
+	g_signal_emit(self, signal_changed, 0);
+}
+
+static void
+on_removed(GObject *source, GAsyncResult *result, gpointer data)
+{
+	g_autoptr(BangerNetwork) self = data;
+	g_autoptr(GError) error = NULL;
+
+	if (!BANGER_PRIVILEGED_GET_IFACE(self->privileged)
+		     ->remove_bridge_finish(self->privileged, result, &error))
+		bn_log_notice("network: the bridge stays: %s", error->message);
+}
+
+/* A VM that begins meanwhile asks for a bridge, and the helper does one thing after the other. */
+void
+banger_network_remove(BangerNetwork *self)
+{
+	if (!self->known || self->asking)
+		return;
+	banger_network_forget(self);
+	BANGER_PRIVILEGED_GET_IFACE(self->privileged)
+		->remove_bridge(self->privileged, on_removed, g_object_ref(self));
+}
+
+bool
+banger_network_take_dns(BangerNetwork *self, int ret[static 2])
+{
+	if (!self->known || self->bridge.dns[0] < 0)
+		return false;
+	ret[0] = BN_TAKE_FD(self->bridge.dns[0]);
+	ret[1] = BN_TAKE_FD(self->bridge.dns[1]);
+	return true;
+}

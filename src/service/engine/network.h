@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The user's bridge: asked of the helper by the first VM that wants a network, remembered while it is there. */
+#pragma once
+
+#include "service/ports/privileged.h"
+
+#define BANGER_TYPE_NETWORK (banger_network_get_type())
+G_DECLARE_FINAL_TYPE(BangerNetwork, banger_network, BANGER, NETWORK, GObject)
+
+/* Signal "changed": there is another bridge, or none, or another note. */
+BangerNetwork *banger_network_new(BangerPrivileged *privileged);
+
+/* All that ask while one question is open share its answer; whoever gives up leaves the others theirs. */
+void banger_network_ensure_async(BangerNetwork *self, const char *operation,
+				 GCancellable *cancellable, GAsyncReadyCallback callback,
+				 void *data);
+bool banger_network_ensure_finish(BangerNetwork *self, GAsyncResult *result, GError **error);
+
+/* The helper says that it is gone: the next one asks again. */
+void banger_network_forget(BangerNetwork *self);
+
+/* Takes it away, where no VM is on it; what fails is only told to the log. */
+void banger_network_remove(BangerNetwork *self);
+
+/* The sockets of port 53, once: the caller's then. False where there are none. */
+bool banger_network_take_dns(BangerNetwork *self, int ret[static 2]);
+
+/* The bridge, borrowed until it changes; NULL where none is known. */
+const BangerBridge *banger_network_get(BangerNetwork *self);

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* VMs and the user's network: how far each reaches, what it is called there, and how long there is one. */
+#include "service/manager/manager-private.h"
+#include "shared/base/log.h"
+
+#define NAMES(self) BANGER_NAMES_GET_IFACE((self)->ports->names)
+
+BangerNetwork *
+banger_manager_get_network(BangerManager *self)
+{
+	return self->network;
+}
+
+static void
+on_reach_set(GObject *source, GAsyncResult *result, gpointer data)
+{
+	g_autoptr(GTask) task = data;
+	BangerManager *self = g_task_get_source_object(task);
+	BangerVm *vm = BANGER_VM(source);
+	const BangerVmSpec *spec = banger_vm_get_spec(vm);
+	GError *error = NULL;
+
+	if (banger_vm_set_reach_finish(vm, result, &error) &&
+	    banger_store_set_vm_reach(self->store, spec->id, spec->reach, &error))
+		g_task_return_boolean(task, true);
+	else
+		g_task_return_error(task, error);
+}
+
+void
+banger_manager_set_vm_reach_async(BangerManager *self, BangerVm *vm, BangerReach reach,
+				  const char *operation, GAsyncReadyCallback callback, void *data)
+{
+	GTask *task = g_task_new(self, /* cancellable= */ NULL, callback, data);
+
+	banger_vm_set_reach_async(vm, reach, operation, on_reach_set, task);
+}
+
+bool
+banger_manager_set_vm_reach_finish(BangerManager *self, GAsyncResult *result, GError **error)
+{
+	return g_task_propagate_boolean(G_TASK(result), error);
+}
+
+static void
+on_ensured(GObject *source, GAsyncResult *result, gpointer data)
+{
+	g_autoptr(GError) error = NULL;
+
+	if (!banger_network_ensure_finish(BANGER_NETWORK(source), result, &error))
+		bn_log_warning("the bridge of VMs that run cannot be looked at, ignoring: %s",
+			       error->message);
+}
+
+/* What a bangerd before us had begun with it goes on: VMs on the bridge keep their place, and names theirs. */
+void
+banger_manager_recover_network(BangerManager *self)
+{
+	GHashTableIter iter;
+	BangerVm *vm;
+
+	g_hash_table_iter_init(&iter, self->vms);
+	while (g_hash_table_iter_next(&iter, NULL, (void **)&vm))
+		if (banger_vm_get_spec(vm)->reach != BANGER_REACH_NONE &&
+		    banger_vm_state_is_live(banger_vm_get_state(vm))) {
+			banger_network_ensure_async(self->network, /* operation= */ "",
+						    /* cancellable= */ NULL, on_ensured, NULL);
+			return;
+		}
+}
+
+static void
+update_name(BangerManager *self, BangerVm *vm)
+{
+	const char *name = banger_vm_get_spec(vm)->name;
+	uint32_t address = banger_vm_get_address(vm);
+
+	if (address)
+		(void)NAMES(self)->set(self->ports->names, name, address);
+	else
+		NAMES(self)->remove(self->ports->names, name);
+}
+
+static void
+on_network_changed(BangerNetwork *network, BangerManager *self)
+{
+	g_autoptr(GList) vms = banger_manager_list_vms(self);
+	g_autoptr(GError) error = NULL;
+	int fds[2];
+
+	if (!banger_network_get(network))
+		NAMES(self)->stop(self->ports->names);
+	else if (banger_network_take_dns(network, fds) &&
+		 !NAMES(self)->start(self->ports->names, fds[0], fds[1], &error))
+		bn_log_warning("names of VMs cannot be served, ignoring: %s", error->message);
+	for (GList *l = vms; l; l = l->next)
+		update_name(self, l->data);
+}
+
+void
+banger_manager_watch_network(BangerManager *self)
+{
+	g_signal_connect_object(self->network, "changed", G_CALLBACK(on_network_changed), self, 0);
+}
+
+static void
+drop_idle(BangerManager *self)
+{
+	if (self->network_idle)
+		g_source_destroy(self->network_idle);
+	g_clear_pointer(&self->network_idle, g_source_unref);
+}
+
+void
+banger_manager_drop_network(BangerManager *self)
+{
+	drop_idle(self);
+	g_clear_object(&self->network);
+}
+
+static gboolean
+on_idle(gpointer data)
+{
+	BangerManager *self = data;
+
+	drop_idle(self);
+	banger_network_remove(self->network);
+	return G_SOURCE_REMOVE;
+}
+
+static bool
+is_in_use(BangerManager *self)
+{
+	g_autoptr(GList) vms = banger_manager_list_vms(self);
+
+	for (GList *l = vms; l; l = l->next)
+		if (banger_vm_get_spec(l->data)->reach != BANGER_REACH_NONE &&
+		    banger_vm_state_is_live(banger_vm_get_state(l->data)))
+			return true;
+	return false;
+}
+
+void
+banger_manager_update_network(BangerManager *self, BangerVm *vm)
+{
+	update_name(self, vm);
+	if (is_in_use(self)) {
+		drop_idle(self);
+	} else if (banger_network_get(self->network) && !self->network_idle) {
+		self->network_idle = g_timeout_source_new(self->ports->bridge_idle_s * 1000);
+		g_source_set_callback(self->network_idle, on_idle, self, NULL);
+		(void)g_source_attach(self->network_idle, g_main_context_get_thread_default());
+	}
+}

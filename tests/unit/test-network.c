@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The user's network as the manager keeps it: names as long as VMs have addresses, a bridge as long as there are
+ * VMs. */
+#include "fakes/manager-rig.h"
+
+static BangerVm *
+run_reaching(Rig *rig, BangerReach reach, End *end)
+{
+	g_autoptr(BangerVmSpec) spec = rig_make_spec(/* ephemeral= */ false);
+	BangerVm *vm = NULL;
+
+	spec->reach = reach;
+	rig_watch(rig,
+		  banger_manager_create_vm(rig->manager, spec, /* start= */ true, "", &vm, NULL),
+		  end);
+	fake_ports_settle(rig->fakes);
+	rig_walk(rig);
+	check(end->done && !end->error);
+	return vm;
+}
+
+static unsigned
+number_of(Rig *rig, const char *name)
+{
+	return GPOINTER_TO_UINT(g_hash_table_lookup(rig->fakes->names, name));
+}
+
+static void
+finish_off(Rig *rig)
+{
+	rig_finish_off(rig);
+	/* Behind the last VM the bridge goes. */
+	fake_ports_settle(rig->fakes);
+	if (fake_ports_is_asked(rig->fakes, "no-bridge"))
+		fake_ports_succeed(rig->fakes, "no-bridge");
+}
+
+static void
+test_names_when_a_vm_has_an_address_then_served_until_it_ends(void)
+{
+	g_auto(Rig) rig = {};
+	g_auto(End) started = {};
+	BangerVm *vm;
+
+	rig_init(&rig);
+	rig.fakes->has_dns = true;
+	rig_begin(&rig);
+	vm = run_reaching(&rig, BANGER_REACH_HOST, &started);
+	check(rig.fakes->serves_names);
+	check_int(number_of(&rig, "web"), 2);
+	check_int(banger_vm_get_spec(vm)->host, 2);
+	finish_off(&rig);
+	check_int(number_of(&rig, "web"), 0);
+	check(!rig.fakes->serves_names);
+}
+
+static void
+test_names_when_port_53_is_taken_then_vms_run_all_the_same(void)
+{
+	g_auto(Rig) rig = {};
+	g_auto(End) started = {};
+
+	rig_init(&rig);
+	rig_begin(&rig);
+	(void)run_reaching(&rig, BANGER_REACH_HOST, &started);
+	check(!rig.fakes->serves_names);
+	finish_off(&rig);
+}
+
+static void
+test_bridge_when_no_vm_wants_one_then_never_asked_for(void)
+{
+	g_auto(Rig) rig = {};
+	g_auto(End) started = {};
+
+	rig_init(&rig);
+	rig_begin(&rig);
+	(void)run_reaching(&rig, BANGER_REACH_NONE, &started);
+	check(!strstr(rig_take_log(&rig), "bridge"));
+	rig_finish_off(&rig);
+	check(!strstr(rig_take_log(&rig), "bridge"));
+}
+
+TEST_MAIN(TEST(test_names_when_a_vm_has_an_address_then_served_until_it_ends),
+	  TEST(test_names_when_port_53_is_taken_then_vms_run_all_the_same),
+	  TEST(test_bridge_when_no_vm_wants_one_then_never_asked_for))

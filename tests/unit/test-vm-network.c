@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A VM's network in a faked world: its steps, their failures, and its change while it runs. */
+#include "test.h"
+
+#include "fakes/vm-rig.h"
+
+#define UP                                                                                         \
+	"create probe kernel disks bridge tap nat launch vmm-new guest-new console-new "           \
+	"guest-open set-clock"
+
+static void
+bring_up(Rig *rig, BangerReach reach)
+{
+	g_auto(Answer) up = {};
+
+	rig_init_reaching(rig, reach);
+	rig_begin(rig, BANGER_PLAN_MAKE | BANGER_PLAN_START, &up);
+	rig_walk(rig, /* until= */ NULL);
+	check(up.ok);
+}
+
+static void
+test_bring_up_when_it_has_a_network_then_the_tap_goes_with_the_launch(void)
+{
+	g_auto(Rig) rig = {};
+
+	bring_up(&rig, BANGER_REACH_LAN);
+	check_log(&rig, UP);
+	check(rig.fakes->lan);
+	check_int(rig.fakes->host, 7);
+	check_int(banger_vm_get_address(rig.vm), FAKE_SUBNET + 7);
+	/* The VMM's four: the tap is its own now. */
+	check_int(fake_ports_count_held(rig.fakes), 4);
+}
+
+static void
+test_bring_up_when_it_reaches_the_host_alone_then_no_nat(void)
+{
+	g_auto(Rig) rig = {};
+
+	bring_up(&rig, BANGER_REACH_HOST);
+	check_log(&rig, "create probe kernel disks bridge tap launch vmm-new guest-new "
+			"console-new guest-open set-clock");
+}
+
+static void
+play_failure(const char *call, const char *log)
+{
+	g_auto(Rig) rig = {};
+	g_auto(Answer) up = {};
+
+	rig_init_reaching(&rig, BANGER_REACH_NAT);
+	rig_begin(&rig, BANGER_PLAN_MAKE | BANGER_PLAN_START, &up);
+	rig_walk(&rig, call);
+	fake_ports_fail(rig.fakes, call, BANGER_ERROR_NOT_AUTHORIZED);
+	rig_walk(&rig, /* until= */ NULL);
+	check(up.done && !up.ok);
+	check(g_error_matches(up.error, BANGER_ERROR, BANGER_ERROR_NOT_AUTHORIZED));
+	check_log(&rig, log);
+	check_int(fake_ports_count_held(rig.fakes), 0);
+}
+
+static void
+test_bring_up_when_a_step_of_the_network_fails_then_undone(void)
+{
+	play_failure("bridge", "create probe kernel disks bridge destroy");
+	play_failure("tap", "create probe kernel disks bridge tap untap destroy");
+	play_failure("nat", "create probe kernel disks bridge tap nat untap destroy");
+	play_failure("launch", "create probe kernel disks bridge tap nat launch untap destroy");
+}
+
+/* Somebody took it away since; once, and not again and again. */
+static void
+test_bring_up_when_the_bridge_has_gone_then_it_is_made_once_more(void)
+{
+	g_auto(Rig) rig = {};
+	g_auto(Answer) up = {};
+
+	rig_init_reaching(&rig, BANGER_REACH_HOST);
+	rig_begin(&rig, BANGER_PLAN_MAKE | BANGER_PLAN_START, &up);
+	rig_walk(&rig, "tap");
+	fake_ports_fail(rig.fakes, "tap", BANGER_ERROR_NOT_FOUND);
+	rig_walk(&rig, "tap");
+	fake_ports_fail(rig.fakes, "tap", BANGER_ERROR_NOT_FOUND);
+	rig_walk(&rig, /* until= */ NULL);
+	check(up.done && !up.ok);
+	check_log(&rig, "create probe kernel disks bridge tap bridge tap untap destroy");
+}
+
+static void
+on_set(GObject *source, GAsyncResult *result, gpointer data)
+{
+	Answer *answer = data;
+
+	answer->ok = banger_vm_set_reach_finish(BANGER_VM(source), result, &answer->error);
+	answer->done = true;
+}
+
+static void
+set_reach(Rig *rig, BangerReach reach, Answer *answer)
+{
+	banger_vm_set_reach_async(rig->vm, reach, "", on_set, answer);
+	fake_ports_settle(rig->fakes);
+}
+
+static void
+test_reach_when_changed_while_it_runs_then_at_once(void)
+{
+	g_auto(Answer) narrowed = {}, widened = {}, failed = {};
+	g_auto(Rig) rig = {};
+
+	bring_up(&rig, BANGER_REACH_LAN);
+	check_log(&rig, UP);
+	set_reach(&rig, BANGER_REACH_HOST, &narrowed);
+	check(!narrowed.done);
+	check_int(banger_vm_get_spec(rig.vm)->reach, BANGER_REACH_LAN);
+	fake_ports_succeed(rig.fakes, "no-nat");
+	check(narrowed.ok);
+	check_int(banger_vm_get_spec(rig.vm)->reach, BANGER_REACH_HOST);
+	set_reach(&rig, BANGER_REACH_NAT, &widened);
+	fake_ports_succeed(rig.fakes, "nat");
+	check(widened.ok && !rig.fakes->lan);
+	set_reach(&rig, BANGER_REACH_LAN, &failed);
+	fake_ports_fail(rig.fakes, "nat", BANGER_ERROR_NOT_AUTHORIZED);
+	check(failed.done && !failed.ok);
+	check_int(banger_vm_get_spec(rig.vm)->reach, BANGER_REACH_NAT);
+	check_log(&rig, "no-nat nat nat");
+}
+
+static void
+test_reach_when_it_would_lose_its_card_then_refused_while_it_runs(void)
+{
+	g_auto(Answer) set = {};
+	g_auto(Rig) rig = {};
+
+	bring_up(&rig, BANGER_REACH_NAT);
+	set_reach(&rig, BANGER_REACH_NONE, &set);
+	check(g_error_matches(set.error, BANGER_ERROR, BANGER_ERROR_INVALID_STATE));
+	check(strstr(set.error->message, "rid of it"));
+	check_int(banger_vm_get_spec(rig.vm)->reach, BANGER_REACH_NAT);
+}
+
+static void
+test_reach_when_it_would_need_a_card_then_refused_while_it_runs(void)
+{
+	g_auto(Answer) set = {};
+	g_auto(Rig) rig = {};
+
+	bring_up(&rig, BANGER_REACH_NONE);
+	set_reach(&rig, BANGER_REACH_NAT, &set);
+	check(g_error_matches(set.error, BANGER_ERROR, BANGER_ERROR_INVALID_STATE));
+	check_int(banger_vm_get_address(rig.vm), 0);
+}
+
+static void
+test_reach_when_it_does_not_run_then_for_the_next_start(void)
+{
+	g_auto(Answer) set = {}, up = {};
+	g_auto(Rig) rig = {};
+
+	rig_init_reaching(&rig, BANGER_REACH_NONE);
+	set_reach(&rig, BANGER_REACH_NAT, &set);
+	check(set.ok);
+	rig_begin(&rig, BANGER_PLAN_MAKE | BANGER_PLAN_START, &up);
+	rig_walk(&rig, /* until= */ NULL);
+	check(up.ok);
+	check_log(&rig, UP);
+}
+
+TEST_MAIN(TEST(test_bring_up_when_it_has_a_network_then_the_tap_goes_with_the_launch),
+	  TEST(test_bring_up_when_it_reaches_the_host_alone_then_no_nat),
+	  TEST(test_bring_up_when_a_step_of_the_network_fails_then_undone),
+	  TEST(test_bring_up_when_the_bridge_has_gone_then_it_is_made_once_more),
+	  TEST(test_reach_when_changed_while_it_runs_then_at_once),
+	  TEST(test_reach_when_it_would_lose_its_card_then_refused_while_it_runs),
+	  TEST(test_reach_when_it_would_need_a_card_then_refused_while_it_runs),
+	  TEST(test_reach_when_it_does_not_run_then_for_the_next_start))
