@@ -36,7 +36,7 @@ WORKERS = 4
 THREADS = 4
 
 HOME = pathlib.Path(pwd.getpwuid(faults.DEV).pw_dir)
-DATA, STATE = HOME / '.local/share/banger', HOME / '.local/state/banger/state-1.db'
+DATA, STATES = HOME / '.local/share/banger', HOME / '.local/state/banger'
 SESSION = f'unix:path=/run/user/{faults.DEV}/bus'
 NAME, PATH = 'org.banger.Manager', '/org/banger/Manager'
 BUS = ('org.freedesktop.DBus', '/org/freedesktop/DBus', 'org.freedesktop.DBus')
@@ -104,7 +104,7 @@ def take_places():
     manager = Manager()
     manager.call(PATH, 'org.freedesktop.DBus.Peer', 'Ping')
     manager.end()
-    with contextlib.closing(sqlite3.connect(STATE)) as state:
+    with contextlib.closing(sqlite3.connect(*STATES.glob('state-*.db'))) as state:
         state.executescript(ROWS)
     for name in FILES:
         (DATA / name).parent.mkdir(exist_ok=True)
@@ -125,7 +125,7 @@ def pid_of(daemon):
 
 
 def count_rows():
-    with contextlib.closing(sqlite3.connect(STATE)) as state:
+    with contextlib.closing(sqlite3.connect(*STATES.glob('state-*.db'))) as state:
         tables = [name for name, in state.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         return {table: state.execute(f'SELECT count(*) FROM {table}').fetchone()[0] for table in tables}
 

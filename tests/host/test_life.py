@@ -209,13 +209,13 @@ class Refusal(unittest.TestCase):
         dev.must('unit', 'mkdir', self.STATE)
 
     def test_state_when_damaged_then_every_caller_is_told_and_nobody_waits(self):
-        dev.must('unit', 'tee', f'{self.STATE}/state-1.db', data='nonsense\n')
+        dev.must('unit', 'tee', f'{self.STATE}/state-2.db', data='nonsense\n')
         clients = [dev.start('unit', 'banger', 'vm', 'list') for _ in range(10)]
         said = [client.communicate()[1].decode() for client in clients]
         self.assertEqual([text for text in said if 'file is not a database' not in text], [])
         done = dev.run('unit', 'busctl', '--user', 'call', 'org.banger.Manager', '/', 'org.banger.Manager', 'Whatever')
         self.assertIn('file is not a database', done.stderr)
-        dev.must('unit', 'rm', f'{self.STATE}/state-1.db')
+        dev.must('unit', 'rm', f'{self.STATE}/state-2.db')
         self.assertEqual(dev.must('unit', 'banger', '--json', 'vm', 'list').strip(), '[]')
         dev.must('manager', 'systemctl', '--user', 'stop', 'bangerd.service')
 

@@ -382,7 +382,7 @@ class User:
 @functools.cache
 def services():
     """Who ends the helper, so that the next call finds none."""
-    return faults.Rig()
+    return faults.Rig(faults.World())
 
 
 @functools.cache
