@@ -378,6 +378,7 @@ test_names_when_malformed_then_told(void)
 	check_malformed_name("\003web\xc0\x0c", 6);
 	check_malformed_name("\003web\xc0\x00", 6); /* into the header */
 	check_malformed_name("\003web\xff\xff", 6); /* beyond the end */
+	check_malformed_name("\xc0\x0e\003web", 7); /* to a name that is whole */
 	check_malformed_name("\x80", 1);            /* no length */
 	memset(label + 1, 'a', 64);
 	check_malformed_name(label, sizeof(label)); /* a label of 64 */
@@ -432,6 +433,25 @@ test_answer_when_as_long_as_can_be_then_it_fits(void)
 	put_edns(&query, 0, 0, "", 0);
 	check_int(serve(&query, &answer), BANGER_DNS_ANSWER);
 	check_header(&answer, OURS | BANGER_DNS_NXDOMAIN, 1, 0, 1, 1);
+}
+
+/* Nothing that a zone holds is as long, but a name may be. */
+static void
+test_answer_when_it_does_not_fit_then_cut_and_said_to_be(void)
+{
+	BangerDnsAnswer answer = { .type = BANGER_DNS_PTR, .size = BANGER_DNS_NAME_MAX };
+	Message query = make_long(BANGER_DNS_NAME_MAX), made = {};
+	BangerDnsQuery read;
+
+	memcpy(answer.data, query.bytes + BANGER_DNS_HEADER, answer.size);
+	answer.data[answer.size - 2] = 'b';
+	query.bytes[11] = 1;
+	put_edns(&query, 0, 0, "", 0);
+	check(banger_dns_packet_read(query.bytes, query.size, &read));
+	answer.zone = &read.name;
+	made.size = banger_dns_packet_make(&read, &answer, made.bytes);
+	check_header(&made, OURS | 0x0200, 1, 0, 0, 1);
+	check_int(made.size, query.size);
 }
 
 static Message
@@ -508,6 +528,11 @@ test_edns_when_malformed_then_told(void)
 	query = make_edns(0, 0, "", 0);
 	query.bytes[size - 11] = 1; /* not of the root */
 	check_refused_behind_question(&query);
+	query = make_query("web.dev.vm", BANGER_DNS_A);
+	query.bytes[11] = 1;
+	put(&query, "\003web", 4); /* nor is this */
+	put_edns(&query, 0, 0, "", 0);
+	check_refused_behind_question(&query);
 }
 
 static void
@@ -527,6 +552,27 @@ test_records_when_a_query_brings_some_then_told(void)
 		put(&query, "\xc0\x0c\0\001\0\001\0\0\0\0\0\004abcd", 16);
 		check_refused_behind_question(&query);
 	}
+}
+
+static void
+test_signature_when_it_is_the_last_then_passed_over(void)
+{
+	/* Owner, type, class, TTL, length, algorithm, and zeros: who has no keys looks at none of it. */
+	static const uint8_t signature[42] = "\003key\0\0\372\0\377\0\0\0\0\0\033\011hmac-sha1";
+	Message query = make_edns(0, 0, "", 0), pointer = query, answer;
+
+	query.bytes[11] = pointer.bytes[11] = 2;
+	put(&query, signature, sizeof(signature));
+	check_int(serve(&query, &answer), BANGER_DNS_ANSWER);
+	check_header(&answer, OURS, 1, 1, 0, 1);
+	put(&pointer, "\xc0\x0c", 2);
+	put(&pointer, signature + 5, sizeof(signature) - 5);
+	check_refused_behind_question(&pointer);
+	query = make_query("web.dev.vm", BANGER_DNS_A);
+	query.bytes[11] = 2;
+	put(&query, signature, sizeof(signature));
+	put_edns(&query, 0, 0, "", 0);
+	check_refused_behind_question(&query);
 }
 
 static void
@@ -639,9 +685,11 @@ TEST_MAIN(TEST(test_address_when_asked_for_then_told_in_the_case_of_the_question
 	  TEST(test_questions_when_malformed_then_told), TEST(test_names_when_malformed_then_told),
 	  TEST(test_names_when_as_long_as_can_be_then_taken_and_longer_ones_not),
 	  TEST(test_answer_when_as_long_as_can_be_then_it_fits),
+	  TEST(test_answer_when_it_does_not_fit_then_cut_and_said_to_be),
 	  TEST(test_edns_when_sound_then_answered_with_edns),
 	  TEST(test_edns_when_malformed_then_told),
 	  TEST(test_records_when_a_query_brings_some_then_told),
+	  TEST(test_signature_when_it_is_the_last_then_passed_over),
 	  TEST(test_failure_when_nobody_could_be_asked_then_told_with_edns),
 	  TEST(test_replies_when_not_to_the_query_then_not_taken),
 	  TEST(test_zone_when_vms_come_and_go_then_it_follows),
