@@ -23,6 +23,7 @@ PACKAGES = (
     'libglib2.0-bin',                              # gdbus
     'qemu-system-x86',
     'libarchive13', 'libext2fs2', 'libjson-glib-1.0-0', 'libnettle8', 'libsqlite3-0',
+    'libldns3', 'libnftables1', 'libnl-route-3-200',
 )
 MMDEBSTRAP = ['/usr/bin/mmdebstrap', '--mode=root', '--variant=minbase', '--include=' + ','.join(PACKAGES), 'bookworm']
 MIRROR = 'http://deb.debian.org/debian'
