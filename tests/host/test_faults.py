@@ -75,7 +75,7 @@ class Systemd(inside.World):
                 'mounts': pathlib.Path('/proc', str(host.leader), 'mountinfo').read_text(encoding='utf-8'),
                 'links': pathlib.Path('/proc', str(host.leader), 'net/dev').read_text(encoding='utf-8').count(':'),
                 'jails': sorted(path.name for path in self.jails.iterdir()),
-                'ledger': {path.name: path.read_text() for path in self.ledger.iterdir()},
+                'ledger': {str(path): path.read_text() for path in self.ledger.rglob('*') if path.is_file()},
                 'temporary': sorted(name for place in ('tmp', 'var/tmp', 'dev/shm')
                                     for name in os.listdir(host.path(place))),
                 'descriptors': len(os.listdir('/proc/self/fd'))}
