@@ -3,6 +3,7 @@
 
 #include <glib/gstdio.h>
 #include <sqlite3.h>
+#include <unistd.h>
 
 #include "service/base/error.h"
 #include "service/base/remove-tree.h"
@@ -198,6 +199,28 @@ test_open_when_making_was_interrupted_then_begun_anew(void)
 }
 
 static void
+test_open_when_a_link_leads_to_the_directory_then_opened_and_the_file_is_no_link(void)
+{
+	g_autofree char *directory = make_directory();
+	g_autofree char *link = g_strconcat(directory, "-link", NULL);
+	g_autofree char *file = g_strdup_printf("%s/state-%d.db", directory, BANGER_SCHEMA);
+	g_autofree char *moved = g_strconcat(file, ".moved", NULL);
+	g_autoptr(BangerStore) store = NULL;
+
+	check_int(symlink(directory, link), 0);
+	store = banger_store_open(link, NULL);
+	check(store);
+	g_clear_object(&store);
+	check_int(banger_store_check(link), 0);
+	/* What the state itself points to is not followed. */
+	check_int(g_rename(file, moved), 0);
+	check_int(symlink(moved, file), 0);
+	check(!banger_store_open(link, NULL));
+	check_int(g_unlink(link), 0);
+	check(banger_remove_tree(directory, NULL));
+}
+
+static void
 test_open_when_somebody_has_it_then_busy_until_they_leave(void)
 {
 	g_autofree char *directory = make_directory();
@@ -219,5 +242,6 @@ TEST_MAIN(TEST(test_rows_when_written_then_read_back_after_reopening),
 	  TEST(test_delete_when_default_then_setting_goes_with_the_row_or_stays_with_it),
 	  TEST(test_open_when_schema_is_newer_then_refused_and_untouched),
 	  TEST(test_check_when_the_file_is_another_than_its_name_says_then_told_and_untouched),
+	  TEST(test_open_when_a_link_leads_to_the_directory_then_opened_and_the_file_is_no_link),
 	  TEST(test_open_when_somebody_has_it_then_busy_until_they_leave),
 	  TEST(test_open_when_making_was_interrupted_then_begun_anew))

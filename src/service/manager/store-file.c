@@ -3,6 +3,7 @@
 
 #include <glib/gstdio.h>
 #include <stdbool.h>
+#include <stdlib.h>
 
 #include "service/base/error.h"
 #include "service/manager/migrations.h"
@@ -37,10 +38,13 @@ find_newest(const char *directory)
 	return newest;
 }
 
+/* SQLite's NOFOLLOW refuses a link anywhere in a path; ours is about the file alone. A home may well be behind one. */
 static char *
 file_path(const char *directory, int schema, const char *suffix)
 {
-	return g_strdup_printf("%s/state-%d.db%s", directory, schema, suffix);
+	g_autofree char *real = realpath(directory, NULL);
+
+	return g_strdup_printf("%s/state-%d.db%s", real ? real : directory, schema, suffix);
 }
 
 static bool
