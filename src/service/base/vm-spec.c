@@ -83,7 +83,7 @@ banger_reach_check(BangerReach reach, GError **error)
 }
 
 bool
-banger_vm_spec_check(const BangerVmSpec *spec, GError **error)
+banger_vm_spec_check_kept(const BangerVmSpec *spec, GError **error)
 {
 	if (!bn_names_is_vm(spec->name))
 		return refuse(error, "name",
@@ -105,4 +105,12 @@ banger_vm_spec_check(const BangerVmSpec *spec, GError **error)
 	if (spec->peer && spec->reach == BANGER_REACH_NONE)
 		return refuse(error, "peer", "of a VM with a network");
 	return true;
+}
+
+bool
+banger_vm_spec_check(const BangerVmSpec *spec, GError **error)
+{
+	if (bn_names_is_id(spec->name))
+		return refuse(error, "name", "other than 32 hex digits, which are an id");
+	return banger_vm_spec_check_kept(spec, error);
 }

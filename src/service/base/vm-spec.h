@@ -67,3 +67,5 @@ bool banger_reach_check(BangerReach reach, GError **error);
 
 /* False with BANGER_ERROR_INVALID_ARGUMENT naming the option that is out of bounds. */
 bool banger_vm_spec_check(const BangerVmSpec *spec, GError **error);
+/* The same for one that exists: names could look like ids once. */
+bool banger_vm_spec_check_kept(const BangerVmSpec *spec, GError **error);

@@ -237,7 +237,8 @@ banger_manager_check_free(GHashTable *table, const char *(*name_of)(void *), con
 	return true;
 }
 
-/* An exact name wins over an id, and an id over the beginning of one. */
+/* A whole id is nobody else's, whatever the names are: who keeps ids means those. A name wins over the beginning of an
+ * id. */
 static void *
 find(GHashTable *table, const char *(*name_of)(void *), const char *what, const char *reference,
      GError **error)
@@ -245,9 +246,11 @@ find(GHashTable *table, const char *(*name_of)(void *), const char *what, const 
 	g_autoptr(GString) candidates = g_string_new(NULL);
 	g_autofree char *command = NULL;
 	GHashTableIter iter;
-	void *id, *object, *found = NULL;
+	void *id, *object, *found = g_hash_table_lookup(table, reference);
 	int n = 0;
 
+	if (found)
+		return found;
 	g_hash_table_iter_init(&iter, table);
 	while (g_hash_table_iter_next(&iter, &id, &object))
 		if (g_str_equal(name_of(object), reference))
