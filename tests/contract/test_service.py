@@ -41,8 +41,8 @@ BUS_CONFIG = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Config
 ROWS = (f"INSERT INTO image VALUES ('{ID}', 'base', '', 0, 0, '', '', 0)",
         f"INSERT INTO kernel VALUES ('{ID}', 'linux', '', '', 0, '', 0)",
         'INSERT INTO vm (id, name, image, kernel, vcpus, memory, disk, vmm, accelerator, use_init, driver, ephemeral,'
-        f" created, state, ready) VALUES ('{ID}', 'web', '{ID}', '{ID}', 1, 1, 1, 'qemu-microvm', 'auto', 1, 'overlay', 0, 0,"
-        " 'created', 1)")
+        f" created, state, ready) VALUES ('{ID}', 'web', '{ID}', '{ID}', 1, {1 << 30}, {1 << 30}, 'qemu-microvm', 'auto', 1,"
+        " 'overlay', 0, 0, 'created', 1)")
 EMPTY = {'s': '', 'o': '/', 'u': 1, 'as': [], 'h': 0}
 # What is opened at once has no operation to be found by.
 WITHOUT_OPERATION = {'OpenConsole', 'OpenLog'}

@@ -94,5 +94,18 @@ test_name_when_it_looks_like_an_id_then_no_new_vm_gets_it(void)
 	check(banger_vm_spec_check(spec, NULL));
 }
 
+static void
+test_load_when_a_default_is_no_id_then_refused_by_its_key(void)
+{
+	g_auto(Rig) rig = {};
+	g_autoptr(GError) error = NULL;
+
+	rig_init(&rig);
+	check(banger_store_set_setting(rig.store, "default-kernel", "../x", NULL));
+	check(!banger_manager_new(rig.store, &rig.fakes->ports, rig.kvm, &error));
+	check_str(error->message, "the state is damaged: setting default-kernel is no id");
+}
+
 TEST_MAIN(TEST(test_find_when_a_name_is_the_id_of_another_then_the_id_counts),
-	  TEST(test_name_when_it_looks_like_an_id_then_no_new_vm_gets_it))
+	  TEST(test_name_when_it_looks_like_an_id_then_no_new_vm_gets_it),
+	  TEST(test_load_when_a_default_is_no_id_then_refused_by_its_key))

@@ -109,6 +109,95 @@ test_names_when_taken_or_used_then_refused(void)
 	check(banger_remove_tree(directory, NULL));
 }
 
+/* Changes the state as a hand does, and says what its reading is refused for: "" where it is not. */
+static char *
+read_changed(const char *directory, const char *sql)
+{
+	g_autofree char *path = g_strdup_printf("%s/state-%d.db", directory, BANGER_SCHEMA);
+	g_autoptr(BangerStore) store = NULL;
+	g_autoptr(GPtrArray) rows = NULL;
+	g_autoptr(GError) error = NULL;
+	char *copy = g_strconcat(path, ".copy", NULL), *text = NULL;
+	gsize size;
+	sqlite3 *db;
+
+	check(g_file_get_contents(path, &text, &size, NULL));
+	check(g_file_set_contents(copy, text, (gssize)size, NULL));
+	check_int(sqlite3_open(path, &db), SQLITE_OK);
+	check_int(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+	check_int(sqlite3_close(db), SQLITE_OK);
+	store = banger_store_open(directory, NULL);
+	check(store);
+	rows = banger_store_list_images(store, &error);
+	if (rows) {
+		g_ptr_array_unref(rows);
+		rows = banger_store_list_kernels(store, &error);
+	}
+	if (rows) {
+		g_ptr_array_unref(rows);
+		rows = banger_store_list_vms(store, &error);
+	}
+	g_clear_object(&store);
+	check_int(g_rename(copy, path), 0);
+	g_free(copy);
+	g_free(text);
+	return g_strdup(error ? error->message : "");
+}
+
+/* Which rows a hand may have made that no program has, and a word of what is said of each. */
+static const struct {
+	const char *sql, *said;
+} damages[] = {
+	{ "UPDATE vm SET id = '../../x'", "VM web: id" },
+	{ "UPDATE vm SET name = cast(x'fffe' as text)", "name" },
+	{ "UPDATE vm SET name = ''", "name" },
+	{ "UPDATE vm SET state = 'nonsense'", "VM web: state" },
+	{ "UPDATE vm SET vmm = '/bin/sh'", "VM web: vmm cannot be '/bin/sh'" },
+	{ "UPDATE vm SET accelerator = 'x'", "VM web: accelerator" },
+	{ "UPDATE vm SET vcpus = -1", "VM web: vcpus" },
+	{ "UPDATE vm SET vcpus = 4294967298", "VM web: vcpus" },
+	{ "UPDATE vm SET vcpus = 0", "VM web: option 'vcpus'" },
+	{ "UPDATE vm SET vcpus = 65", "VM web: vcpus cannot be '65'" },
+	{ "UPDATE vm SET memory = 1", "VM web: option 'memory'" },
+	{ "UPDATE vm SET disk = -1", "VM web: disk" },
+	{ "UPDATE vm SET created = -1", "VM web: created" },
+	{ "UPDATE vm SET image = 'x/y'", "VM web: image" },
+	{ "UPDATE vm SET kernel = ''", "VM web: kernel" },
+	{ "UPDATE vm SET last_error = cast(x'ff' as text)", "VM web: last_error" },
+	{ "UPDATE image SET id = 'x'", "image base: id" },
+	{ "UPDATE image SET name = 'A/'", "image A/: name" },
+	{ "UPDATE image SET size = -1", "image base: size" },
+	{ "UPDATE image SET source = cast(x'ff' as text)", "image base: source" },
+	{ "UPDATE kernel SET id = ''", "kernel linux: id" },
+	{ "UPDATE kernel SET release = cast(x'ff' as text)", "kernel linux: release" },
+};
+
+static void
+test_list_when_a_row_cannot_be_then_refused_by_name(void)
+{
+	g_autofree char *directory = make_directory();
+	g_autoptr(BangerStore) store = banger_store_open(directory, NULL);
+	g_autoptr(BangerVmSpec) spec = make_spec(ID2, "web");
+	g_autofree char *sound = NULL, *old = NULL;
+
+	check(banger_store_add_image(store, &image, NULL));
+	check(banger_store_add_kernel(store, &kernel, NULL));
+	check(banger_store_add_vm(store, spec, NULL));
+	g_clear_object(&store);
+	sound = read_changed(directory, "");
+	check_str(sound, "");
+	/* A name of this form was allowed once. */
+	old = read_changed(directory, "UPDATE vm SET name = '" ID2 "'");
+	check_str(old, "");
+	for (size_t i = 0; i < G_N_ELEMENTS(damages); i++) {
+		g_autofree char *text = read_changed(directory, damages[i].sql);
+
+		check(g_str_has_prefix(text, "the state is damaged: "));
+		check(strstr(text, damages[i].said));
+	}
+	check(banger_remove_tree(directory, NULL));
+}
+
 /* `value`: what the default is afterwards. */
 static void
 check_default(BangerStore *store, const char *key, const char *value)
@@ -243,5 +332,6 @@ TEST_MAIN(TEST(test_rows_when_written_then_read_back_after_reopening),
 	  TEST(test_open_when_schema_is_newer_then_refused_and_untouched),
 	  TEST(test_check_when_the_file_is_another_than_its_name_says_then_told_and_untouched),
 	  TEST(test_open_when_a_link_leads_to_the_directory_then_opened_and_the_file_is_no_link),
+	  TEST(test_list_when_a_row_cannot_be_then_refused_by_name),
 	  TEST(test_open_when_somebody_has_it_then_busy_until_they_leave),
 	  TEST(test_open_when_making_was_interrupted_then_begun_anew))

@@ -102,8 +102,6 @@ banger_vm_spec_check_kept(const BangerVmSpec *spec, GError **error)
 		return refuse(error, "accelerator", "\"auto\", \"kvm\" or \"emulation\"");
 	if (!banger_reach_check(spec->reach, error))
 		return false;
-	if (spec->peer && spec->reach == BANGER_REACH_NONE)
-		return refuse(error, "peer", "of a VM with a network");
 	return true;
 }
 
@@ -112,5 +110,8 @@ banger_vm_spec_check(const BangerVmSpec *spec, GError **error)
 {
 	if (bn_names_is_id(spec->name))
 		return refuse(error, "name", "other than 32 hex digits, which are an id");
+	/* Later it may have lost its network, and get another. */
+	if (spec->peer && spec->reach == BANGER_REACH_NONE)
+		return refuse(error, "peer", "of a VM with a network");
 	return banger_vm_spec_check_kept(spec, error);
 }

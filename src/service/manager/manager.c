@@ -152,6 +152,18 @@ load(BangerManager *self, GError **error)
 	return true;
 }
 
+/* It becomes a path on the bus. */
+static bool
+load_default(BangerManager *self, const char *key, char **ret, GError **error)
+{
+	*ret = banger_store_get_setting(self->store, key);
+	if (!**ret || bn_names_is_id(*ret))
+		return true;
+	g_set_error(error, BANGER_ERROR, BANGER_ERROR_FAILED,
+		    "the state is damaged: setting %s is no id", key);
+	return false;
+}
+
 BangerManager *
 banger_manager_new(BangerStore *store, const BangerPorts *ports, BangerKvmVerdict *kvm,
 		   GError **error)
@@ -162,12 +174,12 @@ banger_manager_new(BangerStore *store, const BangerPorts *ports, BangerKvmVerdic
 	self->ports = ports;
 	self->kvm = g_object_ref(kvm);
 	self->network = banger_network_new(ports->privileged);
-	if (!load(self, error))
+	if (!load(self, error) ||
+	    !load_default(self, "default-image", &self->default_image, error) ||
+	    !load_default(self, "default-kernel", &self->default_kernel, error))
 		return NULL;
 	banger_manager_watch_session(self);
 	banger_manager_watch_network(self);
-	self->default_image = banger_store_get_setting(store, "default-image");
-	self->default_kernel = banger_store_get_setting(store, "default-kernel");
 	return g_steal_pointer(&self);
 }
 

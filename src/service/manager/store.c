@@ -10,7 +10,9 @@
 #include "service/base/error.h"
 #include "service/manager/migrations.h"
 #include "service/manager/store-file.h"
+#include "service/manager/store-rows.h"
 #include "shared/base/cleanup.h"
+#include "shared/rules/names.h"
 
 struct _BangerStore {
 	GObject parent;
@@ -152,17 +154,23 @@ text(sqlite3_stmt *statement, int column)
 	return g_strdup((const char *)sqlite3_column_text(statement, column));
 }
 
+typedef void *(*ReadRow)(sqlite3_stmt *statement, GError **error);
+
 /* Collects rows until the end; NULL with an error where reading failed. */
 static GPtrArray *
-collect(BangerStore *self, const char *sql, void *(*read)(sqlite3_stmt *), GDestroyNotify destroy,
-	GError **error)
+collect(BangerStore *self, const char *sql, ReadRow read, GDestroyNotify destroy, GError **error)
 {
 	g_autoptr(GPtrArray) rows = g_ptr_array_new_with_free_func(destroy);
 	g_autoptr(sqlite3_stmt) statement = prepare(self, sql, "");
 	int r = SQLITE_ERROR;
 
-	while (statement && (r = sqlite3_step(statement)) == SQLITE_ROW)
-		g_ptr_array_add(rows, read(statement));
+	while (statement && (r = sqlite3_step(statement)) == SQLITE_ROW) {
+		void *row = read(statement, error);
+
+		if (!row)
+			return NULL;
+		g_ptr_array_add(rows, row);
+	}
 	if (r != SQLITE_DONE) {
 		(void)fail(self, error);
 		return NULL;
@@ -171,90 +179,42 @@ collect(BangerStore *self, const char *sql, void *(*read)(sqlite3_stmt *), GDest
 }
 
 static void *
-read_image(sqlite3_stmt *statement)
+read_image(sqlite3_stmt *statement, GError **error)
 {
-	BangerImageRow *row = g_new0(BangerImageRow, 1);
-
-	row->id = text(statement, 0);
-	row->name = text(statement, 1);
-	row->digest = text(statement, 2);
-	row->size = (uint64_t)sqlite3_column_int64(statement, 3);
-	row->disk_usage = (uint64_t)sqlite3_column_int64(statement, 4);
-	row->init = text(statement, 5);
-	row->source = text(statement, 6);
-	row->created_us = sqlite3_column_int64(statement, 7);
-	return row;
+	return banger_image_row_read(statement, error);
 }
 
 GPtrArray *
 banger_store_list_images(BangerStore *self, GError **error)
 {
-	return collect(
-		self, "SELECT id, name, digest, size, disk_usage, init, source, created FROM image",
-		read_image, (GDestroyNotify)banger_image_row_free, error);
+	return collect(self, "SELECT " BANGER_IMAGE_COLUMNS " FROM image", read_image,
+		       (GDestroyNotify)banger_image_row_free, error);
 }
 
 static void *
-read_kernel(sqlite3_stmt *statement)
+read_kernel(sqlite3_stmt *statement, GError **error)
 {
-	BangerKernelRow *row = g_new0(BangerKernelRow, 1);
-
-	row->id = text(statement, 0);
-	row->name = text(statement, 1);
-	row->release = text(statement, 2);
-	row->digest = text(statement, 3);
-	row->disk_usage = (uint64_t)sqlite3_column_int64(statement, 4);
-	row->source = text(statement, 5);
-	row->created_us = sqlite3_column_int64(statement, 6);
-	return row;
+	return banger_kernel_row_read(statement, error);
 }
 
 GPtrArray *
 banger_store_list_kernels(BangerStore *self, GError **error)
 {
-	return collect(self,
-		       "SELECT id, name, release, digest, disk_usage, source, created FROM kernel",
-		       read_kernel, (GDestroyNotify)banger_kernel_row_free, error);
+	return collect(self, "SELECT " BANGER_KERNEL_COLUMNS " FROM kernel", read_kernel,
+		       (GDestroyNotify)banger_kernel_row_free, error);
 }
 
 static void *
-read_vm(sqlite3_stmt *statement)
+read_vm(sqlite3_stmt *statement, GError **error)
 {
-	BangerVmRow *row = g_new0(BangerVmRow, 1);
-	BangerVmSpec *spec = banger_vm_spec_new();
-
-	row->spec = spec;
-	spec->id = text(statement, 0);
-	spec->name = text(statement, 1);
-	spec->image = text(statement, 2);
-	spec->kernel = text(statement, 3);
-	spec->vcpus = (uint32_t)sqlite3_column_int64(statement, 4);
-	spec->memory_bytes = (uint64_t)sqlite3_column_int64(statement, 5);
-	spec->disk_bytes = (uint64_t)sqlite3_column_int64(statement, 6);
-	spec->vmm = bn_vmm_kind_from_string((const char *)sqlite3_column_text(statement, 7));
-	spec->accelerator =
-		banger_accelerator_from_string((const char *)sqlite3_column_text(statement, 8));
-	spec->use_init = sqlite3_column_int(statement, 9) != 0;
-	spec->ephemeral = sqlite3_column_int(statement, 10) != 0;
-	spec->created_us = sqlite3_column_int64(statement, 11);
-	row->started_us = sqlite3_column_int64(statement, 12);
-	row->state = banger_vm_state_from_string((const char *)sqlite3_column_text(statement, 13));
-	row->last_error = text(statement, 14);
-	row->ready = sqlite3_column_int(statement, 15) != 0;
-	spec->reach = banger_reach_from_string((const char *)sqlite3_column_text(statement, 16));
-	spec->peer = sqlite3_column_int(statement, 17) != 0;
-	spec->host = (uint32_t)sqlite3_column_int64(statement, 18);
-	return row;
+	return banger_vm_row_read(statement, error);
 }
 
 GPtrArray *
 banger_store_list_vms(BangerStore *self, GError **error)
 {
-	return collect(self,
-		       "SELECT id, name, image, kernel, vcpus, memory, disk, vmm, accelerator,"
-		       " use_init, ephemeral, created, started, state, last_error, ready,"
-		       " reach, peer, host FROM vm",
-		       read_vm, (GDestroyNotify)banger_vm_row_free, error);
+	return collect(self, "SELECT " BANGER_VM_COLUMNS " FROM vm", read_vm,
+		       (GDestroyNotify)banger_vm_row_free, error);
 }
 
 bool
@@ -350,9 +310,16 @@ banger_store_update_vm(BangerStore *self, const char *id, BangerVmState state,
 #define REMAINS "remains-"
 
 static void *
-read_id(sqlite3_stmt *statement)
+read_id(sqlite3_stmt *statement, GError **error)
 {
-	return text(statement, 0);
+	g_autofree char *id = text(statement, 0);
+
+	/* It becomes a path. */
+	if (bn_names_is_id(id))
+		return g_steal_pointer(&id);
+	g_set_error_literal(error, BANGER_ERROR, BANGER_ERROR_FAILED,
+			    "the state is damaged: what remains of no id");
+	return NULL;
 }
 
 GPtrArray *
