@@ -32,9 +32,12 @@ const Command commands[] = {
 	{ "vm", "exec", N_("[OPTIONS] VM [--] COMMAND…"), N_("run a command in a VM"),
 	  N_("Standard input, output and error are the command's, and its exit status is ours; 125 is a\n"
 	     "failure of our own. On a terminal, Ctrl-C is the command's; elsewhere it is forwarded, and a\n"
-	     "second one gives up."),
+	     "second one gives up, as a second SIGTERM or SIGHUP does.\n\n"
+	     "Where a guest answers nothing to three Ctrl-C on a terminal, Ctrl-] leaves it; else that is the\n"
+	     "guest's too."),
 	  cmd_vm_exec },
-	{ "vm", "shell", N_("[OPTIONS] VM"), N_("open a login shell in a VM"), NULL, cmd_vm_shell },
+	{ "vm", "shell", N_("[OPTIONS] VM"), N_("open a login shell in a VM"),
+	  N_("Where a guest answers nothing to three Ctrl-C, Ctrl-] leaves it."), cmd_vm_shell },
 	{ "vm", "logs", N_("[OPTIONS] VM"),
 	  N_("show what a guest wrote to its serial port since its last start"), NULL,
 	  cmd_vm_logs },

@@ -14,12 +14,19 @@
 #include "client/interrupt.h"
 #include "client/terminal.h"
 #include "service/base/error.h"
+#include "service/base/names.h"
 #include "shared/base/cleanup.h"
 #include "shared/base/fd-util.h"
 #include "shared/base/io-util.h"
+#include "shared/base/str-util.h"
 
 /* This process runs one command at a time, so any number will do. */
 #define TOKEN 1
+
+/* What is typed at a guest that does not answer. */
+#define CTRL_C     0x03
+#define ESCAPE     0x1d
+#define UNANSWERED 3
 
 typedef struct Exec {
 	Cli *cli;
@@ -33,7 +40,10 @@ typedef struct Exec {
 	size_t pending_start, pending_size;
 	bool tty;
 	bool answered;
-	unsigned interrupts;
+	guint64 passed_on;   /* signals, a bit each */
+	unsigned unanswered; /* Ctrl-C since anything came from the guest */
+	guint32 rows, columns;
+	guint pause; /* subscription */
 	int output_errno; /* why our standard output or error could not be written, but for a reader that left */
 	guint32 status, signal_number;
 	GError *error;
@@ -63,6 +73,36 @@ end_if_done(Exec *exec)
 {
 	if (exec->answered && (exec->error || (!exec->output[1] && !exec->output[2])))
 		g_main_loop_quit(exec->loop);
+}
+
+/* Also while the terminal is raw. */
+static void
+tell(const char *text)
+{
+	(void)fprintf(stderr, terminal_is_raw() ? "\r\n%s\r\n" : "%s\n", text);
+}
+
+static void
+give_up(Exec *exec)
+{
+	g_clear_error(&exec->error);
+	exec->error = g_error_new_literal(BANGER_ERROR, BANGER_ERROR_CANCELLED, _("interrupted"));
+	exec->answered = true;
+	end_if_done(exec);
+}
+
+/* A terminal that is the guest's echoes at least; where it does not, there must be a way out that no program in a guest
+ * can want. False where it is taken. */
+static bool
+look_for_way_out(Exec *exec, size_t size)
+{
+	for (size_t i = 0; i < size; i++) {
+		if (exec->pending[i] == ESCAPE && exec->unanswered >= UNANSWERED)
+			return false;
+		if (exec->pending[i] == CTRL_C && ++exec->unanswered == UNANSWERED)
+			tell(_("banger: the guest does not answer; Ctrl-] leaves it"));
+	}
+	return true;
 }
 
 static gboolean on_input(int fd, GIOCondition condition, gpointer data);
@@ -101,6 +141,8 @@ on_input(int fd, GIOCondition condition, gpointer data)
 		return G_SOURCE_CONTINUE;
 	if (n <= 0) {
 		bn_closep(&exec->near[0]);
+	} else if (exec->tty && !look_for_way_out(exec, (size_t)n)) {
+		give_up(exec);
 	} else if (exec->near[0] >= 0) {
 		exec->pending_start = 0;
 		exec->pending_size = (size_t)n;
@@ -120,6 +162,7 @@ on_output(int fd, GIOCondition condition, gpointer data)
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return G_SOURCE_CONTINUE;
+	exec->unanswered = 0;
 	/* Our own standard streams block, which is what holds the sender back. Where nobody reads them any more, the
 	 * command is told by our end closing. */
 	if (n > 0) {
@@ -165,27 +208,51 @@ send_signal(Exec *exec, guint32 signal_number)
 					NULL, NULL);
 }
 
-/* Once SIGINT is the command's affair; twice, ours. */
+/* Once a signal is the command's affair; twice, ours: a guest that hangs passes nothing on. */
 static void
 on_interrupt(int signal_number, void *data)
 {
 	Exec *exec = data;
+	guint64 bit = G_GUINT64_CONSTANT(1) << signal_number;
 
-	if (signal_number != SIGINT || ++exec->interrupts == 1) {
+	if (exec->passed_on & bit)
+		give_up(exec);
+	else
 		send_signal(exec, (guint32)signal_number);
-		return;
-	}
-	g_clear_error(&exec->error);
-	exec->error = g_error_new_literal(G_IO_ERROR, G_IO_ERROR_CANCELLED, "interrupted");
-	exec->answered = true;
-	end_if_done(exec);
+	exec->passed_on |= bit;
 }
 
 static gboolean
 on_hangup(gpointer data)
 {
-	send_signal(data, SIGHUP);
+	on_interrupt(SIGHUP, data);
 	return G_SOURCE_CONTINUE;
+}
+
+/* Whoever waits for the command waits for somebody to do something about that. */
+static void
+on_properties(GDBusConnection *bus, const char *sender, const char *path, const char *interface,
+	      const char *signal_name, GVariant *parameters, gpointer data)
+{
+	g_autoptr(GVariant) changed = g_variant_get_child_value(parameters, 1);
+	g_autofree char *safe = NULL, *text = NULL;
+	const char *reason;
+
+	if (!g_str_equal(cli_text(changed, "State"), "paused"))
+		return;
+	reason = cli_text(changed, "LastError");
+	safe = bn_str_escape(reason, strlen(reason), 4096);
+	text = g_strdup_printf(_("banger: the VM is paused: %s"), safe);
+	tell(text);
+}
+
+static guint
+watch_pause(Exec *exec)
+{
+	return g_dbus_connection_signal_subscribe(
+		exec->cli->bus, BANGER_BUS_NAME, "org.freedesktop.DBus.Properties",
+		"PropertiesChanged", g_dbus_proxy_get_object_path(G_DBUS_PROXY(exec->vm)),
+		"org.banger.VM", G_DBUS_SIGNAL_FLAGS_NONE, on_properties, exec, NULL);
 }
 
 /* Under nohup(1) hang-ups are neither our affair nor the command's. */
@@ -216,19 +283,28 @@ static gboolean
 on_resize(gpointer data)
 {
 	Exec *exec = data;
-	guint32 rows, columns;
 
-	get_size(&rows, &columns);
-	banger_dbus_vm_call_resize_exec(exec->vm, TOKEN, rows, columns, /* cancellable= */ NULL,
-					NULL, NULL);
+	get_size(&exec->rows, &exec->columns);
+	banger_dbus_vm_call_resize_exec(exec->vm, TOKEN, exec->rows, exec->columns,
+					/* cancellable= */ NULL, NULL, NULL);
 	return G_SOURCE_CONTINUE;
 }
 
+/* While the guest came up nobody watched. */
+static void
+catch_up_resize(Exec *exec)
+{
+	guint32 rows, columns;
+
+	get_size(&rows, &columns);
+	if (exec->tty && (rows != exec->rows || columns != exec->columns))
+		(void)on_resize(exec);
+}
+
 static GVariant *
-make_options(const Exec *exec, const CliExec *spec)
+make_options(Exec *exec, const CliExec *spec)
 {
 	GVariantDict options;
-	guint32 rows, columns;
 
 	cli_options_init(&options);
 	g_variant_dict_insert(&options, "token", "u", TOKEN);
@@ -243,10 +319,10 @@ make_options(const Exec *exec, const CliExec *spec)
 	if (exec->tty) {
 		const char *term = cli_terminal_kind();
 
-		get_size(&rows, &columns);
+		get_size(&exec->rows, &exec->columns);
 		g_variant_dict_insert(&options, "tty", "b", TRUE);
-		g_variant_dict_insert(&options, "rows", "u", rows);
-		g_variant_dict_insert(&options, "columns", "u", columns);
+		g_variant_dict_insert(&options, "rows", "u", exec->rows);
+		g_variant_dict_insert(&options, "columns", "u", exec->columns);
 		if (term)
 			g_variant_dict_insert(&options, "term", "s", term);
 	}
@@ -305,6 +381,7 @@ cli_exec_begin(Cli *cli, BangerDBusVM *vm, const CliExec *spec)
 	(void)signal(SIGPIPE, SIG_IGN);
 	/* From now on without a gap: else one that comes just as the job ends would end us. */
 	interrupt_hold();
+	exec.pause = watch_pause(&exec);
 	if (call(&exec, spec))
 		return true;
 	(void)fprintf(stderr, "banger: %s\n", g_strerror(errno));
@@ -330,6 +407,7 @@ run(void)
 		watch(&exec.output[i], exec.near[i], G_IO_IN | G_IO_HUP, on_output, &exec);
 	hangup = watch_hangup(&exec);
 	resize = g_unix_signal_add(SIGWINCH, on_resize, &exec);
+	catch_up_resize(&exec);
 	interrupt_set_handler(on_interrupt, &exec);
 	if (exec.cli->interrupted)
 		send_signal(&exec, SIGTERM);
@@ -341,6 +419,7 @@ run(void)
 	if (hangup)
 		(void)g_source_remove(hangup);
 	(void)g_source_remove(resize);
+	g_dbus_connection_signal_unsubscribe(exec.cli->bus, exec.pause);
 	interrupt_set_handler(NULL, NULL);
 	interrupt_release();
 }

@@ -19,6 +19,12 @@ terminal_restore(void)
 	is_raw = 0;
 }
 
+bool
+terminal_is_raw(void)
+{
+	return is_raw;
+}
+
 /* The signal has its default action again, and takes it as soon as this returns: whoever waits for us learns the truth.
  * Output that nobody reads is not waited for. */
 static void

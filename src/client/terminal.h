@@ -8,3 +8,4 @@
  * a signal that somebody else catches is left to him. False where standard input is no terminal. */
 bool terminal_make_raw(void);
 void terminal_restore(void);
+bool terminal_is_raw(void);

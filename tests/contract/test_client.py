@@ -15,6 +15,7 @@ import resource
 import selectors
 import shutil
 import signal
+import struct
 import subprocess
 import tempfile
 import termios
@@ -160,13 +161,31 @@ class Run(Rig):
         self.assertEqual(child.communicate('still here\n'), ('still here\n', ''))
         self.assertEqual(child.returncode, 0)
 
-    def test_run_when_interrupted_twice_then_gives_up(self):
-        child = self.begin(*self.ready, '--', 'sh', '-c', 'trap "" INT; echo set; sleep 1000')
+    def test_run_when_signalled_twice_then_gives_up(self):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            child = self.begin(*self.ready, '--', 'sh', '-c', 'trap "" INT TERM HUP; echo set; sleep 1000',
+                               preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL))
+            self.assertEqual(child.stdout.readline(), 'set\n')
+            child.send_signal(number)
+            self.assertEqual(self.await_line('call', 'VM.SignalExec')['arguments'][1], number)
+            child.send_signal(number)
+            self.assertEqual(child.wait(), 130, number)
+
+    def test_exec_when_signals_differ_then_each_passed_on_once(self):
+        self.make_vm()
+        child = self.begin('vm', 'exec', 'web', 'sh', '-c', 'trap "" TERM; echo set; exec sleep 1000',
+                           preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL))
         self.assertEqual(child.stdout.readline(), 'set\n')
-        child.send_signal(signal.SIGINT)
-        self.await_line('call', 'VM.SignalExec')
-        child.send_signal(signal.SIGINT)
-        self.assertEqual(child.wait(), 130)
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            child.send_signal(number)
+            self.assertEqual(self.await_line('call', 'VM.SignalExec')['arguments'][1], number)
+        self.assertEqual(child.wait(), 129)
+
+    def test_exec_when_the_vm_pauses_then_told_why(self):
+        self.make_vm()
+        done = self.banger('vm', 'exec', 'web', 'pause', 'echo', 'on')
+        self.assertEqual((done.returncode, done.stdout, done.stderr),
+                         (0, 'on\n', 'banger: the VM is paused: the disk\\x1b is full\n'))
 
     def test_run_when_daemon_dies_then_125_at_once(self):
         done = self.banger(*self.ready, '--', 'die')
@@ -309,6 +328,39 @@ class Terminal(Rig):
         seat.type(b'n\r')
         self.assertEqual(seat.wait(), 125)
         seat.expect(b'nothing was done')
+
+    def test_exec_when_three_interrupts_are_unanswered_then_told_the_way_out(self):
+        self.make_vm()
+        seat = self.sit('vm', 'exec', 'web', 'sh', '-c', 'echo up; exec sleep 1000')
+        seat.expect(b'up')
+        for _ in range(3):
+            seat.type(b'\x03')
+        seat.expect(b'the guest does not answer; Ctrl-] leaves it\r\n')
+        seat.type(b'\x1d')
+        self.assertEqual((seat.process.wait(), seat.is_restored()), (130, True))
+
+    def test_exec_when_interrupts_are_answered_then_all_keys_are_the_guests(self):
+        self.make_vm()
+        seat = self.sit('vm', 'exec', 'web', 'cat')
+        # Not before the keys are the guest's.
+        self.await_line('running')
+        seat.type(b'on')
+        seat.expect(b'on')
+        for n in range(1, 5):
+            seat.type(b'\x03')
+            seat.expect(b'\x03' * n)
+        seat.type(b'\x1d')
+        seat.expect(b'\x1d')
+        seat.type(b'bye')
+        seat.expect(b'bye')
+        self.assertNotIn(b'banger', seat.seen)
+
+    def test_run_when_resized_during_the_start_then_the_command_learns_it(self):
+        seat = self.sit('vm', 'run', '--rm', '--image', 'slow', '--kernel', 'y', '--', 'sleep', '1000')
+        self.await_line('call', 'Job.Wait')
+        fcntl.ioctl(seat.slave, termios.TIOCSWINSZ, struct.pack('4H', 50, 132, 0, 0))
+        self.fake.send_signal(signal.SIGUSR1)
+        self.assertEqual(self.await_line('call', 'VM.ResizeExec')['arguments'][1:], [50, 132])
 
     def test_run_when_on_terminal_then_tty_and_restored(self):
         pid, master = pty.fork()

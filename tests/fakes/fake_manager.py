@@ -3,9 +3,9 @@
 """org.banger.Manager without VMs: objects in memory, commands run here instead of in a guest.
 
 fake_manager.py SOURCE: prints "ready" when it owns its name. Every call is a line of JSON on standard output. Names
-choose behaviour: an image called "denied" makes the start fail, "slow" makes it run until it is cancelled; a VM
-called "slow" never stops, and that cannot be cancelled; the log of one called "unreadable" cannot be read; no guest has
-a user called "nobody-here".
+choose behaviour: an image called "denied" makes the start fail, "slow" makes it run until it is cancelled, or SIGUSR1
+lets it end; a VM called "slow" never stops, and that cannot be cancelled; the log of one called "unreadable" cannot be
+read; no guest has a user called "nobody-here". A command that begins with "pause" first pauses its VM.
 """
 
 import contextlib
@@ -164,6 +164,20 @@ class Fake:
         if path in self.waiting:
             self.waiting.pop(path).return_dbus_error(ERROR + 'Cancelled', 'the job was cancelled')
 
+    def release(self):
+        """Whatever takes long is done."""
+        for path in list(self.waiting):
+            self.waiting.pop(path).return_value(GLib.Variant('(a{sv})', ({},)))
+        return True
+
+    def pause(self, path):
+        changed = {'State': GLib.Variant('s', 'paused'), 'LastError': GLib.Variant('s', 'the disk\x1b is full')}
+        self.bus.emit_signal(None, path, 'org.freedesktop.DBus.Properties', 'PropertiesChanged',
+                             GLib.Variant('(sa{sv}as)', ('org.banger.VM', changed, [])))
+
+    def on_VM_ResizeExec(self, _path, _arguments, invocation):
+        invocation.return_value(None)
+
     def on_VM_Delete(self, path, _arguments, invocation):
         vm = self.objects.pop(path)
         self.bus.unregister_object(vm[2])
@@ -209,7 +223,7 @@ class Fake:
         say(typed=data.decode())
         return bool(data)
 
-    def on_VM_Exec(self, _path, arguments, invocation):
+    def on_VM_Exec(self, path, arguments, invocation):
         argv, options, *handles = arguments.unpack()
         if self.waiting:
             return  # the guest is still starting
@@ -221,6 +235,9 @@ class Fake:
             return
         if argv[:1] == ['die']:
             os._exit(0)
+        if argv[:1] == ['pause']:
+            self.pause(path)
+            argv = argv[1:]
         child = subprocess.Popen(argv or ['echo', 'login shell'], stdin=fds[0], stdout=fds[1], stderr=fds[2],
                                  start_new_session=True)
         for fd in fds:
@@ -253,6 +270,7 @@ def main():
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     fake, loop = Fake(sys.argv[1]), GLib.MainLoop()
     GLib.unix_signal_add(GLib.PRIORITY_DEFAULT, signal.SIGTERM, fake.end, loop)
+    GLib.unix_signal_add(GLib.PRIORITY_DEFAULT, signal.SIGUSR1, fake.release)
     say(ready=bool(fake))
     loop.run()
 
