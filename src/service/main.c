@@ -202,12 +202,13 @@ build(Daemon *daemon, GError **error)
 	g_autofree char *directory = state_directory();
 	g_autoptr(BangerStore) store = NULL;
 
-	if (g_mkdir_with_parents(directory, 0700) < 0)
-		return banger_error_set_errno(error, "cannot make %s", directory);
 	daemon->session = g_bus_get_sync(G_BUS_TYPE_SESSION, /* cancellable= */ NULL, error);
 	if (!daemon->session)
 		return false;
 	g_dbus_connection_set_exit_on_close(daemon->session, FALSE);
+	/* Nothing that can fail comes before the bus: who called would not hear why. */
+	if (g_mkdir_with_parents(directory, 0700) < 0)
+		return banger_error_set_errno(error, "cannot make %s", directory);
 	store = banger_store_open(directory, error);
 	if (!store || !fill_ports(daemon, error))
 		return false;

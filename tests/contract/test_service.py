@@ -102,10 +102,13 @@ class Service(unittest.TestCase):
         pid, = self.connection.call_sync('org.freedesktop.DBus', '/', 'org.freedesktop.DBus',
                                          'GetConnectionUnixProcessID', GLib.Variant('(s)', (NAME,)), None, 0, -1,
                                          None).unpack()
+        os.kill(pid, signal.SIGKILL)
+        self.await_gone()
+
+    def await_gone(self):
+        """The bus would hand the next call to the dead."""
         gone = GLib.MainLoop()
         watch = Gio.bus_watch_name_on_connection(self.connection, NAME, 0, None, lambda *_: gone.quit())
-        os.kill(pid, signal.SIGKILL)
-        # The bus would hand the next call to the dead.
         gone.run()
         Gio.bus_unwatch_name(watch)
 
@@ -289,6 +292,17 @@ class Session(WithHelper):
 class Situations(Service):
     def test_log_when_never_run_then_invalid_state(self):
         self.assertEqual(self.refusal('VM', 'OpenLog', ['a{sv}'], {})[0], 'org.banger.Error.InvalidState')
+
+    def test_state_when_it_cannot_be_made_then_the_caller_is_told_why(self):
+        self.end_service()
+        state = f'{self.directory}/.local/state'
+        shutil.rmtree(state)
+        self.write('.local/state', '')
+        self.addCleanup(os.remove, state)
+        name, text = self.refusal('Manager', 'CreateVM', ['a{sv}'], {})
+        self.assertEqual(name, 'org.banger.Error.Failed')
+        self.assertIn(f'cannot make {state}/banger: Not a directory', text)
+        self.await_gone()
 
     def test_delete_when_image_is_used_then_busy_names_the_vm(self):
         name, text = self.refusal('Image', 'Delete', ['a{sv}'], {})
