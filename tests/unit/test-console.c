@@ -330,6 +330,8 @@ test_last_words_when_asked_then_what_matters_and_safe_to_show(void)
 	check_last_words(&rig, "", NULL);
 	check_last_words(&rig, "\r\n\r\n", NULL);
 	check_last_words(&rig, "one\r\ntwo \033[2J\r\n\r\n", "two \\x1b[2J");
+	/* How it went down, not why. */
+	check_last_words(&rig, "mounting: no\r\n[    1.3] reboot: Power down\r\n", "mounting: no");
 	check_last_words(
 		&rig, "[    1.2] Kernel panic - not syncing: no init\r\n[    1.2] ---[ end ]\r\n",
 		"Kernel panic - not syncing: no init");

@@ -24,6 +24,8 @@
 #define WORDS_MAX  200
 /* linux/kernel/panic.c */
 #define PANIC "Kernel panic - not syncing"
+/* Says the kernel of a guest that powers itself off, whyever. */
+#define GOING_DOWN "reboot: "
 /* Consoles that may be open at once. */
 #define VIEWERS_MAX 16
 
@@ -266,7 +268,7 @@ get_last_words(BangerConsole *port)
 	tail[n] = '\0';
 	lines = g_strsplit_set(tail, "\r\n", -1);
 	for (char **line = lines; *line; line++) {
-		if (**line)
+		if (**line && !strstr(*line, GOING_DOWN))
 			last = *line;
 		if (!panic && strstr(*line, PANIC))
 			panic = strstr(*line, PANIC);
