@@ -602,6 +602,22 @@ test_bring_up_when_a_launch_is_refused_then_nothing_is_withdrawn(void)
 	check_log(&rig, "probe kernel disks launch");
 }
 
+/* What its caller asked for was in order. */
+static void
+test_bring_up_when_the_helper_refuses_an_argument_then_no_mistake_of_the_callers(void)
+{
+	g_auto(Rig) rig = {};
+	g_auto(Answer) up = {};
+
+	rig_init(&rig);
+	rig_begin(&rig, BANGER_PLAN_START, &up);
+	rig_walk(&rig, "launch");
+	fake_ports_fail(rig.fakes, "launch", BANGER_ERROR_INVALID_ARGUMENT);
+	check_failed(up, BANGER_ERROR_FAILED);
+	check_str(up.error->message, "banger-helper does not take it: launch failed");
+	check_log(&rig, "probe kernel disks launch");
+}
+
 static void
 test_bring_up_when_the_helper_has_one_already_then_held(void)
 {
@@ -630,6 +646,7 @@ TEST_MAIN(TEST(test_bring_up_when_all_succeed_then_it_runs),
 	  TEST(test_bring_up_when_a_launch_cannot_be_withdrawn_then_held),
 	  TEST(test_bring_up_when_a_launch_has_no_answer_then_withdrawn_and_its_cause_told),
 	  TEST(test_bring_up_when_a_launch_is_refused_then_nothing_is_withdrawn),
+	  TEST(test_bring_up_when_the_helper_refuses_an_argument_then_no_mistake_of_the_callers),
 	  TEST(test_bring_up_when_the_helper_has_one_already_then_held),
 	  TEST(test_bring_up_when_cancelled_between_two_answers_then_the_disks_are_closed),
 	  TEST(test_process_when_it_ends_while_starting_then_the_start_is_undone_once),

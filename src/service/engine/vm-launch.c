@@ -179,6 +179,17 @@ withdraw_launch(BangerVm *self, GTask *step, GError *why)
 			  withdrawal);
 }
 
+/* What a damaged or a changed file leads to is no mistake in what the user asked for. */
+static void
+return_refusal(GTask *step, GError *error)
+{
+	if (g_error_matches(error, BANGER_ERROR, BANGER_ERROR_INVALID_ARGUMENT)) {
+		error->code = BANGER_ERROR_FAILED;
+		g_prefix_error(&error, "banger-helper does not take it: ");
+	}
+	g_task_return_error(step, error);
+}
+
 static void
 on_launched(GObject *source, GAsyncResult *result, gpointer data)
 {
@@ -197,7 +208,7 @@ on_launched(GObject *source, GAsyncResult *result, gpointer data)
 		if (may_have_launched(error))
 			withdraw_launch(self, step, g_steal_pointer(&error));
 		else
-			g_task_return_error(step, g_steal_pointer(&error));
+			return_refusal(step, g_steal_pointer(&error));
 		return;
 	}
 	stamp(self, "launched");
