@@ -86,7 +86,7 @@ static void
 give_up(Exec *exec)
 {
 	g_clear_error(&exec->error);
-	exec->error = g_error_new_literal(BANGER_ERROR, BANGER_ERROR_CANCELLED, _("interrupted"));
+	exec->error = g_error_new_literal(G_IO_ERROR, G_IO_ERROR_CANCELLED, _("interrupted"));
 	exec->answered = true;
 	end_if_done(exec);
 }

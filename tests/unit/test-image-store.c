@@ -116,6 +116,40 @@ unpack_init(const char *data, size_t size)
 	return init;
 }
 
+/* What is said of an image whose file is what the preparation left there. */
+static void
+rig_check_image(Rig *rig, const char *path, const char *said)
+{
+	g_autofree char *expected = g_strdup_printf("%s%s", path, said);
+	g_autoptr(GError) error = NULL;
+
+	check_int(BANGER_IMAGE_STORE_GET_IFACE(rig->store)->open_image(rig->store, ID, &error), -1);
+	check_str(error->message, expected);
+	check(g_error_matches(error, BANGER_ERROR, BANGER_ERROR_FAILED));
+}
+
+static void
+test_image_when_it_cannot_be_a_disk_then_refused_by_its_path_without_waiting(void)
+{
+	Rig rig = {};
+	g_autofree char *path = NULL;
+
+	rig_init(&rig);
+	path = g_build_filename(rig.directory, "image/" ID "/root.ext4", NULL);
+	rig_write(&rig, "image/" ID "/root.ext4", "", 0);
+	rig_check_image(&rig, path, " is empty");
+	check_int(g_chmod(path, 0666), 0);
+	check_int(truncate(path, 1), 0);
+	rig_check_image(&rig, path, " may be written by everybody");
+	check_int(g_unlink(path), 0);
+	check_int(mkfifo(path, 0600), 0);
+	rig_check_image(&rig, path, " is not a regular file");
+	check_int(g_unlink(path), 0);
+	check_int(g_mkdir(path, 0700), 0);
+	rig_check_image(&rig, path, " is not a regular file");
+	rig_done(&rig);
+}
+
 static char *
 rig_init_of(Rig *rig, const char *id)
 {
@@ -339,7 +373,8 @@ test_sweep_when_published_and_not_recorded_then_removed_and_nothing_else(void)
 	rig_done(&rig);
 }
 
-TEST_MAIN(TEST(test_kernel_when_loaded_then_its_part_and_the_agent_whatever_their_sizes),
+TEST_MAIN(TEST(test_image_when_it_cannot_be_a_disk_then_refused_by_its_path_without_waiting),
+	  TEST(test_kernel_when_loaded_then_its_part_and_the_agent_whatever_their_sizes),
 	  TEST(test_kernel_when_asked_for_again_then_the_same_memory),
 	  TEST(test_kernel_when_a_vmm_changes_its_descriptor_then_no_other_sees_it),
 	  TEST(test_agent_when_upgraded_then_the_next_start_has_it_without_an_import),

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "boot/init-archive.h"
+#include "service/adapters/disk-file.h"
 #include "service/adapters/image-private.h"
 #include "service/base/error.h"
 #include "service/base/random-id.h"
@@ -216,11 +217,10 @@ open_file(BangerImageDirectory *self, const char *kind, const char *id, const ch
 	  GError **error)
 {
 	g_autofree char *path = g_build_filename(self->directory, kind, id, name, NULL);
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 
-	if (fd < 0)
-		(void)banger_error_set_errno(error, "%s", path);
-	return fd;
+	/* A kernel may need no modules. */
+	return banger_disk_file_open(path, O_RDONLY,
+				     /* may_be_empty= */ !g_str_equal(kind, "image"), error);
 }
 
 static int

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "service/adapters/child.h"
+#include "service/adapters/disk-file.h"
 #include "service/base/error.h"
 #include "service/base/remove-tree.h"
 #include "shared/base/cleanup.h"
@@ -150,9 +151,9 @@ open_disks(BangerStorage *port, const BangerVmSpec *spec, BangerDisks *ret, GErr
 		       ->open_image(self->images, spec->image, error);
 	if (base < 0)
 		return false;
-	disk = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	disk = banger_disk_file_open(path, O_RDWR, /* may_be_empty= */ false, error);
 	if (disk < 0) {
-		(void)banger_error_set_errno(error, "cannot open the VM's disk %s", path);
+		g_prefix_error(error, "the VM's disk: ");
 		return false;
 	}
 	*ret = (BangerDisks){ .fds = { BN_TAKE_FD(base), disk },
