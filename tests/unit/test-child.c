@@ -188,7 +188,17 @@ test_child_when_cancelled_then_ends_with_all_that_it_has_started(void)
 	check_cancelled("sleep 1000 & echo up >&2; wait", false);
 }
 
-TEST_MAIN(TEST(test_child_when_it_reports_then_its_words),
+/* apt(8) and mmdebstrap(1) say so, and then what follows from it. */
+static void
+test_child_when_it_says_several_errors_then_the_first_is_the_cause(void)
+{
+	check_run("echo 'W: odd' >&2; echo 'E: no network' >&2; echo 'E: so it failed' >&2; exit 1",
+		  false, "/bin/sh failed: E: no network",
+		  "W: odd\nE: no network\nE: so it failed\n");
+}
+
+TEST_MAIN(TEST(test_child_when_it_says_several_errors_then_the_first_is_the_cause),
+	  TEST(test_child_when_it_reports_then_its_words),
 	  TEST(test_child_when_it_does_not_report_then_its_errors_are_progress),
 	  TEST(test_child_when_a_line_is_at_the_bound_and_over_then_whole_and_cut),
 	  TEST(test_child_when_its_errors_have_no_end_of_line_then_cut_in_bounded_memory),

@@ -42,6 +42,7 @@ struct _BangerChild {
 	bool broken;      /* its report is not one: what else it says does not count */
 	GError *error;    /* from its report, or about it */
 	char *last_words; /* the last line of its standard error */
+	char *cause;      /* the first there that it calls an error itself */
 	GCancellable *cancellable;
 	gulong cancel_handler;
 };
@@ -62,6 +63,7 @@ banger_child_finalize(GObject *object)
 	g_clear_error(&self->error);
 	g_free(self->done);
 	g_free(self->last_words);
+	g_free(self->cause);
 	G_OBJECT_CLASS(banger_child_parent_class)->finalize(object);
 }
 
@@ -178,12 +180,15 @@ read_report_line(BangerChild *self, const char *line)
 	}
 }
 
-/* A foreign program's words on standard error: shown as they come, and the last ones kept. */
+/* A foreign program's words on standard error: shown as they come. The last ones are kept, and what apt and mmdebstrap
+ * say first of an error: what they say behind it follows from it. */
 static void
 read_words(BangerChild *self, char *line)
 {
 	if (!self->reports && self->progress)
 		self->progress(line, self->progress_data);
+	if (!self->cause && g_str_has_prefix(line, "E: "))
+		self->cause = g_strdup(line);
 	g_free(self->last_words);
 	self->last_words = line;
 }
@@ -303,7 +308,10 @@ conclude(BangerChild *self, GTask *task)
 	bool ok = g_subprocess_get_if_exited(self->process) &&
 		  g_subprocess_get_exit_status(self->process) == 0;
 	const char *program = g_ptr_array_index(self->args, 0);
+	const char *why = self->cause ? self->cause : self->last_words;
 
+	if (!why)
+		why = "no reason given";
 	if (self->cancellable)
 		g_cancellable_disconnect(self->cancellable, self->cancel_handler);
 	if (g_cancellable_is_cancelled(self->cancellable))
@@ -318,8 +326,7 @@ conclude(BangerChild *self, GTask *task)
 					g_subprocess_get_term_sig(self->process));
 	else
 		g_task_return_new_error(task, BANGER_ERROR, (int)self->failure, "%s failed: %s",
-					program,
-					self->last_words ? self->last_words : "no reason given");
+					program, why);
 }
 
 static void
