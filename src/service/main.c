@@ -107,6 +107,8 @@ fill_ports(Daemon *daemon, GError **error)
 	ports->guest_new = banger_guest_agent_new;
 	ports->console_new = make_console;
 	ports->can_run = banger_host_can_run;
+	ports->is_roots = banger_host_is_roots;
+	ports->has_subids = banger_host_has_subids;
 	ports->get_space = banger_host_get_space;
 	ports->tsc_khz = boot_tsc_khz();
 	return true;

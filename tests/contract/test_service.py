@@ -6,12 +6,14 @@ Environment: BANGERD (the program), BANGER_SOURCE (the tree).
 """
 
 import glob
+import json
 import os
 import shutil
 import signal
 import socket
 import sqlite3
 import subprocess
+import sys
 import tempfile
 import unittest
 import xml.etree.ElementTree as ElementTree
@@ -99,11 +101,13 @@ class Service(unittest.TestCase):
     def end_service(self):
         """As an accident would; a call starts the next."""
         self.call(PATH, 'org.freedesktop.DBus.Peer', 'Ping')
-        pid, = self.connection.call_sync('org.freedesktop.DBus', '/', 'org.freedesktop.DBus',
-                                         'GetConnectionUnixProcessID', GLib.Variant('(s)', (NAME,)), None, 0, -1,
-                                         None).unpack()
-        os.kill(pid, signal.SIGKILL)
+        os.kill(self.pid_of(NAME), signal.SIGKILL)
         self.await_gone()
+
+    def pid_of(self, name):
+        return self.connection.call_sync('org.freedesktop.DBus', '/', 'org.freedesktop.DBus',
+                                         'GetConnectionUnixProcessID', GLib.Variant('(s)', (name,)), None, 0, -1,
+                                         None).unpack()[0]
 
     def await_gone(self):
         """The bus would hand the next call to the dead."""
@@ -287,6 +291,48 @@ class Session(WithHelper):
         # Until its guest has answered the first one is looked for.
         self.start(self.paths[1])
         self.await_calls('Inhibit', 2)
+
+
+class Doctor(Service):
+    """The same bus is the system's as well, and polkit is on it, but no helper."""
+
+    system_bus = 'bus'
+
+    def setUp(self):
+        super().setUp()
+        self.write('mode', 'yes')
+        polkit = subprocess.Popen([sys.executable, f'{SOURCE}/tests/fakes/polkitd.py',
+                                   f'unix:path={self.directory}/bus', self.directory])
+        self.addCleanup(polkit.wait)
+        self.addCleanup(polkit.kill)
+        there = GLib.MainLoop()
+        watch = Gio.bus_watch_name_on_connection(self.connection, 'org.freedesktop.PolicyKit1', 0,
+                                                 lambda *_: there.quit(), None)
+        there.run()
+        Gio.bus_unwatch_name(watch)
+
+    def authorization(self, mode):
+        """The results and findings about it, where polkit answers so."""
+        self.write('mode', mode)
+        rows, = self.call(PATH, 'org.banger.Manager', 'Diagnose')
+        return [row[::2] for row in rows if row[1] == 'authorization']
+
+    def test_doctor_when_polkit_refuses_then_the_actions_are_named(self):
+        self.assertEqual(self.authorization('yes'), [('pass', 'polkit allows what VMs need')])
+        refused = self.authorization('no')
+        self.assertEqual(len(refused), 5)
+        self.assertIn(('fail', 'org.banger.helper.launch-vmm is not allowed'), refused)
+        self.assertIn(('warn', 'org.banger.helper.launch-vmm takes a password'), self.authorization('ask-yes'))
+        (result, finding), = self.authorization('garbage')
+        self.assertEqual((result, finding), ('fail', 'polkit does not answer: nothing sensible'))
+
+    def test_doctor_when_it_looks_then_about_itself_and_nobody_is_asked(self):
+        self.authorization('ask-yes')
+        with open(f'{self.directory}/asked', encoding='utf-8') as file:
+            asked = [json.loads(line) for line in file]
+        for question in asked:
+            self.assertEqual((question['kind'], question['details'], question['flags']), ('system-bus-name', {}, 0))
+            self.assertEqual(self.pid_of(question['name']), self.pid_of(NAME))
 
 
 class Situations(Service):

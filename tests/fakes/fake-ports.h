@@ -31,6 +31,9 @@ typedef struct FakePorts {
 	const char *ended;      /* what release says */
 	const char *listed[4];  /* what list says, up to NULL */
 	const char *last_words; /* the guest's; NULL: it was silent */
+	const char *refused;    /* the action that polkit does not allow; NULL: all are allowed */
+	BangerLeave leave;      /* and what it says of that */
+	bool polkit_away;
 	bool kvm_usable;
 	bool held; /* the host waits for us */
 	bool session_ends;

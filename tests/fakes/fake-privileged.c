@@ -179,6 +179,29 @@ list_finish(BangerPrivileged *self, GAsyncResult *result, char ***ret, GError **
 	return true;
 }
 
+/* Answered by itself: it is asked for each action, and there are many. */
+static void
+look_leave(BangerPrivileged *self, const char *action, GAsyncReadyCallback callback, void *data)
+{
+	g_autoptr(GTask) task = g_task_new(self, /* cancellable= */ NULL, callback, data);
+
+	if (fake_world->polkit_away)
+		g_task_return_new_error(task, BANGER_ERROR, BANGER_ERROR_FAILED, "polkit is away");
+	else
+		g_task_return_int(task, g_strcmp0(fake_world->refused, action) == 0
+						? fake_world->leave
+						: BANGER_LEAVE_YES);
+}
+
+static bool
+look_leave_finish(BangerPrivileged *self, GAsyncResult *result, BangerLeave *ret, GError **error)
+{
+	gssize leave = g_task_propagate_int(G_TASK(result), error);
+
+	*ret = (BangerLeave)leave;
+	return leave >= 0;
+}
+
 void
 fake_privileged_init(BangerPrivilegedInterface *iface)
 {
@@ -206,4 +229,6 @@ fake_privileged_init(BangerPrivilegedInterface *iface)
 	iface->release_finish = release_finish;
 	iface->list = list;
 	iface->list_finish = list_finish;
+	iface->look_leave = look_leave;
+	iface->look_leave_finish = look_leave_finish;
 }

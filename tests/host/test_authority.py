@@ -12,6 +12,11 @@ POLKIT, HELPER = 'polkit.service', 'banger-helper.service'
 RUN = ['banger', 'vm', 'run', '--rm', '--', 'echo', 'ran']
 HOSTNAME = ['banger', 'vm', 'exec', 'box', '--', 'hostname']
 
+FORBID = """polkit.addRule(function(action, subject) {
+    if (action.id == "org.banger.helper.launch-vmm") return polkit.Result.NO;
+});
+"""
+
 host = machine.make()
 dev2 = machine.User(host, 'dev2')
 
@@ -70,6 +75,19 @@ class Authority(unittest.TestCase):
             self.check_refused(*RUN)
         finally:
             host.must('systemctl', 'unmask', '--runtime', POLKIT)
+
+    def test_doctor_when_a_rule_forbids_to_start_then_it_names_the_action(self):
+        self.assertIn('polkit allows what VMs need', dev2.must('manager', 'banger', 'doctor'))
+        rule = '/etc/polkit-1/rules.d/10-no.rules'
+        host.write(rule, FORBID)
+        host.must('systemctl', 'restart', POLKIT)
+        try:
+            done = dev2.run('manager', 'banger', 'doctor')
+            self.assertEqual(done.returncode, 1, done.stdout)
+            self.assertRegex(done.stdout, 'FAIL +authorization +org.banger.helper.launch-vmm is not allowed')
+        finally:
+            host.must('rm', rule)
+            host.must('systemctl', 'restart', POLKIT)
 
     def test_polkit_when_away_then_a_machine_cannot_be_deleted_and_later_can(self):
         dev2.must('manager', 'banger', 'vm', 'run', '-d', '--name', 'held')

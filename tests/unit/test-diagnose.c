@@ -7,10 +7,25 @@
 
 #define ID "11111111111111111111111111111111"
 
-static bool host_is_good;
+static bool host_is_good, host_is_safe = true;
+static const char *refused; /* an action */
+static BangerLeave leave;
+static bool polkit_away;
 
 static bool
 can_run(const char *path)
+{
+	return host_is_good;
+}
+
+static bool
+is_roots(const char *path)
+{
+	return host_is_safe;
+}
+
+static bool
+has_subids(void)
 {
 	return host_is_good;
 }
@@ -83,7 +98,12 @@ rig_init(Rig *rig, bool (*space)(const char **, uint64_t *))
 	rig->text = g_string_new(NULL);
 	rig->kvm = banger_kvm_verdict_new(rig->fakes->ports.privileged);
 	rig->fakes->ports.can_run = can_run;
+	rig->fakes->ports.is_roots = is_roots;
+	rig->fakes->ports.has_subids = has_subids;
 	rig->fakes->ports.get_space = space;
+	rig->fakes->refused = refused;
+	rig->fakes->leave = leave;
+	rig->fakes->polkit_away = polkit_away;
 	rig->fakes->kvm_usable = host_is_good;
 	if (host_is_good)
 		add_defaults(store);
@@ -109,6 +129,7 @@ rig_diagnose(Rig *rig, BangerError list, BangerError probe)
 {
 	g_string_truncate(rig->text, 0);
 	banger_diagnose_async(rig->manager, on_diagnosed, rig->text);
+	fake_ports_settle(rig->fakes);
 	if (list)
 		fake_ports_fail(rig->fakes, "list", list);
 	else
@@ -138,11 +159,15 @@ test_diagnose_when_all_is_there_then_all_passes(void)
 	host_is_good = true;
 	text = diagnose(/* list= */ 0, /* probe= */ 0, get_space);
 	check_str(text, "pass bangerd: it\n"
+			"pass authorization: polkit allows what VMs need\n"
 			"pass helper: org.banger.Helper answers\n"
 			"pass acceleration: the fake says so\n"
 			"pass VMM: /usr/bin/qemu-system-x86_64\n"
+			"pass jail: " BANGER_LIBEXECDIR "/banger-jail\n"
+			"pass agent: " BANGER_LIBEXECDIR "/banger-vsock-agent\n"
 			"pass image build: /usr/bin/mmdebstrap\n"
 			"pass image build as a user: /usr/bin/newuidmap\n"
+			"pass subordinate ids: /etc/subuid, /etc/subgid\n"
 			"pass default image: base\n"
 			"pass default kernel: 6.1\n"
 			"pass disk space: /data has 2048 MiB free\n");
@@ -163,12 +188,18 @@ test_diagnose_when_nothing_is_there_then_each_with_its_remedy(void)
 	check_str(
 		without_space,
 		"pass bangerd: it\n"
+		"pass authorization: polkit allows what VMs need\n"
 		"fail helper: list failed -> see 'journalctl -u banger-helper'\n"
 		"fail VMM: /usr/bin/qemu-system-x86_64 is missing -> install the package "
 		"'qemu-system-x86'\n"
+		"fail jail: " BANGER_LIBEXECDIR "/banger-jail is missing -> install banger again\n"
+		"fail agent: " BANGER_LIBEXECDIR
+		"/banger-vsock-agent is missing -> install banger again\n"
 		"warn image build: /usr/bin/mmdebstrap is missing -> install the package 'mmdebstrap'\n"
 		"warn image build as a user: /usr/bin/newuidmap is missing -> install the package "
 		"'uidmap'\n"
+		"warn subordinate ids: you have no entry in /etc/subuid and /etc/subgid -> ask an "
+		"administrator for 'usermod --add-subuids 100000-165535 --add-subgids 100000-165535'\n"
 		"warn default image: there is none -> banger image build --default\n"
 		"warn default kernel: there is none -> banger kernel import --fetch --default\n");
 }
@@ -205,7 +236,49 @@ test_diagnose_when_a_vmm_is_of_no_vm_then_told_how_to_end_it(void)
 	check(!strstr(rig.fakes->log->str, "release"));
 }
 
+static void
+test_diagnose_when_polkit_does_not_allow_an_action_then_it_is_named(void)
+{
+	g_autofree char *no = NULL, *asks = NULL, *away = NULL;
+
+	host_is_good = true;
+	refused = "org.banger.helper.launch-vmm";
+	leave = BANGER_LEAVE_NO;
+	no = diagnose(/* list= */ 0, /* probe= */ 0, get_space);
+	leave = BANGER_LEAVE_ASKS;
+	asks = diagnose(/* list= */ 0, /* probe= */ 0, get_space);
+	refused = NULL;
+	polkit_away = true;
+	away = diagnose(/* list= */ 0, /* probe= */ 0, get_space);
+	polkit_away = false;
+	check(strstr(no,
+		     "\nfail authorization: org.banger.helper.launch-vmm is not allowed -> the "
+		     "group 'banger' allows it where no rule forbids it: ask an administrator\n"));
+	check(!strstr(no, "pass authorization"));
+	check(strstr(asks, "\nwarn authorization: org.banger.helper.launch-vmm takes a password -> "
+			   "the group 'banger' allows it where no rule forbids it"));
+	check(strstr(away,
+		     "\nfail authorization: polkit is away -> see 'systemctl status polkit'\n"));
+	check(strstr(away, "\npass helper: "));
+}
+
+static void
+test_diagnose_when_somebody_but_root_may_write_the_vmm_then_told(void)
+{
+	g_autofree char *text = NULL;
+
+	host_is_good = true;
+	host_is_safe = false;
+	text = diagnose(/* list= */ 0, /* probe= */ 0, get_space);
+	host_is_safe = true;
+	check(strstr(text,
+		     "\nfail VMM: /usr/bin/qemu-system-x86_64 is not root's alone to write, or a "
+		     "directory above it is not -> 'chown root' and 'chmod go-w' make it so\n"));
+}
+
 TEST_MAIN(TEST(test_diagnose_when_all_is_there_then_all_passes),
 	  TEST(test_diagnose_when_nothing_is_there_then_each_with_its_remedy),
 	  TEST(test_diagnose_when_the_helper_has_gone_then_what_it_said_before_does_not_count),
-	  TEST(test_diagnose_when_a_vmm_is_of_no_vm_then_told_how_to_end_it))
+	  TEST(test_diagnose_when_a_vmm_is_of_no_vm_then_told_how_to_end_it),
+	  TEST(test_diagnose_when_polkit_does_not_allow_an_action_then_it_is_named),
+	  TEST(test_diagnose_when_somebody_but_root_may_write_the_vmm_then_told))

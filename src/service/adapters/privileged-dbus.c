@@ -6,6 +6,10 @@
 #include "service/base/error.h"
 #include "shared/rules/ipv4.h"
 
+#define POLKIT_NAME      "org.freedesktop.PolicyKit1"
+#define POLKIT_PATH      "/org/freedesktop/PolicyKit1/Authority"
+#define POLKIT_INTERFACE "org.freedesktop.PolicyKit1.Authority"
+
 struct _BangerPrivilegedDBus {
 	GObject parent;
 
@@ -464,6 +468,51 @@ list_finish(BangerPrivileged *port, GAsyncResult *result, char ***ret, GError **
 	return true;
 }
 
+/* Of the same subject that the helper asks about, the connection, and as it does; but for the details, which nobody but
+ * root may give, and nobody is asked. org.freedesktop.PolicyKit1.Authority(8). */
+static void
+look_leave(BangerPrivileged *port, const char *action, GAsyncReadyCallback callback, void *data)
+{
+	BangerPrivilegedDBus *self = BANGER_PRIVILEGED_DBUS(port);
+	GTask *task = begin(port, /* cancellable= */ NULL, callback, data);
+	GVariantDict subject;
+
+	if (!task)
+		return;
+	g_variant_dict_init(&subject, NULL);
+	g_variant_dict_insert(&subject, "name", "s", g_dbus_connection_get_unique_name(self->bus));
+	g_dbus_connection_call(self->bus, POLKIT_NAME, POLKIT_PATH, POLKIT_INTERFACE,
+			       "CheckAuthorization",
+			       g_variant_new("((s@a{sv})sa{ss}us)", "system-bus-name",
+					     g_variant_dict_end(&subject), action,
+					     /* details= */ NULL, /* flags= */ 0,
+					     /* cancellation= */ ""),
+			       G_VARIANT_TYPE("((bba{ss}))"), G_DBUS_CALL_FLAGS_NONE,
+			       /* timeout= */ -1, /* cancellable= */ NULL, on_answer, task);
+}
+
+static bool
+look_leave_finish(BangerPrivileged *port, GAsyncResult *result, BangerLeave *ret, GError **error)
+{
+	g_autoptr(GAsyncResult) answer = take_answer(result, error);
+	g_autoptr(GVariant) reply = NULL;
+	gboolean is_authorized, is_challenge;
+
+	if (!answer)
+		return false;
+	reply = g_dbus_connection_call_finish(bus_of(answer), answer, error);
+	if (!reply) {
+		(void)g_dbus_error_strip_remote_error(*error);
+		g_prefix_error(error, "polkit does not answer: ");
+		return false;
+	}
+	g_variant_get(reply, "((bba{ss}))", &is_authorized, &is_challenge, NULL);
+	*ret = is_authorized  ? BANGER_LEAVE_YES
+	       : is_challenge ? BANGER_LEAVE_ASKS
+			      : BANGER_LEAVE_NO;
+	return true;
+}
+
 static void
 banger_privileged_dbus_iface_init(BangerPrivilegedInterface *iface)
 {
@@ -491,4 +540,6 @@ banger_privileged_dbus_iface_init(BangerPrivilegedInterface *iface)
 	iface->release_finish = release_finish;
 	iface->list = list;
 	iface->list_finish = list_finish;
+	iface->look_leave = look_leave;
+	iface->look_leave_finish = look_leave_finish;
 }

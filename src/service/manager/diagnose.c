@@ -2,6 +2,7 @@
 #include "service/manager/diagnose.h"
 
 #include "service/base/error.h"
+#include "service/manager/diagnose-leave.h"
 #include "service/manager/manager-private.h"
 
 /* Below this a VM with the default disk is likely to be paused soon. */
@@ -25,6 +26,55 @@ check_program(GVariantBuilder *rows, BangerManager *manager, const char *check, 
 		add(rows, "pass", check, path, "");
 	else
 		add(rows, result, check, finding, remedy);
+}
+
+/* As the helper looks at it before it runs it. */
+static void
+check_vmm(GVariantBuilder *rows, BangerManager *manager)
+{
+	static const char path[] = "/usr/bin/qemu-system-x86_64";
+
+	if (manager->ports->can_run(path) && !manager->ports->is_roots(path))
+		add(rows, "fail", "VMM",
+		    "/usr/bin/qemu-system-x86_64 is not root's alone to write, or a directory above it is not",
+		    "'chown root' and 'chmod go-w' make it so");
+	else
+		check_program(rows, manager, "VMM", path, "fail", "qemu-system-x86");
+}
+
+static void
+check_own_program(GVariantBuilder *rows, BangerManager *manager, const char *check,
+		  const char *path)
+{
+	g_autofree char *finding = g_strdup_printf("%s is missing", path);
+
+	if (manager->ports->can_run(path))
+		add(rows, "pass", check, path, "");
+	else
+		add(rows, "fail", check, finding, "install banger again");
+}
+
+static void
+check_subids(GVariantBuilder *rows, BangerManager *manager)
+{
+	if (manager->ports->has_subids())
+		add(rows, "pass", "subordinate ids", "/etc/subuid, /etc/subgid", "");
+	else
+		add(rows, "warn", "subordinate ids",
+		    "you have no entry in /etc/subuid and /etc/subgid",
+		    "ask an administrator for 'usermod --add-subuids 100000-165535 --add-subgids 100000-165535'");
+}
+
+static void
+check_programs(GVariantBuilder *rows, BangerManager *manager)
+{
+	check_vmm(rows, manager);
+	check_own_program(rows, manager, "jail", BANGER_LIBEXECDIR "/banger-jail");
+	check_own_program(rows, manager, "agent", BANGER_LIBEXECDIR "/banger-vsock-agent");
+	check_program(rows, manager, "image build", "/usr/bin/mmdebstrap", "warn", "mmdebstrap");
+	check_program(rows, manager, "image build as a user", "/usr/bin/newuidmap", "warn",
+		      "uidmap");
+	check_subids(rows, manager);
 }
 
 static void
@@ -105,11 +155,7 @@ finish(GTask *task)
 	BangerManager *manager = g_task_get_source_object(task);
 	GVariantBuilder *rows = g_task_get_task_data(task);
 
-	check_program(rows, manager, "VMM", "/usr/bin/qemu-system-x86_64", "fail",
-		      "qemu-system-x86");
-	check_program(rows, manager, "image build", "/usr/bin/mmdebstrap", "warn", "mmdebstrap");
-	check_program(rows, manager, "image build as a user", "/usr/bin/newuidmap", "warn",
-		      "uidmap");
+	check_programs(rows, manager);
 	check_defaults(rows, manager);
 	check_space(rows, manager);
 	check_session(rows, manager);
@@ -179,16 +225,25 @@ on_listed(GObject *source, GAsyncResult *result, gpointer data)
 					g_steal_pointer(&task));
 }
 
+static void
+on_leave(GObject *source, GAsyncResult *result, gpointer data)
+{
+	BangerManager *manager = BANGER_MANAGER(source);
+	BangerPrivileged *privileged = manager->ports->privileged;
+
+	banger_diagnose_leave_finish(result);
+	BANGER_PRIVILEGED_GET_IFACE(privileged)->list(privileged, on_listed, data);
+}
+
 void
 banger_diagnose_async(BangerManager *manager, GAsyncReadyCallback callback, void *data)
 {
 	GTask *task = g_task_new(manager, /* cancellable= */ NULL, callback, data);
-	BangerPrivileged *privileged = manager->ports->privileged;
 	GVariantBuilder *rows = g_variant_builder_new(G_VARIANT_TYPE("a(ssss)"));
 
 	g_task_set_task_data(task, rows, (GDestroyNotify)g_variant_builder_unref);
 	add(rows, "pass", "bangerd", BANGER_VERSION, "");
-	BANGER_PRIVILEGED_GET_IFACE(privileged)->list(privileged, on_listed, task);
+	banger_diagnose_leave_async(manager, rows, on_leave, task);
 }
 
 GVariant *

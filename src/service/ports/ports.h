@@ -26,6 +26,10 @@ typedef struct BangerPorts {
 	/* For the doctor: whether a program can be run; the user's directory for data (borrowed) and how much is free
 	 * there, in bytes, or false. */
 	bool (*can_run)(const char *path);
+	/* Whether a file is root's alone to write, with every directory above it; and whether the user has subordinate
+	 * ids, which building an image takes. */
+	bool (*is_roots)(const char *path);
+	bool (*has_subids)(void);
 	bool (*get_space)(const char **ret_directory, uint64_t *ret_free);
 	/* The host's time stamp counter in kHz; 0 where it cannot be known. */
 	uint32_t tsc_khz;

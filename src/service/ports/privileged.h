@@ -65,6 +65,14 @@ typedef struct BangerLaunch {
 	int network; /* the tap, where the spec has a network */
 } BangerLaunch;
 
+/* What polkit would say if the helper asked it now. */
+typedef enum BangerLeave {
+	BANGER_LEAVE_NO,
+	BANGER_LEAVE_ASKS, /* whether the user, or an administrator, can prove who they are */
+	BANGER_LEAVE_YES,
+	_BANGER_LEAVE_MAX,
+} BangerLeave;
+
 #define BANGER_TYPE_PRIVILEGED (banger_privileged_get_type())
 G_DECLARE_INTERFACE(BangerPrivileged, banger_privileged, BANGER, PRIVILEGED, GObject)
 
@@ -128,4 +136,10 @@ struct _BangerPrivilegedInterface {
 	void (*list)(BangerPrivileged *self, GAsyncReadyCallback callback, void *data);
 	bool (*list_finish)(BangerPrivileged *self, GAsyncResult *result, char ***ret,
 			    GError **error);
+
+	/* Whether an action of polkit's is allowed, in general: nobody is asked, and nothing is done. */
+	void (*look_leave)(BangerPrivileged *self, const char *action, GAsyncReadyCallback callback,
+			   void *data);
+	bool (*look_leave_finish)(BangerPrivileged *self, GAsyncResult *result, BangerLeave *ret,
+				  GError **error);
 };
