@@ -113,7 +113,7 @@ run(Fetch *fetch, const char *program, const char *const *words)
 	if (!g_spawn_check_wait_status(status, NULL)) {
 		g_autofree char *safe = NULL;
 
-		g_strchomp(err);
+		g_strdelimit(g_strchomp(err), "\r\n", ' ');
 		safe = bn_str_escape(err, strlen(err), 1500);
 		(void)boot_report_error("FAILED", "%s: %s", program, safe);
 		return NULL;

@@ -86,8 +86,18 @@ fail(char **reterr, const char *what, const char *why)
 	return false;
 }
 
+/* Of a read that failed libarchive tells which descriptor, and not why. */
+static const char *
+why_unread(struct archive *a)
+{
+	const char *text = archive_error_string(a);
+
+	return text && g_str_has_prefix(text, "Error reading fd") ? g_strerror(archive_errno(a))
+								  : text;
+}
+
 static GBytes *
-read_data(struct archive *a, size_t max, char **reterr)
+read_data(struct archive *a, const char *path, size_t max, char **reterr)
 {
 	g_autoptr(GByteArray) out = g_byte_array_new();
 	uint8_t buffer[65536];
@@ -95,7 +105,7 @@ read_data(struct archive *a, size_t max, char **reterr)
 
 	while ((n = archive_read_data(a, buffer, sizeof(buffer))) > 0) {
 		if (out->len + (size_t)n > max) {
-			(void)fail(reterr, "a file in the archive is too large", "");
+			(void)fail(reterr, "a file in the archive is too large", path);
 			return NULL;
 		}
 		g_byte_array_append(out, buffer, (guint)n);
@@ -198,7 +208,7 @@ take_module_file(BootKernel *kernel, struct archive *a, const char *path, char *
 		return true;
 	name = boot_module_name(slash + 1);
 	if (g_str_equal(slash, "/modules.builtin")) {
-		g_autoptr(GBytes) list = read_data(a, BN_MIB, reterr);
+		g_autoptr(GBytes) list = read_data(a, path, BN_MIB, reterr);
 
 		if (!list || !take_release(kernel, release, (size_t)(slash - release), reterr))
 			return false;
@@ -209,7 +219,7 @@ take_module_file(BootKernel *kernel, struct archive *a, const char *path, char *
 		return true;
 	if (!take_release(kernel, release, (size_t)(slash - release), reterr))
 		return false;
-	bytes = read_data(a, MODULE_MAX, reterr);
+	bytes = read_data(a, path, MODULE_MAX, reterr);
 	bytes = bytes ? take_module(path, bytes, reterr) : NULL;
 	if (!bytes)
 		return false;
@@ -232,7 +242,7 @@ take_entry(BootKernel *kernel, struct archive *a, struct archive_entry *entry, c
 	if (!take_release(kernel, path + strlen("boot/vmlinuz-"),
 			  strlen(path + strlen("boot/vmlinuz-")), reterr))
 		return false;
-	kernel->image = read_data(a, BN_KERNEL_MAX, reterr);
+	kernel->image = read_data(a, path, BN_KERNEL_MAX, reterr);
 	return kernel->image != NULL;
 }
 
@@ -308,7 +318,7 @@ boot_kernel_read_package(BootKernel *kernel, int fd, char **reterr)
 
 	archive_read_support_format_ar(a);
 	if (archive_read_open_fd(a, fd, 65536) != ARCHIVE_OK)
-		ok = fail(reterr, "not a Debian package", archive_error_string(a));
+		ok = fail(reterr, "not a Debian package", why_unread(a));
 	while (ok && !found && archive_read_next_header(a, &entry) == ARCHIVE_OK) {
 		const char *name = archive_entry_pathname(entry);
 

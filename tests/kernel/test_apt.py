@@ -109,15 +109,25 @@ class Apt(unittest.TestCase):
         for name in DROPPED:
             self.assertNotIn(name, conf)
 
-    def test_fetch_when_the_host_is_hostile_then_only_its_way_to_the_network_counts(self):
+    def fetch_by(self, script):
+        """With a script in the place of apt-get."""
         program = pathlib.Path(self.directory, 'apt-get')
-        program.write_text(TELL, encoding='utf-8')
+        program.write_text(script, encoding='utf-8')
         program.chmod(0o755)
         subprocess.run(['mount', '--bind', program, '/usr/bin/apt-get'], check=True)
         try:
-            self.assertEqual(self.fetch().returncode, 1)
+            done = self.fetch()
         finally:
             subprocess.run(['umount', '/usr/bin/apt-get'], check=True)
+        self.assertEqual(done.returncode, 1)
+        return done.stdout
+
+    def test_fetch_when_apt_says_why_in_several_lines_then_they_are_one_of_ours(self):
+        told = self.fetch_by('#!/bin/sh\nprintf "E: no network\\nE: no lists\\n" >&2\nexit 1\n')
+        self.assertIn('apt-get: E: no network E: no lists\n', told)
+
+    def test_fetch_when_the_host_is_hostile_then_only_its_way_to_the_network_counts(self):
+        self.fetch_by(TELL)
         conf = parse(pathlib.Path('/run/told').read_text(encoding='utf-8'))
         self.check_kept(conf)
         for name, value in WEAK.items():

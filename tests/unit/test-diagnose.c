@@ -199,7 +199,7 @@ test_diagnose_when_nothing_is_there_then_each_with_its_remedy(void)
 		"warn image build as a user: /usr/bin/newuidmap is missing -> install the package "
 		"'uidmap'\n"
 		"warn subordinate ids: you have no entry in /etc/subuid and /etc/subgid -> ask an "
-		"administrator for 'usermod --add-subuids 100000-165535 --add-subgids 100000-165535'\n"
+		"administrator for 'usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER'\n"
 		"warn default image: there is none -> banger image build --default\n"
 		"warn default kernel: there is none -> banger kernel import --fetch --default\n");
 }

@@ -44,6 +44,9 @@ test_read_when_key_unknown_or_type_wrong_then_key_is_named(void)
 	g_clear_error(&error);
 	check(!read_text("{'vcpus': <int32 2>}", &error));
 	check(strstr(error->message, "'vcpus'"));
+	g_clear_error(&error);
+	check(!read_text("{'name': <'one'>, 'vcpus': <uint32 1>, 'name': <'two'>}", &error));
+	check_str(error->message, "option 'name' is given twice");
 }
 
 static void

@@ -271,6 +271,22 @@ def test_input_when_wrong_then_refused_in_words(i):
     i.refuse('neither a bzImage', vmlinuz=image[:1100])
 
 
+def test_input_when_a_file_is_too_large_then_named(i):
+    name = f'lib/modules/{RELEASE}/modules.builtin'
+    status, line = i.run(package=package({**whole(), './' + name: bytes((1 << 20) + 1)}))
+    assert status == 1 and line.endswith(f'a file in the archive is too large: {name}'), line
+
+
+def test_input_when_a_directory_then_told_so(i):
+    with open(os.path.join(i.directory, 'out'), 'wb') as out:
+        fd = os.open(i.directory, os.O_RDONLY)
+        done = subprocess.run([i.program, '--package', str(fd), '--kernel', str(out.fileno()), '--initramfs',
+                               str(out.fileno()), '--status', '1'], pass_fds=[fd, out.fileno()],
+                              stdout=subprocess.PIPE, text=True, check=False)
+        os.close(fd)
+    assert 'not a Debian package: Is a directory' in done.stdout, done.stdout
+
+
 def test_input_when_it_names_a_place_outside_then_only_its_name_counts(i):
     files = {f'./lib/modules/{RELEASE}/../../../../tmp/overlay.ko': module(), **whole()}
     i.make(package=package(files))

@@ -48,6 +48,7 @@ banger_options_read(GVariant *options, const BangerOption *table, GError **error
 	GVariantIter iter;
 	const char *key;
 	GVariant *child;
+	unsigned seen = 0; /* a bit for each of the table's */
 
 	g_variant_iter_init(&iter, options);
 	while (g_variant_iter_next(&iter, "{&sv}", &key, &child)) {
@@ -66,6 +67,12 @@ banger_options_read(GVariant *options, const BangerOption *table, GError **error
 				    g_variant_get_type_string(value));
 			return false;
 		}
+		if (seen & 1u << (option - table)) {
+			g_set_error(error, BANGER_ERROR, BANGER_ERROR_INVALID_ARGUMENT,
+				    "option '%s' is given twice", key);
+			return false;
+		}
+		seen |= 1u << (option - table);
 		store(option, value);
 	}
 	return true;

@@ -235,7 +235,7 @@ banger_vm_kill_async(BangerVm *self, uint32_t signal_number, const char *operati
 
 	if (!self->process) {
 		g_task_return_new_error(task, BANGER_ERROR, BANGER_ERROR_INVALID_STATE,
-					"VM %s is %s: nothing runs", self->spec->name,
+					"VM %s is in state %s: nothing runs", self->spec->name,
 					banger_vm_state_to_string(self->state));
 		return;
 	}

@@ -209,7 +209,7 @@ banger_vm_check_event(BangerVm *self, BangerVmEvent event, GError **error)
 	if (banger_vm_fsm_next(self->state, event) != _BANGER_VM_STATE_INVALID)
 		return true;
 	g_set_error(error, BANGER_ERROR, BANGER_ERROR_INVALID_STATE,
-		    "VM %s is %s: cannot %s it now", self->spec->name,
+		    "VM %s is in state %s: cannot %s it now", self->spec->name,
 		    banger_vm_state_to_string(self->state), banger_vm_event_to_string(event));
 	return false;
 }
@@ -218,9 +218,9 @@ banger_vm_check_event(BangerVm *self, BangerVmEvent event, GError **error)
 static void
 refuse_guest(BangerVm *self)
 {
-	g_autoptr(GError) error =
-		g_error_new(BANGER_ERROR, BANGER_ERROR_INVALID_STATE, "VM %s is %s: start it first",
-			    self->spec->name, banger_vm_state_to_string(self->state));
+	g_autoptr(GError) error = g_error_new(
+		BANGER_ERROR, BANGER_ERROR_INVALID_STATE, "VM %s is in state %s: start it first",
+		self->spec->name, banger_vm_state_to_string(self->state));
 
 	banger_vm_settle_guest(self, error);
 }
@@ -398,7 +398,7 @@ banger_vm_wait_guest_async(BangerVm *self, GCancellable *cancellable, GAsyncRead
 		g_ptr_array_add(self->waiting_guest, g_steal_pointer(&task));
 	else if (self->state != BANGER_VM_RUNNING)
 		g_task_return_new_error(task, BANGER_ERROR, BANGER_ERROR_INVALID_STATE,
-					"VM %s is %s: start it first", self->spec->name,
+					"VM %s is in state %s: start it first", self->spec->name,
 					banger_vm_state_to_string(self->state));
 	else if (!self->guest)
 		g_task_return_new_error(task, BANGER_ERROR, BANGER_ERROR_GUEST_UNREACHABLE, "%s",

@@ -62,7 +62,7 @@ check_subids(GVariantBuilder *rows, BangerManager *manager)
 	else
 		add(rows, "warn", "subordinate ids",
 		    "you have no entry in /etc/subuid and /etc/subgid",
-		    "ask an administrator for 'usermod --add-subuids 100000-165535 --add-subgids 100000-165535'");
+		    "ask an administrator for 'usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER'");
 }
 
 static void

@@ -314,8 +314,8 @@ banger_manager_delete_vm(BangerManager *self, BangerVm *vm, bool force, const ch
 		return NULL;
 	if (live && !force) {
 		g_set_error(error, BANGER_ERROR, BANGER_ERROR_INVALID_STATE,
-			    "VM %s is %s: stop it first, or delete it with force", spec->name,
-			    banger_vm_state_to_string(banger_vm_get_state(vm)));
+			    "VM %s is in state %s: stop it first, or delete it with force",
+			    spec->name, banger_vm_state_to_string(banger_vm_get_state(vm)));
 		return NULL;
 	}
 	work = work_new(self, vm, BANGER_JOB_DELETE, operation);
