@@ -292,9 +292,10 @@ fail_unauthorized(OpCall *call, bool administration)
 	else
 		(void)op_fail(
 			call, OP_ERROR_NOT_AUTHORIZED,
-			"%s: not authorized by polkit action %s; an administrator can allow it to "
-			"members of the group 'banger' (usermod -aG banger USER, from the next "
-			"login on), or by a rule in /etc/polkit-1/rules.d",
+			"%s: not authorized by polkit action %s; unless a rule in "
+			"/etc/polkit-1/rules.d forbids it, members of the group 'banger' are "
+			"allowed: an administrator can make you one (usermod -aG banger USER, "
+			"from the next login on), or write a rule there",
 			op_names[call->id].method, action);
 }
 

@@ -331,9 +331,13 @@ test_refusal_when_given_then_names_action_and_remedy(void)
 	static const struct {
 		AuthorityAnswer answer;
 		const char *result, *text;
-	} cases[] = { { AUTHORITY_NO, "NotAuthorized", "usermod -aG banger" },
-		      { AUTHORITY_CHALLENGE, "InteractionRequired", "ask a person" },
-		      { AUTHORITY_UNAVAILABLE, "NotAuthorized", "polkit did not answer" } };
+	} cases[] = {
+		{ AUTHORITY_NO, "NotAuthorized",
+		  "unless a rule in /etc/polkit-1/rules.d forbids it, members of the group 'banger' "
+		  "are allowed: an administrator can make you one (usermod -aG banger USER" },
+		{ AUTHORITY_CHALLENGE, "InteractionRequired", "ask a person" },
+		{ AUTHORITY_UNAVAILABLE, "NotAuthorized", "polkit did not answer" }
+	};
 
 	rig_init(&rig);
 	for (size_t i = 0; i < BN_ELEMENTSOF(cases); i++) {
