@@ -17,6 +17,18 @@
 	(G_DBUS_PROXY_FLAGS_DO_NOT_LOAD_PROPERTIES | G_DBUS_PROXY_FLAGS_DO_NOT_CONNECT_SIGNALS |   \
 	 G_DBUS_PROXY_FLAGS_DO_NOT_AUTO_START_AT_CONSTRUCTION)
 
+/* In the words that all of our commands have for it. */
+static void
+tell_option_error(const GError *error)
+{
+	const char *option = strstr(error->message, " -");
+
+	if (option && g_error_matches(error, G_OPTION_ERROR, G_OPTION_ERROR_UNKNOWN_OPTION))
+		(void)cli_usage(_("there is no option '%s'"), option + 1);
+	else
+		(void)cli_usage("%s", error->message);
+}
+
 bool
 cli_parse(Cli *cli, const GOptionEntry *entries, int *argc, char ***argv, int least, int most)
 {
@@ -39,7 +51,7 @@ cli_parse(Cli *cli, const GOptionEntry *entries, int *argc, char ***argv, int le
 		g_option_context_add_main_entries(context, entries, /* domain= */ NULL);
 	g_option_context_add_main_entries(context, common, /* domain= */ NULL);
 	if (!g_option_context_parse(context, argc, argv, &error)) {
-		(void)cli_usage("%s", error->message);
+		tell_option_error(error);
 		return false;
 	}
 	cli->json |= json;
@@ -152,6 +164,14 @@ is_owner_gone(const GError *error)
 	       !strstr(error->message, BANGER_BUS_NAME);
 }
 
+static bool is_ephemeral;
+
+void
+cli_set_ephemeral(void)
+{
+	is_ephemeral = true;
+}
+
 int
 cli_fail(GError *error)
 {
@@ -162,9 +182,13 @@ cli_fail(GError *error)
 	if (g_error_matches(own, G_DBUS_ERROR, G_DBUS_ERROR_NO_REPLY) ||
 	    g_error_matches(own, G_DBUS_ERROR, G_DBUS_ERROR_NAME_HAS_NO_OWNER) ||
 	    is_owner_gone(own) || g_error_matches(own, G_IO_ERROR, G_IO_ERROR_CLOSED)) {
-		(void)fputs(_("banger: bangerd went away\n"
-			      "banger: what runs goes on; 'banger vm list' starts it again\n"),
-			    stderr);
+		(void)fputs(
+			is_ephemeral
+				? _("banger: bangerd went away\n"
+				    "banger: 'banger vm list' starts it again, and it deletes this VM\n")
+				: _("banger: bangerd went away\n"
+				    "banger: what runs goes on; 'banger vm list' starts it again\n"),
+			stderr);
 		return CLI_FAILED;
 	}
 	(void)g_dbus_error_strip_remote_error(own);

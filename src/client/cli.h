@@ -63,6 +63,8 @@ BangerDBusVM *cli_find_vm(Cli *cli, const char *reference, GError **error);
  * taken over. cli_fail_own(): where the status would be the remote command's. */
 int cli_fail(GError *error);
 int cli_fail_own(GError *error);
+/* From now on the VM goes when this process or bangerd does: cli_fail() tells no other story. */
+void cli_set_ephemeral(void);
 int cli_usage(const char *format, ...) G_GNUC_PRINTF(1, 2);
 /* Why our own output could not be written, but where its reader has merely left. */
 void cli_tell_write_error(int error);

@@ -220,8 +220,10 @@ cmd_vm_run(Cli *cli, int argc, char **argv)
 	if (!create_prepare(cli, &options.create, options.yes, &error))
 		return cli_fail_own(error);
 	g_variant_dict_insert(&dict, "start", "b", TRUE);
-	if (options.remove)
+	if (options.remove) {
 		g_variant_dict_insert(&dict, "ephemeral", "b", TRUE);
+		cli_set_ephemeral();
+	}
 	if (!banger_dbus_manager_call_create_vm_sync(cli->manager, g_variant_dict_end(&dict), &path,
 						     &job,
 						     /* cancellable= */ NULL, &error))

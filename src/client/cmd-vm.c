@@ -267,6 +267,26 @@ cmd_vm_kill(Cli *cli, int argc, char **argv)
 	return for_each(cli, argv + 1, verb_kill, number);
 }
 
+/* Leaves out, and tells of, what nobody has; false where nothing is left. */
+static bool
+keep_found(Cli *cli, char **references)
+{
+	char **kept = references;
+
+	for (char **reference = references; *reference; reference++) {
+		g_autofree char *path = NULL;
+		GError *error = NULL;
+
+		if (banger_dbus_manager_call_find_vm_sync(cli->manager, *reference, &path,
+							  /* cancellable= */ NULL, &error))
+			*kept++ = *reference;
+		else
+			(void)cli_fail(error);
+	}
+	*kept = NULL;
+	return *references != NULL;
+}
+
 int
 cmd_vm_delete(Cli *cli, int argc, char **argv)
 {
@@ -277,18 +297,22 @@ cmd_vm_delete(Cli *cli, int argc, char **argv)
 		{ NULL },
 	};
 	g_autofree char *names = NULL;
+	int status;
 
 	if (!cli_parse(cli, entries, &argc, &argv, 1, CLI_ANY))
 		return CLI_USAGE;
+	if (!cli_connect(cli) || !keep_found(cli, argv + 1))
+		return CLI_FAILED;
 	names = g_strjoinv(", ", argv + 1);
 	if (!force && !cli_ask(cli, /* otherwise= */ false,
 			       ngettext("Destroy %s and its disk?", "Destroy %s and their disks?",
-					(gulong)(argc - 1)),
+					(gulong)g_strv_length(argv + 1)),
 			       names)) {
 		(void)fputs(_("banger: nothing was deleted; -f deletes without asking\n"), stderr);
 		return CLI_FAILED;
 	}
-	return for_each(cli, argv + 1, verb_delete, (guint32)force);
+	status = for_each(cli, argv + 1, verb_delete, (guint32)force);
+	return g_strv_length(argv + 1) == (guint)(argc - 1) ? status : CLI_FAILED;
 }
 
 static const char *

@@ -3,7 +3,7 @@
 #include "client/cli.h"
 
 const Command commands[] = {
-	{ "vm", "run", N_("[OPTIONS] [-- COMMAND…]"),
+	{ "vm", "run", N_("[OPTIONS] [-- COMMAND...]"),
 	  N_("create and start a VM, and run a command or a shell in it"),
 	  N_("Standard input, output and error are the command's, and its exit status is ours; 125 is a\n"
 	     "failure of our own. Without --rm the VM stays, and runs on.\n\n"
@@ -14,22 +14,24 @@ const Command commands[] = {
 	  cmd_vm_run },
 	{ "vm", "create", N_("[OPTIONS]"), N_("create a VM without starting it"), NULL,
 	  cmd_vm_create },
-	{ "vm", "start", N_("VM…"), N_("start VMs, or let paused ones go on"), NULL, cmd_vm_start },
-	{ "vm", "set", N_("--network KIND | --nat | --lan VM…"), N_("change how far VMs reach"),
+	{ "vm", "start", N_("VM..."), N_("start VMs, or let paused ones go on"), NULL,
+	  cmd_vm_start },
+	{ "vm", "set", N_("--network KIND | --nat | --lan VM..."), N_("change how far VMs reach"),
 	  N_("Of VMs that run too, at once: none takes a stop, and so does a card for one that has none."),
 	  cmd_vm_set },
-	{ "vm", "stop", N_("[OPTIONS] VM…"), N_("shut VMs down, losing nothing"), NULL,
+	{ "vm", "stop", N_("[OPTIONS] VM..."), N_("shut VMs down, losing nothing"), NULL,
 	  cmd_vm_stop },
-	{ "vm", "restart", N_("[OPTIONS] VM…"), N_("stop VMs and start them again"), NULL,
+	{ "vm", "restart", N_("[OPTIONS] VM..."), N_("stop VMs and start them again"), NULL,
 	  cmd_vm_restart },
-	{ "vm", "kill", N_("[OPTIONS] VM…"), N_("end VMs at once, without a word to their guests"),
+	{ "vm", "kill", N_("[OPTIONS] VM..."),
+	  N_("end VMs at once, without a word to their guests"),
 	  N_("What a guest has not synced is lost; its filesystem recovers at the next start."),
 	  cmd_vm_kill },
-	{ "vm", "delete", N_("[OPTIONS] VM…"), N_("destroy VMs and their disks"), NULL,
+	{ "vm", "delete", N_("[OPTIONS] VM..."), N_("destroy VMs and their disks"), NULL,
 	  cmd_vm_delete },
 	{ "vm", "list", "", N_("list the VMs"), NULL, cmd_vm_list },
 	{ "vm", "show", N_("VM"), N_("tell all about a VM"), NULL, cmd_vm_show },
-	{ "vm", "exec", N_("[OPTIONS] VM [--] COMMAND…"), N_("run a command in a VM"),
+	{ "vm", "exec", N_("[OPTIONS] VM [--] COMMAND..."), N_("run a command in a VM"),
 	  N_("Standard input, output and error are the command's, and its exit status is ours; 125 is a\n"
 	     "failure of our own. On a terminal, Ctrl-C is the command's; elsewhere it is forwarded, and a\n"
 	     "second one gives up, as a second SIGTERM or SIGHUP does.\n\n"
@@ -51,7 +53,7 @@ const Command commands[] = {
 	  N_("With - the archive is read from standard input."), cmd_image_import },
 	{ "image", "list", "", N_("list the images"), NULL, cmd_image_list },
 	{ "image", "show", N_("IMAGE"), N_("tell all about an image"), NULL, cmd_image_show },
-	{ "image", "delete", N_("[OPTIONS] IMAGE…"), N_("delete images that no VM uses"), NULL,
+	{ "image", "delete", N_("[OPTIONS] IMAGE..."), N_("delete images that no VM uses"), NULL,
 	  cmd_image_delete },
 	{ "image", "default", N_("IMAGE"),
 	  N_("make an image the one a VM gets where none is named"), NULL, cmd_image_default },
@@ -59,7 +61,7 @@ const Command commands[] = {
 	  N_("make a kernel that VMs can boot"), NULL, cmd_kernel_import },
 	{ "kernel", "list", "", N_("list the kernels"), NULL, cmd_kernel_list },
 	{ "kernel", "show", N_("KERNEL"), N_("tell all about a kernel"), NULL, cmd_kernel_show },
-	{ "kernel", "delete", N_("[OPTIONS] KERNEL…"), N_("delete kernels that no VM uses"), NULL,
+	{ "kernel", "delete", N_("[OPTIONS] KERNEL..."), N_("delete kernels that no VM uses"), NULL,
 	  cmd_kernel_delete },
 	{ "kernel", "default", N_("KERNEL"),
 	  N_("make a kernel the one a VM gets where none is named"), NULL, cmd_kernel_default },

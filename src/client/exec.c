@@ -40,6 +40,7 @@ typedef struct Exec {
 	size_t pending_start, pending_size;
 	bool tty;
 	bool answered;
+	bool is_unread;      /* the reader of our standard output or error has left */
 	guint64 passed_on;   /* signals, a bit each */
 	unsigned unanswered; /* Ctrl-C since anything came from the guest */
 	guint32 rows, columns;
@@ -170,7 +171,9 @@ on_output(int fd, GIOCondition condition, gpointer data)
 
 		if (r >= 0)
 			return G_SOURCE_CONTINUE;
-		if (r != -EPIPE)
+		if (r == -EPIPE)
+			exec->is_unread = true;
+		else
 			exec->output_errno = -r;
 	}
 	drop(&exec->output[which]);
@@ -355,20 +358,29 @@ call(Exec *exec, const CliExec *spec)
 	return true;
 }
 
-static int
-conclude(Exec *exec)
-{
-	if (exec->error)
-		return cli_fail_own(g_steal_pointer(&exec->error));
-	if (exec->output_errno) {
-		cli_tell_write_error(exec->output_errno);
-		return CLI_OWN_FAILURE;
-	}
-	return exec->signal_number ? 128 + (int)exec->signal_number : (int)exec->status;
-}
-
 /* A process runs one command at a time. */
 static Exec exec;
+
+bool
+cli_exec_is_lost(void)
+{
+	return g_error_matches(exec.error, G_DBUS_ERROR, G_DBUS_ERROR_NO_REPLY);
+}
+
+static int
+conclude(void)
+{
+	if (exec.error)
+		return cli_fail_own(g_steal_pointer(&exec.error));
+	if (exec.output_errno) {
+		cli_tell_write_error(exec.output_errno);
+		return CLI_OWN_FAILURE;
+	}
+	/* The guest hangs up on a command to whose output nobody listens any more. */
+	if (exec.signal_number == SIGHUP && exec.is_unread)
+		return 128 + SIGPIPE;
+	return exec.signal_number ? 128 + (int)exec.signal_number : (int)exec.status;
+}
 
 bool
 cli_exec_begin(Cli *cli, BangerDBusVM *vm, const CliExec *spec)
@@ -386,12 +398,6 @@ cli_exec_begin(Cli *cli, BangerDBusVM *vm, const CliExec *spec)
 		return true;
 	(void)fprintf(stderr, "banger: %s\n", g_strerror(errno));
 	return false;
-}
-
-bool
-cli_exec_is_lost(void)
-{
-	return g_error_matches(exec.error, G_DBUS_ERROR, G_DBUS_ERROR_NO_REPLY);
 }
 
 static void
@@ -437,7 +443,7 @@ cli_exec_finish(void)
 		bn_closep(&exec.near[i]);
 	}
 	g_main_loop_unref(exec.loop);
-	status = conclude(&exec);
+	status = conclude();
 	g_object_unref(exec.vm);
 	return status;
 }

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* banger: from the words on the command line to the command. */
 #include <errno.h>
+#include <fcntl.h>
 #include <locale.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "client/cli.h"
 #include "client/help.h"
@@ -159,12 +161,28 @@ check_output(int status)
 	return status == CLI_OK ? CLI_FAILED : status;
 }
 
+/* What cannot be written to is to fail, as it does for every other program. */
+static void
+keep_output_closed(void)
+{
+	int fd;
+
+	if (fcntl(STDOUT_FILENO, F_GETFD) >= 0)
+		return;
+	fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	if (fd >= 0 && fd != STDOUT_FILENO) {
+		(void)dup2(fd, STDOUT_FILENO);
+		(void)close(fd);
+	}
+}
+
 int
 main(int argc, char **argv)
 {
 	Cli cli = {};
 	int status;
 
+	keep_output_closed();
 	bn_fd_fill_standard();
 	(void)setlocale(LC_ALL, "");
 	(void)bindtextdomain(GETTEXT_PACKAGE, BANGER_LOCALEDIR);

@@ -191,6 +191,9 @@ class Run(Rig):
         done = self.banger(*self.ready, '--', 'die')
         self.assertEqual(done.returncode, 125)
         self.assertIn('bangerd went away', done.stderr)
+        # With --rm nothing is to go on.
+        self.assertNotIn('what runs goes on', done.stderr)
+        self.assertIn('deletes this VM', done.stderr)
 
     def test_run_when_nobody_reads_output_then_ends(self):
         child = self.begin(*self.ready, '--', 'yes')
@@ -198,6 +201,16 @@ class Run(Rig):
         child.stdout.close()
         # It writes into a socket here: closed before it was read, that is an error and no SIGPIPE.
         self.assertIn(child.wait(), (1, 141))
+
+    def test_exec_when_nobody_reads_output_and_the_guest_hangs_up_then_as_a_broken_pipe(self):
+        self.make_vm()
+        child = self.begin('vm', 'exec', 'web', 'sh', '-c', 'echo up; read a; echo more; read b; kill -HUP $$',
+                           stdin=subprocess.PIPE)
+        self.assertEqual(child.stdout.readline(), 'up\n')
+        child.stdout.close()
+        child.stdin.write('a\nb\n')
+        child.stdin.close()
+        self.assertEqual(child.wait(), 141)
 
     def test_run_when_path_given_then_refused_by_name(self):
         done = self.banger('vm', 'run', './project')
@@ -484,6 +497,42 @@ class Others(Rig):
                 self.assertEqual(done.returncode, status, words)
                 self.assertIn('No space left on device', done.stderr)
 
+    def test_output_when_closed_then_told(self):
+        done = self.banger('vm', 'list', preexec_fn=lambda: os.close(1))
+        self.assertEqual((done.returncode, done.stderr), (1, 'banger: writing the output: Bad file descriptor\n'))
+
+    def test_delete_when_unknown_then_told_and_not_asked_about(self):
+        done = self.banger('vm', 'delete', 'nosuch')
+        self.assertEqual((done.returncode, done.stderr), (1, "banger: there is no VM 'nosuch'\n"))
+        self.make_vm()
+        done = self.banger('vm', 'delete', 'nosuch', 'web')
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("there is no VM 'nosuch'", done.stderr)
+        self.assertIn('nothing was deleted', done.stderr)
+        self.assertEqual(self.banger('vm', 'show', 'web').returncode, 0)
+
+    def complete(self, *words):
+        """What bash offers for the last word."""
+        script = ('PATH=$1:$PATH; source <(banger completion bash); shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1));'
+                  ' _banger; printf "%s\\n" "${COMPREPLY[@]}"')
+        done = subprocess.run(['bash', '-c', script, 'bash', os.path.dirname(BANGER), 'banger', *words],
+                              env=self.environment, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True,
+                              timeout=15, check=True)
+        return done.stdout.split()
+
+    def test_completion_when_a_name_may_stand_then_the_names(self):
+        self.make_vm('one')
+        self.make_vm('other')
+        self.banger('image', 'import', '--name', 'i', '/dev/null')
+        self.assertEqual(sorted(self.complete('vm', 'show', 'o')), ['one', 'other'])
+        self.assertEqual(sorted(self.complete('vm', 'stop', 'one', 'o')), ['one', 'other'])
+        self.assertEqual(self.complete('vm', 'stop', '--time'), ['--timeout'])
+        self.assertEqual(self.complete('vm', 'run', '--image', ''), ['bookworm'])
+        self.assertEqual(self.complete('image', 'show', ''), ['bookworm'])
+        self.assertEqual(self.complete('vm', 'run', '--vmm', 'qemu-m'), ['qemu-microvm'])
+        self.assertEqual(self.complete('vm', 'run', '--accelerator', 'k'), ['kvm'])
+        self.assertEqual(self.complete('completion', ''), ['bash', 'zsh', 'fish'])
+
     def test_json_when_something_was_done_then_its_name(self):
         def ask(*words):
             done = self.banger('--json', *words)
@@ -561,6 +610,11 @@ class NoBus(unittest.TestCase):
             done = subprocess.run([BANGER, *words], env={}, capture_output=True, check=False)
             self.assertEqual((done.returncode, done.stderr), (0, b''), words)
 
+    def test_help_when_the_locale_has_no_more_then_ascii(self):
+        for words in ('--help', 'vm start --help', 'vm run --help'):
+            done = subprocess.run([BANGER, *words.split()], env={'LC_ALL': 'C'}, capture_output=True, check=True)
+            self.assertTrue(done.stdout.isascii(), words)
+
     def test_usage_when_wrong_then_2(self):
         for words in ([], ['vm', 'run', '--vcpus', '0'], ['vm', 'create', '--vcpus', 'x'], ['vm', 'show', b'\xff'],
                       ['vm', 'exec', 'web', 'echo', b'caf\xe9'], ['frob'],
@@ -597,6 +651,7 @@ class NoBus(unittest.TestCase):
                 ('kernel import --vmlinuz x --suite y', '--suite and --mirror go with --fetch'),
                 ('completion csh', "'csh': must be bash, zsh or fish"),
                 ('vm', "a command is missing behind 'vm'"),
+                ('vm list --frob', "there is no option '--frob'"),
                 ('vm strat web', "do you mean 'start'?")):
             done = subprocess.run([BANGER, *words.split(' ')], env={}, capture_output=True, text=True, check=False)
             self.assertEqual(done.returncode, 2, words)
