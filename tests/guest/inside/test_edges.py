@@ -93,6 +93,20 @@ class Denied(Clean):
         self.assertIn('rules.d', done.stderr)
 
 
+class Damaged(Clean):
+    def test_image_when_it_is_no_file_then_named_and_everything_else_goes_on(self):
+        for image in pathlib.Path(f'{dev.home}/.local/share/banger/image').glob('*/root.ext4'):
+            aside = image.with_name('aside')
+            image.rename(aside)
+            os.mkfifo(image, 0o600)
+            os.chown(image, dev.uid, dev.uid)
+            self.addCleanup(aside.rename, image)
+        done = dev.banger('vm', 'run', '--rm', '--', 'true')
+        self.assertEqual(done.returncode, 125, done.stderr)
+        self.assertIn('/root.ext4 is not a regular file', done.stderr)
+        self.assertNotIn('--help', done.stderr)
+
+
 class Users(unittest.TestCase):
     def test_outsider_when_running_then_not_authorized(self):
         outsider.run('mkdir', '-p', f'{outsider.home}/.local/share')
@@ -152,6 +166,7 @@ class FullDisk(unittest.TestCase):
         dev.must('vm', 'start', 'full')
         out, err = writer.communicate()
         self.assertEqual(writer.returncode, 0, err)
+        self.assertIn(b"the VM is paused: the host's disk is full", err)
         self.assertEqual(dev.execute('full', 'sh', '-c', 'sha256sum < /srv/big').encode(), out)
         self.assertEqual(dev.show('full')['error'], '')
 
