@@ -33,6 +33,8 @@ CONTROL = pathlib.Path('/run/banger-faults')
 BUILT = '/usr/src/banger-built-tests'
 INJECT = f'{BUILT}/faults/inject'
 LEDGER = pathlib.Path('/run/banger-helper')
+CONF = pathlib.Path('/proc/sys/net/ipv4/conf')
+LEASES = pathlib.Path('/var/lib/banger/leases')
 JAILS = pathlib.Path('/run/banger-jail')
 # A member of the group banger, in every world of the tests.
 DEV = 41001
@@ -73,10 +75,16 @@ def wait_gone(pid):
     return gone
 
 
+def tell(*argv):
+    return subprocess.run(argv, capture_output=True, text=True, check=True).stdout
+
+
 def world():
-    """What the helper or a jail could leave behind."""
+    """What the helper or a jail could leave behind. A user's subnet is to stay."""
     return {'mounts': pathlib.Path('/proc/self/mountinfo').read_text(),
-            'links': sorted(os.listdir('/sys/class/net')),
+            'links': tell('ip', '-o', 'link', 'show') + tell('ip', '-o', '-4', 'addr', 'show'),
+            'filter': tell('nft', 'list', 'ruleset'),
+            'forwarding': {str(path): path.read_text() for path in CONF.glob('*/forwarding')},
             'jails': sorted(path.name for path in JAILS.glob('*') if path.name != 'socket'),
             'ledger': {str(path): path.read_text() for path in LEDGER.rglob('*') if path.is_file()},
             'temporary': sorted(os.listdir('/tmp') + os.listdir('/dev/shm') + os.listdir('/var/tmp')),
@@ -344,6 +352,61 @@ class Probe(Scenario):
 
     def test_probe_when_killed_at_any_call_then_nothing_is_left(self):
         self.meet_all('kill')
+
+
+class Network(Scenario):
+    """A bridge, a tap that reaches the world, and all of it given back."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        # What leads anywhere has to be there, or there is nothing that could forward.
+        for words in ('link add up0 type veth peer name up1', 'addr add 192.168.50.2/24 dev up0', 'link set up0 up',
+                      'link set up1 up', 'route add default via 192.168.50.1'):
+            tell('ip', *words.split())
+
+    @classmethod
+    def tearDownClass(cls):
+        tell('ip', 'link', 'delete', 'up0')
+
+    def make(self):
+        yield 'EnsureBridge', *self.rig.user.call('EnsureBridge', GLib.Variant('(s)', ('',)))
+        yield 'CreateTap', *self.rig.user.call('CreateTap', GLib.Variant('(ssub)', (VM, '', 0, True)))
+        for lan in True, False:
+            yield 'EnableNat', *self.rig.user.call('EnableNat', GLib.Variant('(ssb)', (VM, '', lan)))
+
+    def steps(self):
+        yield from self.make()
+        yield 'DisableNat', *self.rig.user.on_vm('DisableNat')
+        yield 'EnableNat', *self.rig.user.call('EnableNat', GLib.Variant('(ssb)', (VM, '', False)))
+        yield 'ReleaseVM', *self.rig.user.on_vm('ReleaseVM')
+        yield 'RemoveBridge', *self.rig.user.call('RemoveBridge', GLib.Variant('(s)', ('',)))
+
+    def settle(self):
+        self.rig.user.close()
+        self.release()
+        for _ in range(2):
+            error, text = self.rig.user.call('RemoveBridge', GLib.Variant('(s)', ('',)))
+            if error is None:
+                break
+        self.assertIsNone(error, text)
+        super().settle()
+        # To be written again, as in the run that tells what there is to fail.
+        (LEASES / str(DEV)).unlink(missing_ok=True)
+
+    def test_network_when_any_call_fails_then_nothing_is_left(self):
+        self.meet_all('fail')
+
+    def test_network_when_killed_at_any_call_then_nothing_is_left(self):
+        self.meet_all('kill')
+
+
+class NetworkOfUser(Network):
+    """The same, given back by an administrator, with its VM there."""
+
+    def steps(self):
+        yield from self.make()
+        yield 'ReleaseUser', *self.rig.root.call('ReleaseUser', GLib.Variant('(u)', (DEV,)))
 
 
 class ReleaseUser(Scenario):
