@@ -2,8 +2,10 @@
 /* The system calls that create or change something, as far as the helper and the jail make them.
  *
  * What an event loop does by itself (recvmsg, epoll_ctl, timerfd_settime) leaves nothing behind, and how often it does
- * it depends on who is scheduled when; so do the ioctl calls of a probe that runs against a clock. */
+ * it depends on who is scheduled when; so do the ioctl calls of a probe that runs against a clock. Only one of them is here. */
 #pragma once
+
+#include <linux/if_tun.h>
 
 #include "faults/notifier.h"
 
@@ -34,7 +36,10 @@ static const NotifierCall fault_calls[] = {
 	CALL(pipe2),          CALL(dup),           CALL(dup2),         CALL(dup3),
 	CALL(fcntl),          CALL(close_range),   CALL(eventfd2),     CALL(signalfd4),
 	CALL(timerfd_create), CALL(epoll_create1), CALL(rt_sigaction), CALL(rt_sigprocmask),
-	CALL(memfd_create),
+	CALL(memfd_create),   CALL(ioctl),
 };
+
+/* Makes a tap. */
+#define FAULT_IOCTL TUNSETIFF
 
 #undef CALL

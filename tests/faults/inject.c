@@ -326,7 +326,7 @@ ask_to_be_supervised(void)
 	(void)close(number);
 	if (send(sock, &number, sizeof(number), MSG_NOSIGNAL) != sizeof(number))
 		die("send");
-	if (notifier_install(fault_calls, BN_ELEMENTSOF(fault_calls)) != number)
+	if (notifier_install(fault_calls, BN_ELEMENTSOF(fault_calls), FAULT_IOCTL) != number)
 		die("seccomp");
 	(void)close(sock);
 }

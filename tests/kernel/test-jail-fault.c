@@ -113,7 +113,7 @@ static void
 become_supervised(void)
 {
 	/* Everything that it and its children do is asked about. */
-	shared->listener = notifier_install(calls, BN_ELEMENTSOF(calls));
+	shared->listener = notifier_install(calls, BN_ELEMENTSOF(calls), /* request= */ 0);
 	(void)close(shared->ready);
 }
 
