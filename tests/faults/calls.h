@@ -2,7 +2,8 @@
 /* The system calls that create or change something, as far as the helper and the jail make them.
  *
  * What an event loop does by itself (recvmsg, epoll_ctl, timerfd_settime) leaves nothing behind, and how often it does
- * it depends on who is scheduled when; so do the ioctl calls of a probe that runs against a clock. Only one of them is here. */
+ * it depends on who is scheduled when; so do the ioctl calls of a probe that runs against a clock. Only one of them is
+ * here. */
 #pragma once
 
 #include <linux/if_tun.h>
