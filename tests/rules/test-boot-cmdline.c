@@ -30,14 +30,17 @@ test_line_when_emulated_then_clocks_are_told(void)
 				    .hostname = "web",
 				    .root = BN_BOOT_ROOT_OVERLAY,
 				    .init = BN_BOOT_INIT_AUTO },
-		   COMMON " no_timer_check tsc_early_khz=2445434 banger.bus=mmio "
-			  "banger.root=overlay banger.init=auto banger.hostname=web");
-	check_line((BnBootCmdline){ .kind = BN_VMM_QEMU_Q35,
-				    .hostname = "web",
-				    .root = BN_BOOT_ROOT_DISK,
-				    .init = BN_BOOT_INIT_NONE },
-		   COMMON " no_timer_check banger.bus=pci banger.root=disk banger.init=none "
-			  "banger.hostname=web");
+		   COMMON
+		   " no_timer_check cgroup.memory=nokmem tsc_early_khz=2445434 banger.bus=mmio "
+		   "banger.root=overlay banger.init=auto banger.hostname=web");
+	check_line(
+		(BnBootCmdline){ .kind = BN_VMM_QEMU_Q35,
+				 .hostname = "web",
+				 .root = BN_BOOT_ROOT_DISK,
+				 .init = BN_BOOT_INIT_NONE },
+		COMMON
+		" no_timer_check cgroup.memory=nokmem banger.bus=pci banger.root=disk banger.init=none "
+		"banger.hostname=web");
 }
 
 static void

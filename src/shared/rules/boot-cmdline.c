@@ -37,8 +37,12 @@ BN_DEFINE_ENUM_TABLE(bn_boot_bus, BnBootBus, bus_table);
 
 /* Under emulation the timer check and the calibration of the time stamp counter fail at random. tsc=reliable would
  * spare the guest time that goes by ticks of 4 ms (and falls behind where ticks are lost), and hangs one start of a
- * hundred behind "sched_clock: Marking stable", with highres=off nohz=off too. */
-#define EMULATION " no_timer_check"
+ * hundred behind "sched_clock: Marking stable", with highres=off nohz=off too.
+ *
+ * That may be what cgroup.memory=nokmem makes rare: QEMU before 8.1 can keep a breakpoint translated that Linux sets
+ * for microseconds while it patches its own code, and both processors are caught there for ever. systemd's first
+ * control group has the way of every allocation patched. What is given up: kernel memory counts for no group. */
+#define EMULATION " no_timer_check cgroup.memory=nokmem"
 
 /* net.ifnames=0: the card keeps the name that the kernel gave it, whatever udev the image has. systemd.mask: where the
  * image has networkd, which is told to leave the card alone, that unit would wait two minutes for it in vain. */
