@@ -398,9 +398,10 @@ is_finished(const AgentExec *exec)
 static void
 finish(AgentSession *s, AgentExec *exec)
 {
-	bool signalled = WIFSIGNALED(exec->status);
-	uint8_t payload[2] = { signalled, (uint8_t)(signalled ? WTERMSIG(exec->status)
-							      : WEXITSTATUS(exec->status)) };
+	/* Not WIFSIGNALED, which has a sign: tests/lint/test_agent_code.py tells what QEMU makes of storing one. */
+	bool exited = WIFEXITED(exec->status);
+	uint8_t payload[2] = { !exited, (uint8_t)(exited ? WEXITSTATUS(exec->status)
+							 : WTERMSIG(exec->status)) };
 
 	send_frame(s, BN_FRAME_EXITED, exec->stream, payload, sizeof(payload));
 	drop_exec(s, exec);
