@@ -9,6 +9,7 @@
 #include "service/base/error.h"
 #include "shared/base/cleanup.h"
 #include "shared/base/errno-util.h"
+#include "shared/base/log.h"
 #include "shared/base/str-util.h"
 
 static void banger_guest_agent_iface_init(BangerGuestInterface *iface);
@@ -290,6 +291,10 @@ read_frames(BangerGuestAgent *self)
 				       banger_byte_queue_size(&self->in), &frame, &used);
 
 		if (r < 0 || (r > 0 && !handle_frame(self, &frame))) {
+			/* Which one it was is for whoever writes agents. */
+			if (r > 0)
+				bn_log_notice("a guest's agent: bad frame %u of stream %u",
+					      (unsigned)frame.type, frame.stream);
 			close_with(self, "the guest's agent does not keep to the protocol");
 			return;
 		}
