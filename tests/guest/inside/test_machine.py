@@ -25,7 +25,13 @@ def setUpModule():
     dev.execute('m', 'sh', '-c', SETTLED)
 
 
-class Init(unittest.TestCase):
+class Machine(unittest.TestCase):
+    def setUp(self):
+        """One that does not answer fails each test at once: some would wait for it for ever."""
+        dev.execute('m', 'true')
+
+
+class Init(Machine):
     def test_systemd_when_booted_then_first_process_and_running(self):
         self.assertEqual(dev.execute('m', 'cat', '/proc/1/comm').strip(), 'systemd')
         self.assertEqual(dev.execute('m', 'systemctl', 'is-system-running').strip(), 'running')
@@ -49,7 +55,7 @@ class Init(unittest.TestCase):
         self.assertRegex(dev.execute('m', 'getent', 'hosts', 'localhost'), r'^(127.0.0.1|::1)\s')
 
 
-class Exec(unittest.TestCase):
+class Exec(Machine):
     def status(self, *argv):
         return dev.banger('vm', 'exec', 'm', '--', *argv).returncode
 
@@ -115,7 +121,7 @@ def ended_by(name):
     return dev.execute('m', 'sh', '-c', f'until [ -s /run/{name} ]; do sleep .1; done; cat /run/{name}').strip()
 
 
-class Terminals(unittest.TestCase):
+class Terminals(Machine):
     def test_lines_when_a_hundred_thousand_then_none_is_lost(self):
         terminal = world.Terminal(dev, 'banger', 'vm', 'exec', 'm', '--', 'seq', '100000')
         self.assertEqual(terminal.end(), 0)
@@ -153,7 +159,7 @@ CONSOLE = 'stty -g; banger vm console m; echo "status $?"; stty -g; echo end'
 SHELL = 'exec sh -i </dev/ttyS0 >/dev/ttyS0 2>&1'
 
 
-class Serial(unittest.TestCase):
+class Serial(Machine):
     def test_console_when_a_shell_is_at_the_port_then_it_answers_and_the_escape_leaves(self):
         terminal = world.Terminal(dev, 'sh', '-c', CONSOLE)
         before = terminal.wait_for(b'\r\n').strip()
@@ -191,7 +197,7 @@ class Serial(unittest.TestCase):
         self.assertIn('first of two', dev.must('vm', 'logs', 'm'))
 
 
-class Bulk(unittest.TestCase):
+class Bulk(Machine):
     def probe(self, stop, times):
         while not stop.is_set():
             begin = time.monotonic()
@@ -248,7 +254,7 @@ class Bulk(unittest.TestCase):
         print(f'# out: {SIZE >> 20} MiB, another command {busy / idle:.1f} times as long as idle', flush=True)
 
 
-class Successors(unittest.TestCase):
+class Successors(Machine):
     def test_daemon_when_killed_then_machine_obeys_the_next(self):
         before = dev.execute('m', 'cat', BOOT_ID)
         world.kill(dev.pid_of('bangerd'))
@@ -271,7 +277,7 @@ class Successors(unittest.TestCase):
         self.assertEqual(ended_by('orphaned'), 'HUP')
 
 
-class Zz_Disk(unittest.TestCase):
+class Zz_Disk(Machine):
     """Last, since these end the machine again and again."""
 
     def test_file_when_stopped_and_started_then_there(self):
