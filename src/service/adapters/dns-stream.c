@@ -4,16 +4,13 @@
 #include <endian.h>
 #include <string.h>
 
+#include "service/adapters/acceptor.h"
+
 /* The length before each message (RFC 1035, section 4.2.2). */
 #define PREFIX 2
-/* Connections taken in one turn. */
-#define TURN 8
-/* How long nobody new is let in where the kernel has nothing left for us: a listener stays ready all that time. */
-#define PAUSE_MS 1000
 
 struct BangerDnsStreams {
-	GSocket *listener;
-	GSource *accepting, *pause;
+	BangerAcceptor *acceptor;
 	const BangerDnsZone *zone;
 	BangerDnsResolvers *resolvers;
 	GPtrArray *streams; /* each frees itself, when what it waits for has ended */
@@ -39,7 +36,6 @@ typedef struct Stream {
 
 static void read_query(Stream *stream);
 static void try_next(Stream *stream);
-static void watch(BangerDnsStreams *streams);
 
 static void
 clear_source(GSource **source)
@@ -355,10 +351,11 @@ has_room(const BangerDnsStreams *streams, GSocketAddress *address)
 	return n < BANGER_DNS_STREAMS_CLIENT_MAX;
 }
 
-/* With no room the connection is closed when `socket` goes. */
+/* With no room the connection is closed. */
 static void
-add_stream(BangerDnsStreams *streams, GSocket *socket)
+add_stream(GSocket *socket, void *data)
 {
+	BangerDnsStreams *streams = data;
 	g_autoptr(GSocketAddress) address = g_socket_get_remote_address(socket, /* error= */ NULL);
 	Stream *stream;
 
@@ -372,75 +369,15 @@ add_stream(BangerDnsStreams *streams, GSocket *socket)
 	read_query(stream);
 }
 
-static gboolean
-on_pause_over(gpointer data)
-{
-	BangerDnsStreams *streams = data;
-
-	clear_source(&streams->pause);
-	watch(streams);
-	return G_SOURCE_REMOVE;
-}
-
-static void
-pause_accepting(BangerDnsStreams *streams)
-{
-	clear_source(&streams->accepting);
-	streams->pause = g_timeout_source_new(PAUSE_MS);
-	g_source_set_callback(streams->pause, on_pause_over, streams, NULL);
-	(void)g_source_attach(streams->pause, g_main_context_get_thread_default());
-}
-
-static bool
-is_of_the_client(const GError *error)
-{
-	/* accept(2): what went wrong on the network with a connection that is gone by now. */
-	return !g_error_matches(error, G_IO_ERROR, G_IO_ERROR_TOO_MANY_OPEN_FILES) &&
-	       !g_error_matches(error, G_IO_ERROR, G_IO_ERROR_FAILED);
-}
-
-static gboolean
-on_connection(GSocket *listener, GIOCondition condition, gpointer data)
-{
-	BangerDnsStreams *streams = data;
-
-	for (unsigned i = 0; i < TURN; i++) {
-		g_autoptr(GError) error = NULL;
-		g_autoptr(GSocket) socket =
-			g_socket_accept(listener, /* cancellable= */ NULL, &error);
-
-		if (socket) {
-			add_stream(streams, socket);
-		} else if (is_of_the_client(error)) {
-			return G_SOURCE_CONTINUE;
-		} else {
-			pause_accepting(streams);
-			return G_SOURCE_REMOVE;
-		}
-	}
-	return G_SOURCE_CONTINUE;
-}
-
-static void
-watch(BangerDnsStreams *streams)
-{
-	streams->accepting =
-		g_socket_create_source(streams->listener, G_IO_IN, /* cancellable= */ NULL);
-	g_source_set_callback(streams->accepting, G_SOURCE_FUNC(on_connection), streams, NULL);
-	g_source_set_priority(streams->accepting, BANGER_DNS_PRIORITY);
-	(void)g_source_attach(streams->accepting, g_main_context_get_thread_default());
-}
-
 BangerDnsStreams *
 banger_dns_streams_new(GSocket *listener, const BangerDnsZone *zone, BangerDnsResolvers *resolvers)
 {
 	BangerDnsStreams *streams = g_new0(BangerDnsStreams, 1);
 
-	streams->listener = g_object_ref(listener);
 	streams->zone = zone;
 	streams->resolvers = resolvers;
 	streams->streams = g_ptr_array_new();
-	watch(streams);
+	streams->acceptor = banger_acceptor_new(listener, BANGER_DNS_PRIORITY, add_stream, streams);
 	return streams;
 }
 
@@ -449,8 +386,7 @@ banger_dns_streams_free(BangerDnsStreams *streams)
 {
 	if (!streams)
 		return;
-	clear_source(&streams->accepting);
-	clear_source(&streams->pause);
+	banger_acceptor_free(streams->acceptor);
 	for (guint i = 0; i < streams->streams->len; i++) {
 		Stream *stream = g_ptr_array_index(streams->streams, i);
 
@@ -458,6 +394,5 @@ banger_dns_streams_free(BangerDnsStreams *streams)
 		g_cancellable_cancel(stream->waiting);
 	}
 	g_ptr_array_unref(streams->streams);
-	g_object_unref(streams->listener);
 	g_free(streams);
 }
