@@ -13,6 +13,7 @@
 #include "service/adapters/host.h"
 #include "service/adapters/image-store.h"
 #include "service/adapters/privileged-dbus.h"
+#include "service/adapters/publisher-socket.h"
 #include "service/adapters/session-logind.h"
 #include "service/adapters/storage-overlay.h"
 #include "service/adapters/vmm-qemu.h"
@@ -101,6 +102,7 @@ fill_ports(Daemon *daemon, GError **error)
 	ports->names = make_names(error);
 	if (!ports->names)
 		return false;
+	ports->publisher = banger_publisher_socket_new();
 	ports->bridge_idle_s = BRIDGE_IDLE_S;
 	ports->storage = banger_storage_overlay_new(vm_directory, ports->images);
 	ports->vmm_new = banger_vmm_qemu_new;
@@ -272,6 +274,7 @@ tear_down(Daemon *daemon)
 	g_clear_object(&daemon->ports.images);
 	g_clear_object(&daemon->ports.session);
 	g_clear_object(&daemon->ports.names);
+	g_clear_object(&daemon->ports.publisher);
 	g_clear_object(&daemon->ports.privileged);
 	if (daemon->session)
 		(void)g_dbus_connection_flush_sync(daemon->session, /* cancellable= */ NULL, NULL);

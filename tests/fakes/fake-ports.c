@@ -349,6 +349,41 @@ fake_names_init(BangerNamesInterface *iface)
 }
 
 static char *
+name_port(const BnPort *port)
+{
+	char *text = g_malloc(BN_PORT_SIZE);
+
+	bn_port_render_host(port, text);
+	return text;
+}
+
+static bool
+publish(BangerPublisher *self, const char *vm, const BnPort *port, uint32_t guest, GError **error)
+{
+	if (!answer_now("publish", error))
+		return false;
+	(void)g_hash_table_insert(fake_world->published, name_port(port),
+				  GUINT_TO_POINTER(guest - FAKE_SUBNET));
+	return true;
+}
+
+static void
+withdraw(BangerPublisher *self, const char *vm, const BnPort *port)
+{
+	g_autofree char *name = name_port(port);
+
+	note("withdraw");
+	(void)g_hash_table_remove(fake_world->published, name);
+}
+
+static void
+fake_publisher_init(BangerPublisherInterface *iface)
+{
+	iface->publish = publish;
+	iface->withdraw = withdraw;
+}
+
+static char *
 get_last_words(BangerConsole *self)
 {
 	return g_strdup(fake_world->last_words);
@@ -365,12 +400,14 @@ G_DEFINE_FINAL_TYPE_WITH_CODE(
 	G_IMPLEMENT_INTERFACE(BANGER_TYPE_PRIVILEGED, fake_privileged_init) G_IMPLEMENT_INTERFACE(
 		BANGER_TYPE_SESSION, fake_session_init) G_IMPLEMENT_INTERFACE(BANGER_TYPE_NAMES,
 									      fake_names_init)
-		G_IMPLEMENT_INTERFACE(BANGER_TYPE_STORAGE, fake_storage_init)
-			G_IMPLEMENT_INTERFACE(BANGER_TYPE_IMAGE_STORE, fake_images_init)
-				G_IMPLEMENT_INTERFACE(BANGER_TYPE_VMM, fake_vmm_init)
-					G_IMPLEMENT_INTERFACE(BANGER_TYPE_GUEST, fake_guest_init)
-						G_IMPLEMENT_INTERFACE(BANGER_TYPE_CONSOLE,
-								      fake_console_init))
+		G_IMPLEMENT_INTERFACE(BANGER_TYPE_PUBLISHER, fake_publisher_init)
+			G_IMPLEMENT_INTERFACE(BANGER_TYPE_STORAGE, fake_storage_init)
+				G_IMPLEMENT_INTERFACE(BANGER_TYPE_IMAGE_STORE, fake_images_init)
+					G_IMPLEMENT_INTERFACE(BANGER_TYPE_VMM, fake_vmm_init)
+						G_IMPLEMENT_INTERFACE(BANGER_TYPE_GUEST,
+								      fake_guest_init)
+							G_IMPLEMENT_INTERFACE(BANGER_TYPE_CONSOLE,
+									      fake_console_init))
 
 static void
 fake_port_finalize(GObject *object)
@@ -441,12 +478,14 @@ fake_ports_new(void)
 	self->pending = g_ptr_array_new_with_free_func(g_object_unref);
 	self->peers = g_array_new(FALSE, FALSE, sizeof(int));
 	self->names = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+	self->published = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
 	self->end_reason = "";
 	self->ended = "killed";
 	self->kvm_usable = true;
 	self->ports = (BangerPorts){ .privileged = port_new(NULL, -1),
 				     .session = port_new(NULL, -1),
 				     .names = port_new(NULL, -1),
+				     .publisher = port_new(NULL, -1),
 				     .storage = port_new(NULL, -1),
 				     .images = port_new(NULL, -1),
 				     .vmm_new = vmm_new,
@@ -463,6 +502,7 @@ fake_ports_free(FakePorts *self)
 	g_object_unref(self->ports.privileged);
 	g_object_unref(self->ports.session);
 	g_object_unref(self->ports.names);
+	g_object_unref(self->ports.publisher);
 	g_object_unref(self->ports.storage);
 	g_object_unref(self->ports.images);
 	check_int(self->objects, 0);
@@ -471,6 +511,7 @@ fake_ports_free(FakePorts *self)
 	g_string_free(self->log, TRUE);
 	g_ptr_array_unref(self->pending);
 	g_hash_table_unref(self->names);
+	g_hash_table_unref(self->published);
 	g_array_unref(self->peers);
 	g_free(self);
 	fake_world = NULL;

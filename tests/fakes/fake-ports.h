@@ -14,7 +14,7 @@
 /* Calls are named as in `log`, where each leaves its name and a space:
  * asynchronous: make-image make-kernel create probe bridge no-bridge tap untap nat no-nat launch open signal release
  *   list is-ending guest-open set-clock shutdown resume
- * at once: kernel disks destroy remove-image remove-kernel vmm-new guest-new console-new */
+ * at once: publish withdraw kernel disks destroy remove-image remove-kernel vmm-new guest-new console-new */
 typedef struct FakePorts {
 	BangerPorts ports;
 	GString *log;
@@ -39,6 +39,7 @@ typedef struct FakePorts {
 	bool session_ends;
 	GHashTable *names; /* of VMs that are served → number in the subnet */
 	bool serves_names;
+	GHashTable *published;  /* the host's ports, "127.0.0.1:80/tcp" → number in the subnet */
 	bool has_dns;           /* port 53 of the bridge is ours */
 	uint32_t host;          /* number of the latest tap in its subnet */
 	bool lan;               /* how far the latest NAT reaches */

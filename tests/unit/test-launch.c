@@ -52,11 +52,30 @@ on_done(GObject *source, GAsyncResult *result, gpointer data)
 
 static const BangerStepOps ops = { .run = run, .undo = undo };
 
+static BangerVmSpec *
+make_spec(BangerReach reach)
+{
+	static const char *const ports[] = { "8080:80", "[::1]:5353:53/udp", NULL };
+	BangerVmSpec *spec = banger_vm_spec_new();
+
+	spec->name = g_strdup("web");
+	spec->reach = reach;
+	check(banger_port_list_add(spec->ports, ports, NULL));
+	return spec;
+}
+
+static BangerPlan
+plan_all(void)
+{
+	g_autoptr(BangerVmSpec) spec = make_spec(BANGER_REACH_LAN);
+
+	return banger_launch_plan_make(BANGER_PLAN_MAKE | BANGER_PLAN_START, spec);
+}
+
 static void
 play(World *world, int fail_at, int cancel_at)
 {
-	BangerPlan plan =
-		banger_launch_plan_make(BANGER_PLAN_MAKE | BANGER_PLAN_START, BANGER_REACH_LAN);
+	BangerPlan plan = plan_all();
 
 	*world = (World){ .log = g_string_new(NULL),
 			  .fail_at = fail_at,
@@ -94,8 +113,7 @@ check_undone(World *world, int fail_at)
 static void
 test_run_when_any_step_fails_then_all_before_are_undone(void)
 {
-	BangerPlan plan =
-		banger_launch_plan_make(BANGER_PLAN_MAKE | BANGER_PLAN_START, BANGER_REACH_LAN);
+	BangerPlan plan = plan_all();
 
 	for (int k = 0; k < (int)plan.n; k++) {
 		World world;
@@ -129,23 +147,21 @@ test_run_when_all_succeed_then_nothing_is_undone(void)
 	play(&world, -1, -1);
 	check(world.ok);
 	check_str(g_strchomp(world.log->str),
-		  "+make-disk +accelerator +kernel +disks +bridge +tap +nat +launch +guest");
+		  "+make-disk +accelerator +kernel +disks +bridge +tap +nat +ports +launch +guest");
 	world_clear(&world);
 }
 
 static void
 test_render_when_all_steps_then_golden_text(void)
 {
-	g_autoptr(BangerVmSpec) spec = banger_vm_spec_new();
+	g_autoptr(BangerVmSpec) spec = make_spec(BANGER_REACH_NAT);
 	g_auto(GStrv) lines = NULL;
 	BangerPlan plan;
 	g_autofree char *text = NULL;
 	g_autofree char *golden = NULL;
 
-	spec->name = g_strdup("web");
-	spec->reach = BANGER_REACH_NAT;
 	spec->peer = true;
-	plan = banger_launch_plan_make(BANGER_PLAN_MAKE | BANGER_PLAN_START, spec->reach);
+	plan = banger_launch_plan_make(BANGER_PLAN_MAKE | BANGER_PLAN_START, spec);
 	lines = banger_launch_plan_render(&plan, spec, "bookworm", "6.1.0-31-cloud-amd64");
 	text = g_strjoinv("\n", lines);
 	check(g_file_get_contents(GOLDEN_DIR "/launch.plan", &golden, NULL, NULL));

@@ -167,6 +167,86 @@ test_reach_when_it_does_not_run_then_for_the_next_start(void)
 	check_log(&rig, UP);
 }
 
+static GArray *
+make_ports(const char *first, const char *second)
+{
+	const char *const texts[] = { first, second, NULL };
+	GArray *ports = banger_port_list_new();
+
+	check(banger_port_list_add(ports, texts, NULL));
+	return ports;
+}
+
+/* The number in the subnet that it leads to; 0: to none. */
+static unsigned
+published(Rig *rig, const char *port)
+{
+	return GPOINTER_TO_UINT(g_hash_table_lookup(rig->fakes->published, port));
+}
+
+static void
+test_ports_when_it_runs_then_they_lead_to_it_and_are_given_back_at_its_end(void)
+{
+	g_autoptr(GArray) ports = make_ports("80:1", "53:2/udp");
+	g_auto(Answer) up = {}, stopped = {};
+	g_auto(Rig) rig = {};
+
+	rig_init_reaching(&rig, BANGER_REACH_HOST);
+	check(banger_vm_set_ports(rig.vm, ports, NULL));
+	check_int(g_hash_table_size(rig.fakes->published), 0);
+	rig_begin(&rig, BANGER_PLAN_MAKE | BANGER_PLAN_START, &up);
+	rig_walk(&rig, /* until= */ NULL);
+	check(up.ok);
+	check_log(&rig, "create probe kernel disks bridge tap publish publish launch vmm-new "
+			"guest-new console-new guest-open set-clock");
+	check_int(published(&rig, "127.0.0.1:80/tcp"), 7);
+	check_int(published(&rig, "127.0.0.1:53/udp"), 7);
+	rig_stop(&rig, /* timeout_s= */ 0, &stopped);
+	fake_ports_succeed(rig.fakes, "release");
+	check(stopped.ok);
+	check_int(g_hash_table_size(rig.fakes->published), 0);
+}
+
+static void
+test_ports_when_one_is_taken_then_nothing_is_started(void)
+{
+	g_autoptr(GArray) ports = make_ports("80:1", NULL);
+	g_auto(Answer) up = {};
+	g_auto(Rig) rig = {};
+
+	rig_init_reaching(&rig, BANGER_REACH_HOST);
+	check(banger_vm_set_ports(rig.vm, ports, NULL));
+	rig.fakes->fail_call = "publish";
+	rig_begin(&rig, BANGER_PLAN_MAKE | BANGER_PLAN_START, &up);
+	rig_walk(&rig, /* until= */ NULL);
+	check_failed(up, BANGER_ERROR_BUSY);
+	check_int(g_hash_table_size(rig.fakes->published), 0);
+	check(!strstr(rig.fakes->log->str, "launch"));
+}
+
+static void
+test_ports_when_changed_while_it_runs_then_at_once_or_not_at_all(void)
+{
+	g_autoptr(GArray) ports = make_ports("80:1", "81:1"), others = make_ports("81:2", "82:3");
+	g_autoptr(GError) error = NULL;
+	g_auto(Rig) rig = {};
+
+	bring_up(&rig, BANGER_REACH_NAT);
+	check(banger_vm_set_ports(rig.vm, ports, NULL));
+	check_int(published(&rig, "127.0.0.1:80/tcp"), 7);
+	rig.fakes->fail_call = "publish";
+	check(!banger_vm_set_ports(rig.vm, others, &error));
+	check(g_error_matches(error, BANGER_ERROR, BANGER_ERROR_BUSY));
+	check_int(banger_vm_get_spec(rig.vm)->ports->len, 2);
+	check(banger_port_list_has(banger_vm_get_spec(rig.vm)->ports,
+				   &g_array_index(ports, BnPort, 0)));
+	rig.fakes->fail_call = NULL;
+	check(banger_vm_set_ports(rig.vm, others, NULL));
+	check_int(published(&rig, "127.0.0.1:80/tcp"), 0);
+	check_int(published(&rig, "127.0.0.1:81/tcp"), 7);
+	check_int(published(&rig, "127.0.0.1:82/tcp"), 7);
+}
+
 TEST_MAIN(TEST(test_bring_up_when_it_has_a_network_then_the_tap_goes_with_the_launch),
 	  TEST(test_bring_up_when_it_reaches_the_host_alone_then_no_nat),
 	  TEST(test_bring_up_when_a_step_of_the_network_fails_then_undone),
@@ -174,4 +254,7 @@ TEST_MAIN(TEST(test_bring_up_when_it_has_a_network_then_the_tap_goes_with_the_la
 	  TEST(test_reach_when_changed_while_it_runs_then_at_once),
 	  TEST(test_reach_when_it_would_lose_its_card_then_refused_while_it_runs),
 	  TEST(test_reach_when_it_would_need_a_card_then_refused_while_it_runs),
-	  TEST(test_reach_when_it_does_not_run_then_for_the_next_start))
+	  TEST(test_reach_when_it_does_not_run_then_for_the_next_start),
+	  TEST(test_ports_when_it_runs_then_they_lead_to_it_and_are_given_back_at_its_end),
+	  TEST(test_ports_when_one_is_taken_then_nothing_is_started),
+	  TEST(test_ports_when_changed_while_it_runs_then_at_once_or_not_at_all))

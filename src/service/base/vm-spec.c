@@ -32,6 +32,7 @@ banger_vm_spec_new(void)
 	spec->vmm = BN_VMM_QEMU_MICROVM;
 	spec->accelerator = BANGER_ACCELERATOR_AUTO;
 	spec->use_init = true;
+	spec->ports = banger_port_list_new();
 	return spec;
 }
 
@@ -44,6 +45,7 @@ banger_vm_spec_dup(const BangerVmSpec *spec)
 	copy->name = g_strdup(spec->name);
 	copy->image = g_strdup(spec->image);
 	copy->kernel = g_strdup(spec->kernel);
+	copy->ports = g_array_copy(spec->ports);
 	return copy;
 }
 
@@ -56,6 +58,7 @@ banger_vm_spec_free(BangerVmSpec *spec)
 	g_free(spec->name);
 	g_free(spec->image);
 	g_free(spec->kernel);
+	g_array_unref(spec->ports);
 	g_free(spec);
 }
 
@@ -80,6 +83,13 @@ banger_reach_check(BangerReach reach, GError **error)
 {
 	return (int)reach >= 0 ||
 	       refuse(error, "network", "\"none\", \"host\", \"nat\" or \"lan\"");
+}
+
+bool
+banger_vm_spec_check_ports(BangerReach reach, const GArray *ports, GError **error)
+{
+	return ports->len == 0 || reach != BANGER_REACH_NONE ||
+	       refuse(error, "publish", "of a VM with a network, \"host\" at least");
 }
 
 bool
@@ -113,5 +123,7 @@ banger_vm_spec_check(const BangerVmSpec *spec, GError **error)
 	/* Later it may have lost its network, and get another. */
 	if (spec->peer && spec->reach == BANGER_REACH_NONE)
 		return refuse(error, "peer", "of a VM with a network");
+	if (!banger_vm_spec_check_ports(spec->reach, spec->ports, error))
+		return false;
 	return banger_vm_spec_check_kept(spec, error);
 }

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "service/base/port-list.h"
 #include "shared/rules/vmm-spec.h"
 
 /* How far a VM reaches. */
@@ -48,6 +49,7 @@ typedef struct BangerVmSpec {
 	bool use_init; /* hand PID 1 to the image's init where it has one */
 	bool ephemeral;
 	BangerReach reach;
+	GArray *ports;      /* those of the host that lead to it; see port-list.h */
 	bool peer;          /* the user's other peers and it reach each other */
 	uint32_t host;      /* its number in the user's subnet; 0: it has no network, or none yet */
 	int64_t created_us; /* since 1970 UTC */
@@ -64,6 +66,9 @@ bool banger_vm_spec_set_init(BangerVmSpec *spec, const char *init, GError **erro
 
 /* False with BANGER_ERROR_INVALID_ARGUMENT where it is none. */
 bool banger_reach_check(BangerReach reach, GError **error);
+
+/* The same: what is passed on to a VM takes a card to get there. */
+bool banger_vm_spec_check_ports(BangerReach reach, const GArray *ports, GError **error);
 
 /* False with BANGER_ERROR_INVALID_ARGUMENT naming the option that is out of bounds. */
 bool banger_vm_spec_check(const BangerVmSpec *spec, GError **error);

@@ -34,6 +34,7 @@ read_create_options(BangerBus *bus, GVariant *options, CreateOptions *ret, GErro
 	const char *name = NULL, *image = NULL, *kernel = NULL;
 	const char *vmm = "qemu-microvm", *accelerator = "auto", *init = "auto";
 	const char *network = "none";
+	g_autofree const char **publish = NULL;
 	const BangerOption table[] = {
 		{ "name", "s", &name },
 		{ "image", "s", &image },
@@ -46,6 +47,7 @@ read_create_options(BangerBus *bus, GVariant *options, CreateOptions *ret, GErro
 		{ "init", "s", &init },
 		{ "network", "s", &network },
 		{ "peer", "b", &spec->peer },
+		{ "publish", "as", &publish },
 		{ "start", "b", &ret->start },
 		{ "ephemeral", "b", &spec->ephemeral },
 		{},
@@ -60,6 +62,7 @@ read_create_options(BangerBus *bus, GVariant *options, CreateOptions *ret, GErro
 	spec->accelerator = banger_accelerator_from_string(accelerator);
 	spec->reach = banger_reach_from_string(network);
 	return banger_vm_spec_set_init(spec, init, error) &&
+	       banger_port_list_add(spec->ports, publish, error) &&
 	       banger_manager_resolve_spec(bus->manager, spec, error);
 }
 

@@ -129,12 +129,12 @@ handle_kill(BangerDBusVM *skeleton, GDBusMethodInvocation *invocation, GVariant 
 }
 
 static void
-on_reach_set(GObject *source, GAsyncResult *result, gpointer data)
+on_set(GObject *source, GAsyncResult *result, gpointer data)
 {
 	GDBusMethodInvocation *invocation = data;
 	GError *error = NULL;
 
-	if (banger_manager_set_vm_reach_finish(BANGER_MANAGER(source), result, &error))
+	if (banger_manager_set_vm_finish(BANGER_MANAGER(source), result, &error))
 		g_dbus_method_invocation_return_value(invocation, NULL);
 	else
 		(void)banger_bus_refuse(invocation, error);
@@ -144,19 +144,29 @@ static gboolean
 handle_set(BangerDBusVM *skeleton, GDBusMethodInvocation *invocation, GVariant *options,
 	   VmExport *export)
 {
-	const char *network = NULL;
-	const BangerOption table[] = { { "network", "s", &network }, {} };
+	const BangerVmSpec *spec = banger_vm_get_spec(export->vm);
+	g_autofree const char **publish = NULL, **unpublish = NULL;
+	const char *network = NULL, *operation;
+	const BangerOption table[] = {
+		{ "network", "s", &network },
+		{ "publish", "as", &publish },
+		{ "unpublish", "as", &unpublish },
+		{},
+	};
+	g_autoptr(GArray) ports = g_array_copy(spec->ports);
+	BangerReach reach = _BANGER_REACH_INVALID;
 	GError *error = NULL;
-	const char *operation;
-	BangerReach reach;
 
-	if (!banger_bus_read_options(options, table, &operation, &error))
+	if (!banger_bus_read_options(options, table, &operation, &error) ||
+	    !banger_port_list_remove(ports, unpublish, &error) ||
+	    !banger_port_list_add(ports, publish, &error))
 		return banger_bus_refuse(invocation, error);
-	reach = network ? banger_reach_from_string(network) : banger_vm_get_spec(export->vm)->reach;
-	if (!banger_reach_check(reach, &error))
+	if (network)
+		reach = banger_reach_from_string(network);
+	if (network && !banger_reach_check(reach, &error))
 		return banger_bus_refuse(invocation, error);
-	banger_manager_set_vm_reach_async(export->bus->manager, export->vm, reach, operation,
-					  on_reach_set, invocation);
+	banger_manager_set_vm_async(export->bus->manager, export->vm, reach, ports, operation,
+				    on_set, invocation);
 	return TRUE;
 }
 
@@ -272,13 +282,16 @@ handle_get_statistics(BangerDBusVM *skeleton, GDBusMethodInvocation *invocation,
 static void
 show_network(BangerVm *vm, BangerDBusVM *skeleton)
 {
+	const BangerVmSpec *spec = banger_vm_get_spec(vm);
+	g_auto(GStrv) ports = banger_port_list_render(spec->ports);
 	uint32_t address = banger_vm_get_address(vm);
 	char text[BN_IPV4_SIZE] = "";
 
 	if (address)
 		bn_ipv4_render(address, text);
-	banger_dbus_vm_set_network(skeleton, banger_reach_to_string(banger_vm_get_spec(vm)->reach));
+	banger_dbus_vm_set_network(skeleton, banger_reach_to_string(spec->reach));
 	banger_dbus_vm_set_address(skeleton, text);
+	banger_dbus_vm_set_ports(skeleton, (const char *const *)ports);
 }
 
 static void

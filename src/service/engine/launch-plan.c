@@ -9,6 +9,7 @@ static const char *const step_table[_BANGER_STEP_MAX] = {
 	[BANGER_STEP_BRIDGE] = "bridge",
 	[BANGER_STEP_TAP] = "tap",
 	[BANGER_STEP_NAT] = "nat",
+	[BANGER_STEP_PORTS] = "ports",
 	[BANGER_STEP_LAUNCH] = "launch",
 	[BANGER_STEP_GUEST] = "guest",
 };
@@ -16,7 +17,7 @@ static const char *const step_table[_BANGER_STEP_MAX] = {
 BN_DEFINE_ENUM_TABLE(banger_step, BangerStep, step_table);
 
 BangerPlan
-banger_launch_plan_make(BangerPlanFlags flags, BangerReach reach)
+banger_launch_plan_make(BangerPlanFlags flags, const BangerVmSpec *spec)
 {
 	BangerPlan plan = {};
 
@@ -26,12 +27,14 @@ banger_launch_plan_make(BangerPlanFlags flags, BangerReach reach)
 		plan.steps[plan.n++] = BANGER_STEP_ACCELERATOR;
 		plan.steps[plan.n++] = BANGER_STEP_KERNEL;
 		plan.steps[plan.n++] = BANGER_STEP_DISKS;
-		if (reach != BANGER_REACH_NONE) {
+		if (spec->reach != BANGER_REACH_NONE) {
 			plan.steps[plan.n++] = BANGER_STEP_BRIDGE;
 			plan.steps[plan.n++] = BANGER_STEP_TAP;
 		}
-		if (reach == BANGER_REACH_NAT || reach == BANGER_REACH_LAN)
+		if (spec->reach == BANGER_REACH_NAT || spec->reach == BANGER_REACH_LAN)
 			plan.steps[plan.n++] = BANGER_STEP_NAT;
+		if (spec->ports->len > 0)
+			plan.steps[plan.n++] = BANGER_STEP_PORTS;
 		plan.steps[plan.n++] = BANGER_STEP_LAUNCH;
 		plan.steps[plan.n++] = BANGER_STEP_GUEST;
 	}
@@ -48,6 +51,15 @@ accelerator_text(BangerAccelerator accelerator)
 	};
 
 	return texts[accelerator];
+}
+
+static char *
+render_ports(const BangerVmSpec *spec)
+{
+	g_auto(GStrv) ports = banger_port_list_render(spec->ports);
+	g_autofree char *list = g_strjoinv(", ", ports);
+
+	return g_strdup_printf("pass on ports of this computer: %s (undo: give them back)", list);
 }
 
 static char *
@@ -76,6 +88,8 @@ render_step(BangerStep step, const BangerVmSpec *spec, const char *image, const 
 				       spec->reach == BANGER_REACH_LAN
 					       ? "everything that this computer reaches"
 					       : "the world, but no private address");
+	case BANGER_STEP_PORTS:
+		return render_ports(spec);
 	case BANGER_STEP_LAUNCH:
 		return g_strdup_printf(
 			"start %s with %u processors and %" G_GUINT64_FORMAT

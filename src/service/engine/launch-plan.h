@@ -13,6 +13,7 @@ typedef enum BangerStep {
 	BANGER_STEP_BRIDGE,      /* the user's, where the VM has a network */
 	BANGER_STEP_TAP,         /* its port of it */
 	BANGER_STEP_NAT,         /* how far it reaches */
+	BANGER_STEP_PORTS,       /* those of the host that lead to it */
 	BANGER_STEP_LAUNCH,      /* the VMM in its jail */
 	BANGER_STEP_GUEST,       /* the agent's first answer */
 	_BANGER_STEP_MAX,
@@ -31,7 +32,8 @@ typedef struct BangerPlan {
 	size_t n;
 } BangerPlan;
 
-BangerPlan banger_launch_plan_make(BangerPlanFlags flags, BangerReach reach);
+/* Of `spec` only what decides which steps there are: how far it reaches, and whether it publishes ports. */
+BangerPlan banger_launch_plan_make(BangerPlanFlags flags, const BangerVmSpec *spec);
 
 /* One line for each step, with its inverse: what it will do to the VM that `spec` describes. The
  * names of image and kernel are for people. NULL-terminated; freed by g_strfreev(). */

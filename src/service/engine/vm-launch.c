@@ -372,6 +372,9 @@ run_step(BangerStep kind, GTask *step, void *data)
 	case BANGER_STEP_NAT:
 		banger_vm_run_nat(self, step);
 		return;
+	case BANGER_STEP_PORTS:
+		ok = banger_vm_publish(self, &error);
+		break;
 	case BANGER_STEP_LAUNCH:
 		run_launch(self, step);
 		return;
@@ -418,6 +421,9 @@ undo_step(BangerStep kind, GTask *step, void *data)
 	case BANGER_STEP_TAP:
 		banger_vm_undo_tap(self, step);
 		return;
+	case BANGER_STEP_PORTS:
+		banger_vm_withdraw(self);
+		break;
 	case BANGER_STEP_LAUNCH:
 		banger_vm_detach(self);
 		BANGER_PRIVILEGED_GET_IFACE(self->ports->privileged)
@@ -441,6 +447,7 @@ report_step(BangerStep kind, size_t index, size_t n, void *data)
 		[BANGER_STEP_BRIDGE] = "looking to the network",
 		[BANGER_STEP_TAP] = "connecting it",
 		[BANGER_STEP_NAT] = "opening its way out",
+		[BANGER_STEP_PORTS] = "taking ports of this computer",
 		[BANGER_STEP_LAUNCH] = "starting the VMM",
 		[BANGER_STEP_GUEST] = "waiting for the guest",
 	};
@@ -539,7 +546,7 @@ banger_vm_bring_up_async(BangerVm *self, BangerPlanFlags flags, const char *oper
 			 GAsyncReadyCallback callback, void *data)
 {
 	g_autoptr(GTask) task = g_task_new(self, /* cancellable= */ NULL, callback, data);
-	BangerPlan plan = banger_launch_plan_make(flags, self->spec->reach);
+	BangerPlan plan = banger_launch_plan_make(flags, self->spec);
 	BringUp *up = g_new0(BringUp, 1);
 	GError *error = NULL;
 

@@ -70,6 +70,9 @@ void banger_vm_run_nat(BangerVm *self, GTask *step);
 /* What its guest has to know; after these steps. */
 void banger_vm_fill_network(BangerVm *self, BnNetConfig *ret);
 
+/* Gives back the host's ports that lead to it. */
+void banger_vm_withdraw(BangerVm *self);
+
 /* Emits "changed". */
 void banger_vm_tell_change(BangerVm *self);
 

@@ -258,6 +258,7 @@ banger_vm_apply(BangerVm *self, BangerVmEvent event, const char *error)
 	g_signal_emit(self, signals[SIGNAL_CHANGED], 0);
 	if (!banger_vm_state_is_live(next)) {
 		g_clear_pointer(&self->end_operation, g_free);
+		banger_vm_withdraw(self);
 		g_signal_emit(self, signals[SIGNAL_ENDED], 0);
 		/* Last: who is answered may begin something new with it. */
 		refuse_guest(self);

@@ -40,6 +40,12 @@ void banger_vm_set_reach_async(BangerVm *self, BangerReach reach, const char *op
 			       GAsyncReadyCallback callback, void *data);
 bool banger_vm_set_reach_finish(BangerVm *self, GAsyncResult *result, GError **error);
 
+/* Takes the ports of the host that are to lead to it, while it runs and its address is known; where it has them they
+ * lead to its address of now. False, and none is taken, where one cannot be had. */
+bool banger_vm_publish(BangerVm *self, GError **error);
+/* Other ports from now on; false, and nothing changed, where one cannot be had. `ports`: see port-list.h; copied. */
+bool banger_vm_set_ports(BangerVm *self, const GArray *ports, GError **error);
+
 /* Called when a step begins. */
 typedef void (*BangerVmProgress)(const char *text, double progress, void *data);
 

@@ -31,6 +31,7 @@ static const char *const steps[] = {
 	"ALTER TABLE vm ADD COLUMN host INTEGER NOT NULL DEFAULT 0;"
 	"UPDATE vm SET host = rowid + 1;"
 	"CREATE UNIQUE INDEX vm_host ON vm(host);",
+	"ALTER TABLE vm ADD COLUMN ports TEXT NOT NULL DEFAULT '';",
 };
 
 _Static_assert(BN_ELEMENTSOF(steps) == BANGER_SCHEMA, "one step per schema");

@@ -5,7 +5,7 @@
 #include <sqlite3.h>
 
 /* The newest schema; a database says its own in PRAGMA user_version. */
-#define BANGER_SCHEMA 2
+#define BANGER_SCHEMA 3
 
 /* Brings an open database from the schema `from` (0: empty) to BANGER_SCHEMA in one transaction. Returns an SQLite
  * result code. */

@@ -146,6 +146,17 @@ parse_state(const char *word)
 	return (int)banger_vm_state_from_string(word);
 }
 
+/* Each behind a space. */
+static void
+read_ports(Reader *reader, int column, GArray *ret)
+{
+	g_autofree char *text = read_text(reader, column);
+	g_auto(GStrv) ports = g_strsplit(text, " ", -1);
+
+	if (!banger_port_list_add(ret, (const char *const *)ports, /* error= */ NULL))
+		refuse(reader, column);
+}
+
 static void
 read_spec(Reader *reader, BangerVmSpec *spec)
 {
@@ -189,6 +200,7 @@ banger_vm_row_read(sqlite3_stmt *statement, GError **error)
 	row->spec->reach = (BangerReach)read_word(&reader, 16, parse_reach);
 	row->spec->peer = read_number(&reader, 17, 1) != 0;
 	row->spec->host = (uint32_t)read_number(&reader, 18, UINT32_MAX);
+	read_ports(&reader, 19, row->spec->ports);
 	if (!reader.error)
 		return g_steal_pointer(&row);
 	g_propagate_error(error, reader.error);

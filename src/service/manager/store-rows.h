@@ -11,7 +11,7 @@
 #define BANGER_KERNEL_COLUMNS "id, name, release, digest, disk_usage, source, created"
 #define BANGER_VM_COLUMNS                                                                          \
 	"id, name, image, kernel, vcpus, memory, disk, vmm, accelerator, use_init, ephemeral,"     \
-	" created, started, state, last_error, ready, reach, peer, host"
+	" created, started, state, last_error, ready, reach, peer, host, ports"
 
 /* Of statements that yield those columns. */
 BangerImageRow *banger_image_row_read(sqlite3_stmt *statement, GError **error);

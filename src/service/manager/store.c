@@ -258,21 +258,30 @@ read_host(BangerStore *self, BangerVmSpec *spec, GError **error)
 	"(SELECT MIN(h) FROM (SELECT 2 AS h UNION ALL SELECT host + 1 FROM vm)"                    \
 	" WHERE h NOT IN (SELECT host FROM vm))"
 
+static char *
+join_ports(const BangerVmSpec *spec)
+{
+	g_auto(GStrv) ports = banger_port_list_render(spec->ports);
+
+	return g_strjoinv(" ", ports);
+}
+
 bool
 banger_store_add_vm(BangerStore *self, BangerVmSpec *spec, GError **error)
 {
 	g_autofree char *what = g_strdup_printf("a VM named %s", spec->name);
+	g_autofree char *ports = join_ports(spec);
 	sqlite3_stmt *statement = prepare(
 		self,
 		"INSERT INTO vm (id, name, image, kernel, vcpus, memory, disk, vmm,"
-		" accelerator, use_init, driver, ephemeral, created, state, reach, peer, host)"
-		" VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'overlay', ?, ?, 'created', ?, ?," FREE_HOST
-		")",
-		"ssssiiissiiisi", spec->id, spec->name, spec->image, spec->kernel,
+		" accelerator, use_init, driver, ephemeral, created, state, reach, peer,"
+		" ports, host) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'overlay', ?, ?, 'created',"
+		" ?, ?, ?," FREE_HOST ")",
+		"ssssiiissiiisis", spec->id, spec->name, spec->image, spec->kernel,
 		(int64_t)spec->vcpus, (int64_t)spec->memory_bytes, (int64_t)spec->disk_bytes,
 		bn_vmm_kind_to_string(spec->vmm), banger_accelerator_to_string(spec->accelerator),
 		(int64_t)spec->use_init, (int64_t)spec->ephemeral, spec->created_us,
-		banger_reach_to_string(spec->reach), (int64_t)spec->peer);
+		banger_reach_to_string(spec->reach), (int64_t)spec->peer, ports);
 
 	/* Somebody deleted the image or kernel between its look-up and this. */
 	return execute(self, statement, what, "its image or kernel has just been deleted", error) &&
@@ -280,11 +289,13 @@ banger_store_add_vm(BangerStore *self, BangerVmSpec *spec, GError **error)
 }
 
 bool
-banger_store_set_vm_reach(BangerStore *self, const char *id, BangerReach reach, GError **error)
+banger_store_set_vm_network(BangerStore *self, const BangerVmSpec *spec, GError **error)
 {
+	g_autofree char *ports = join_ports(spec);
+
 	return execute(self,
-		       prepare(self, "UPDATE vm SET reach = ? WHERE id = ?", "ss",
-			       banger_reach_to_string(reach), id),
+		       prepare(self, "UPDATE vm SET reach = ?, ports = ? WHERE id = ?", "sss",
+			       banger_reach_to_string(spec->reach), ports, spec->id),
 		       "", "", error);
 }
 

@@ -44,8 +44,8 @@ bool banger_store_add_image(BangerStore *self, const BangerImageRow *row, GError
 bool banger_store_add_kernel(BangerStore *self, const BangerKernelRow *row, GError **error);
 /* Fills spec->host: a number that no other VM has. */
 bool banger_store_add_vm(BangerStore *self, BangerVmSpec *spec, GError **error);
-bool banger_store_set_vm_reach(BangerStore *self, const char *id, BangerReach reach,
-			       GError **error);
+/* How far it reaches, and its ports. */
+bool banger_store_set_vm_network(BangerStore *self, const BangerVmSpec *spec, GError **error);
 
 bool banger_store_set_vm_ready(BangerStore *self, const char *id, GError **error);
 bool banger_store_update_vm(BangerStore *self, const char *id, BangerVmState state,

@@ -158,7 +158,7 @@ creation_flags(bool start)
 char **
 banger_manager_plan_vm(BangerManager *self, const BangerVmSpec *spec, GError **error)
 {
-	BangerPlan plan = banger_launch_plan_make(creation_flags(/* start= */ true), spec->reach);
+	BangerPlan plan = banger_launch_plan_make(creation_flags(/* start= */ true), spec);
 	g_autoptr(GStrvBuilder) lines = g_strv_builder_new();
 	g_autofree char *reserve =
 		g_strdup_printf("reserve the name %s (undo: forget it)", spec->name);

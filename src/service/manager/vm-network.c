@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* VMs and the user's network: how far each reaches, what it is called there, and how long there is one. */
+/* VMs and the user's network: how far each reaches, what it is called there, which ports lead
+ * to it, and how long there is one. */
 #include "service/manager/manager-private.h"
 #include "shared/base/log.h"
 
@@ -11,33 +12,58 @@ banger_manager_get_network(BangerManager *self)
 	return self->network;
 }
 
+/* Records what has changed. */
+static void
+finish_set(BangerManager *self, BangerVm *vm, GTask *task)
+{
+	GError *error = NULL;
+
+	if (banger_store_set_vm_network(self->store, banger_vm_get_spec(vm), &error))
+		g_task_return_boolean(task, true);
+	else
+		g_task_return_error(task, error);
+}
+
 static void
 on_reach_set(GObject *source, GAsyncResult *result, gpointer data)
 {
 	g_autoptr(GTask) task = data;
 	BangerManager *self = g_task_get_source_object(task);
 	BangerVm *vm = BANGER_VM(source);
-	const BangerVmSpec *spec = banger_vm_get_spec(vm);
 	GError *error = NULL;
 
-	if (banger_vm_set_reach_finish(vm, result, &error) &&
-	    banger_store_set_vm_reach(self->store, spec->id, spec->reach, &error))
-		g_task_return_boolean(task, true);
-	else
-		g_task_return_error(task, error);
+	if (banger_vm_set_reach_finish(vm, result, &error)) {
+		finish_set(self, vm, task);
+		return;
+	}
+	(void)banger_vm_set_ports(vm, g_task_get_task_data(task), /* error= */ NULL);
+	g_task_return_error(task, error);
 }
 
 void
-banger_manager_set_vm_reach_async(BangerManager *self, BangerVm *vm, BangerReach reach,
-				  const char *operation, GAsyncReadyCallback callback, void *data)
+banger_manager_set_vm_async(BangerManager *self, BangerVm *vm, BangerReach reach,
+			    const GArray *ports, const char *operation,
+			    GAsyncReadyCallback callback, void *data)
 {
-	GTask *task = g_task_new(self, /* cancellable= */ NULL, callback, data);
+	g_autoptr(GTask) task = g_task_new(self, /* cancellable= */ NULL, callback, data);
+	bool same = reach == _BANGER_REACH_INVALID;
+	GError *error = NULL;
 
-	banger_vm_set_reach_async(vm, reach, operation, on_reach_set, task);
+	g_task_set_task_data(task, g_array_copy(banger_vm_get_spec(vm)->ports),
+			     (GDestroyNotify)g_array_unref);
+	if (!banger_vm_spec_check_ports(same ? banger_vm_get_spec(vm)->reach : reach, ports,
+					&error) ||
+	    !banger_vm_set_ports(vm, ports, &error))
+		g_task_return_error(task, error);
+	else if (same)
+		finish_set(self, vm, task);
+	else
+		banger_vm_set_reach_async(vm, reach, operation, on_reach_set,
+					  g_steal_pointer(&task));
 }
 
 bool
-banger_manager_set_vm_reach_finish(BangerManager *self, GAsyncResult *result, GError **error)
+banger_manager_set_vm_finish(BangerManager *self, GAsyncResult *result, GError **error)
 {
 	return g_task_propagate_boolean(G_TASK(result), error);
 }
@@ -81,6 +107,16 @@ update_name(BangerManager *self, BangerVm *vm)
 		NAMES(self)->remove(self->ports->names, name);
 }
 
+/* Those of a VM that a bangerd before us had started; or its address is another one now. */
+static void
+publish(BangerVm *vm)
+{
+	g_autoptr(GError) error = NULL;
+
+	if (!banger_vm_publish(vm, &error))
+		bn_log_warning("vm=%s: %s", banger_vm_get_spec(vm)->id, error->message);
+}
+
 static void
 on_network_changed(BangerNetwork *network, BangerManager *self)
 {
@@ -93,8 +129,10 @@ on_network_changed(BangerNetwork *network, BangerManager *self)
 	else if (banger_network_take_dns(network, fds) &&
 		 !NAMES(self)->start(self->ports->names, fds[0], fds[1], &error))
 		bn_log_warning("names of VMs cannot be served, ignoring: %s", error->message);
-	for (GList *l = vms; l; l = l->next)
+	for (GList *l = vms; l; l = l->next) {
 		update_name(self, l->data);
+		publish(l->data);
+	}
 }
 
 void

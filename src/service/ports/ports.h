@@ -7,6 +7,7 @@
 #include "service/ports/image.h"
 #include "service/ports/names.h"
 #include "service/ports/privileged.h"
+#include "service/ports/publisher.h"
 #include "service/ports/session.h"
 #include "service/ports/storage.h"
 #include "service/ports/vmm.h"
@@ -17,6 +18,7 @@ typedef struct BangerPorts {
 	BangerImageStore *images;
 	BangerSession *session;
 	BangerNames *names;
+	BangerPublisher *publisher;
 	unsigned bridge_idle_s; /* how long the bridge stays behind the last VM on it */
 	/* Each takes the descriptor over. */
 	BangerVmm *(*vmm_new)(int fd);

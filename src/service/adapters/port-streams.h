@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* TCP connections that come to a port of the host, each passed on to a guest by a second one over the user's bridge. */
+#pragma once
+
+#include <gio/gio.h>
+
+/* Of one port; who comes then waits in the kernel until another ends. */
+#define BANGER_PORT_STREAMS_MAX 128
+
+typedef struct BangerPortStreams BangerPortStreams;
+
+/* `listener` does not block, and is kept. */
+BangerPortStreams *banger_port_streams_new(GSocket *listener, GSocketAddress *guest);
+/* Whom those that come from now on are passed on to. */
+void banger_port_streams_set_guest(BangerPortStreams *streams, GSocketAddress *guest);
+/* Cuts every connection; what still holds of one goes with the next turns of the main loop. */
+void banger_port_streams_free(BangerPortStreams *streams);
