@@ -114,6 +114,7 @@ int cmd_vm_kill(Cli *cli, int argc, char **argv);
 int cmd_vm_delete(Cli *cli, int argc, char **argv);
 int cmd_vm_list(Cli *cli, int argc, char **argv);
 int cmd_vm_show(Cli *cli, int argc, char **argv);
+int cmd_vm_ports(Cli *cli, int argc, char **argv);
 int cmd_vm_exec(Cli *cli, int argc, char **argv);
 int cmd_vm_shell(Cli *cli, int argc, char **argv);
 int cmd_vm_logs(Cli *cli, int argc, char **argv);

@@ -201,50 +201,6 @@ parse_signal(const char *name)
 	return 0;
 }
 
-static char *
-verb_set(BangerDBusVM *vm, guint32 reach, GError **error)
-{
-	GVariantDict dict;
-
-	cli_options_init(&dict);
-	g_variant_dict_insert(&dict, "network", "s", banger_reach_to_string((BangerReach)reach));
-	return banger_dbus_vm_call_set_sync(vm, g_variant_dict_end(&dict), NULL, error)
-		       ? g_strdup("")
-		       : NULL;
-}
-
-int
-cmd_vm_set(Cli *cli, int argc, char **argv)
-{
-	g_autofree char *kind = NULL;
-	gboolean nat = FALSE, lan = FALSE;
-	const GOptionEntry entries[] = {
-		{ "network", 0, 0, G_OPTION_ARG_STRING, &kind,
-		  N_("none, host (only you reach them), nat or lan"), N_("KIND") },
-		{ "nat", 0, 0, G_OPTION_ARG_NONE, &nat,
-		  N_("let them reach the world, but no private address"), NULL },
-		{ "lan", 0, 0, G_OPTION_ARG_NONE, &lan,
-		  N_("let them reach everything that this computer reaches"), NULL },
-		{ NULL },
-	};
-	g_autoptr(GError) error = NULL;
-	const char *network;
-	BangerReach reach;
-
-	if (!cli_parse(cli, entries, &argc, &argv, 1, CLI_ANY))
-		return CLI_USAGE;
-	network = create_network(kind, nat, lan);
-	if (!network)
-		return cli_usage(
-			_("vm set: say what is to be different: --network, --nat or --lan"));
-	if (!*network)
-		return CLI_USAGE;
-	reach = banger_reach_from_string(network);
-	if (!banger_reach_check(reach, &error))
-		return cli_usage("%s", error->message);
-	return for_each(cli, argv + 1, verb_set, (guint32)reach);
-}
-
 int
 cmd_vm_kill(Cli *cli, int argc, char **argv)
 {
@@ -363,24 +319,46 @@ is_peer(GVariant *vm)
 	return g_variant_lookup(vm, "Peer", "b", &peer) && peer;
 }
 
+static char *
+join_ports(GVariant *vm)
+{
+	g_autofree const char **ports = NULL;
+
+	if (!g_variant_lookup(vm, "Ports", "^a&s", &ports))
+		return g_strdup("");
+	return g_strjoinv(", ", (char **)ports);
+}
+
 int
 cmd_vm_show(Cli *cli, int argc, char **argv)
 {
 	static const OutColumn columns[] = {
-		{ "name", OUT_TEXT },        { "id", OUT_TEXT },
-		{ "state", OUT_TEXT },       { "error", OUT_TEXT },
-		{ "image", OUT_TEXT },       { "kernel", OUT_TEXT },
-		{ "vcpus", OUT_NUMBER },     { "memory", OUT_SIZE },
-		{ "disk", OUT_SIZE },        { "vmm", OUT_TEXT },
-		{ "accelerator", OUT_TEXT }, { "accelerator-reason", OUT_TEXT },
-		{ "network", OUT_TEXT },     { "peer", OUT_TEXT },
-		{ "address", OUT_TEXT },     { "driver", OUT_TEXT },
-		{ "boot-id", OUT_TEXT },     { "created", OUT_TIME },
-		{ "started", OUT_TIME },     {},
+		{ "name", OUT_TEXT },
+		{ "id", OUT_TEXT },
+		{ "state", OUT_TEXT },
+		{ "error", OUT_TEXT },
+		{ "image", OUT_TEXT },
+		{ "kernel", OUT_TEXT },
+		{ "vcpus", OUT_NUMBER },
+		{ "memory", OUT_SIZE },
+		{ "disk", OUT_SIZE },
+		{ "vmm", OUT_TEXT },
+		{ "accelerator", OUT_TEXT },
+		{ "accelerator-reason", OUT_TEXT },
+		{ "network", OUT_TEXT },
+		{ "peer", OUT_TEXT },
+		{ "address", OUT_TEXT },
+		{ "ports", OUT_TEXT },
+		{ "driver", OUT_TEXT },
+		{ "boot-id", OUT_TEXT },
+		{ "created", OUT_TIME },
+		{ "started", OUT_TIME },
+		{},
 	};
 	g_autoptr(OutTable) table = out_table_new(columns);
 	g_autoptr(GHashTable) vms = NULL, images = NULL, kernels = NULL;
 	g_autoptr(BangerDBusVM) proxy = NULL;
+	g_autofree char *ports = NULL;
 	GError *error = NULL;
 	GVariant *vm;
 
@@ -395,14 +373,15 @@ cmd_vm_show(Cli *cli, int argc, char **argv)
 	if (!kernels)
 		return cli_fail(error);
 	vm = g_hash_table_lookup(vms, g_dbus_proxy_get_object_path(G_DBUS_PROXY(proxy)));
+	ports = join_ports(vm);
 	out_table_add(table, cli_text(vm, "Name"), cli_text(vm, "Id"), cli_text(vm, "State"),
 		      cli_text(vm, "LastError"), name_at(images, cli_text(vm, "Image")),
 		      name_at(kernels, cli_text(vm, "Kernel")), cli_number(vm, "Vcpus"),
 		      cli_number(vm, "Memory"), cli_number(vm, "Disk"), cli_text(vm, "Vmm"),
 		      cli_text(vm, "Accelerator"), cli_text(vm, "AcceleratorReason"),
 		      cli_text(vm, "Network"), is_peer(vm) ? "yes" : "no", cli_text(vm, "Address"),
-		      cli_text(vm, "Driver"), cli_text(vm, "BootId"), cli_number(vm, "Created"),
-		      cli_number(vm, "Started"));
+		      ports, cli_text(vm, "Driver"), cli_text(vm, "BootId"),
+		      cli_number(vm, "Created"), cli_number(vm, "Started"));
 	out_table_print_one(table, cli->json);
 	return CLI_OK;
 }

@@ -23,6 +23,7 @@ create_options_clear(CreateOptions *options)
 	g_free(options->accelerator);
 	g_free(options->init);
 	g_free(options->network);
+	g_strfreev(options->publish);
 }
 
 void
@@ -57,6 +58,9 @@ create_options_entries(CreateOptions *options, const GOptionEntry *own,
 		  N_("let it reach everything that this computer reaches"), NULL },
 		{ "peer", 0, 0, G_OPTION_ARG_NONE, &options->peer,
 		  N_("let it and your other peers reach each other"), NULL },
+		{ "publish", 'p', 0, G_OPTION_ARG_STRING_ARRAY, &options->publish,
+		  N_("let a port of this computer lead to one of its; may be repeated"),
+		  N_("[ADDRESS:]HOST:GUEST[/udp]") },
 	};
 	size_t n = G_N_ELEMENTS(entries);
 
@@ -106,12 +110,27 @@ create_network(const char *network, bool nat, bool lan)
 	return "";
 }
 
+bool
+create_ports(GVariantDict *dict, const char *key, char **texts, GArray *list)
+{
+	g_autoptr(GError) error = NULL;
+
+	if (!texts)
+		return true;
+	if (!banger_port_list_add(list, (const char *const *)texts, &error)) {
+		(void)cli_usage("--%s: %s", key, error->message);
+		return false;
+	}
+	g_variant_dict_insert(dict, key, "^as", texts);
+	return true;
+}
+
 static bool
 fill_network(const CreateOptions *options, GVariantDict *dict, BangerVmSpec *spec)
 {
 	const char *network = create_network(options->network, options->nat, options->lan);
 
-	if (!network && options->peer)
+	if (!network && (options->peer || options->publish))
 		network = "host";
 	if (!network)
 		return true;
@@ -122,7 +141,7 @@ fill_network(const CreateOptions *options, GVariantDict *dict, BangerVmSpec *spe
 	g_variant_dict_insert(dict, "network", "s", network);
 	if (options->peer)
 		g_variant_dict_insert(dict, "peer", "b", TRUE);
-	return true;
+	return create_ports(dict, "publish", options->publish, spec->ports);
 }
 
 /* The daemon's own rules, before anything is made that a slip of the finger would waste. */

@@ -3,9 +3,11 @@
 #pragma once
 
 #include "client/cli.h"
+#include "service/base/port-list.h"
 
 typedef struct CreateOptions {
 	char *name, *image, *kernel, *vcpus, *memory, *disk, *vmm, *accelerator, *init, *network;
+	char **publish;
 	gboolean nat, lan, peer;
 } CreateOptions;
 
@@ -17,6 +19,9 @@ void create_options_entries(CreateOptions *options, const GOptionEntry *own,
 
 /* What --network, --nat and --lan come to; NULL where none was given, "" after it has said what is wrong. */
 const char *create_network(const char *network, bool nat, bool lan);
+
+/* Puts those of --publish or --unpublish into `dict`, and into `list`. False after it has said what is wrong. */
+bool create_ports(GVariantDict *dict, const char *key, char **texts, GArray *list);
 
 /* Puts what was given into the options of CreateVM. False after it has said what is wrong. */
 bool create_options_fill(const CreateOptions *options, GVariantDict *dict);

@@ -626,6 +626,12 @@ class NoBus(unittest.TestCase):
     def test_option_when_value_is_wrong_then_told_which_and_where_to_look(self):
         for words, told in (
                 ('vm run --memory much', '--memory much: must be a size'),
+                ('vm run -p 80', "--publish: port '80': must be [ADDRESS:]HOST:GUEST"),
+                ('vm run -p localhost:80:80', "'localhost:80:80': ADDRESS must be"),
+                ('vm run -p 80:80 -p 80:81', "port '80:81': that of the host leads to another port of the guest"),
+                ('vm run --network none -p 80:80', "option 'publish': must be of a VM with a network"),
+                ('vm set box', 'say what is to be different'),
+                ('vm set --unpublish 80/tcp box', "--unpublish: port '80/tcp': must be"),
                 ('vm run --memory 1M', "'memory': must be 64 MiB"),
                 ('vm run --disk 1M', "'disk': must be 64 MiB"),
                 ('vm run --vcpus 65', '--vcpus 65: must be a number from 1 to 64'),
