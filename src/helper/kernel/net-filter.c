@@ -112,76 +112,78 @@ static const char inet_table[] =
 	"	}\n"
 	"}\n";
 
-/* nft(8) of Debian 12 has no way to remove what may not be there: it is added first, in the same transaction. */
-static void
-write_element(FILE *file, const NetChange *change, const char *table, const char *set,
-	      const char *element)
+/* Where each kind of change puts elements, and of what. */
+static const NetElement elements[_NET_CHANGE_MAX][NET_ELEMENTS_MAX + 1] = {
+	[NET_CHANGE_BRIDGE] = { { .set = "bridges", .fields = { NET_FIELD_NAME } },
+				{ .set = "own", .fields = { NET_FIELD_NAME, NET_FIELD_NAME } },
+				{ .set = "users", .fields = { NET_FIELD_NAME, NET_FIELD_UID } } },
+	[NET_CHANGE_RESOLVER] = { { .set = "resolvers",
+				    .fields = { NET_FIELD_NAME, NET_FIELD_ADDRESS } } },
+	[NET_CHANGE_TAP] = { { .bridge = true,
+			       .set = "taps",
+			       .fields = { NET_FIELD_NAME, NET_FIELD_MAC, NET_FIELD_ADDRESS } } },
+	[NET_CHANGE_PEER] = { { .bridge = true, .set = "peers", .fields = { NET_FIELD_NAME } },
+			      { .set = "peers", .fields = { NET_FIELD_ADDRESS } } },
+	[NET_CHANGE_NAT] = { { .set = "nat", .fields = { NET_FIELD_ADDRESS } } },
+	[NET_CHANGE_LAN] = { { .set = "lan", .fields = { NET_FIELD_ADDRESS } } },
+	[NET_CHANGE_NEAR] = { { .set = "near", .fields = { NET_FIELD_PREFIX } } },
+	[NET_CHANGE_UPLINK] = { { .set = "uplinks", .fields = { NET_FIELD_NAME } } },
+};
+
+const NetElement *
+net_filter_get_elements(NetChangeKind kind)
 {
-	(void)fprintf(file, "add element %s banger %s { %s }\n", table, set, element);
-	if (change->remove)
-		(void)fprintf(file, "delete element %s banger %s { %s }\n", table, set, element);
+	return elements[kind];
 }
 
 static void
-write_bridge(FILE *file, const NetChange *change)
+write_field(FILE *file, const NetChange *change, NetField field)
 {
-	char element[64];
-
-	(void)snprintf(element, sizeof(element), "\"%s\"", change->name);
-	write_element(file, change, "inet", "bridges", element);
-	(void)snprintf(element, sizeof(element), "\"%s\" . \"%s\"", change->name, change->name);
-	write_element(file, change, "inet", "own", element);
-	(void)snprintf(element, sizeof(element), "\"%s\" . %u", change->name, change->uid);
-	write_element(file, change, "inet", "users", element);
-}
-
-static void
-write_tap(FILE *file, const NetChange *change, const char *address)
-{
-	char element[80], mac_text[BN_MAC_SIZE];
+	char address[BN_IPV4_SIZE], mac_text[BN_MAC_SIZE], prefix[BN_PREFIX_SIZE];
 	uint8_t mac[BN_MAC_LENGTH];
 
-	bn_net_mac(change->address, mac);
-	bn_net_mac_render(mac, mac_text);
-	(void)snprintf(element, sizeof(element), "\"%s\" . %s . %s", change->name, mac_text,
-		       address);
-	write_element(file, change, "bridge", "taps", element);
+	switch (field) {
+	case NET_FIELD_NAME:
+		(void)fprintf(file, "\"%s\"", change->name);
+		break;
+	case NET_FIELD_MAC:
+		bn_net_mac(change->address, mac);
+		bn_net_mac_render(mac, mac_text);
+		(void)fputs(mac_text, file);
+		break;
+	case NET_FIELD_ADDRESS:
+		bn_ipv4_render(change->address, address);
+		(void)fputs(address, file);
+		break;
+	case NET_FIELD_UID:
+		(void)fprintf(file, "%u", change->uid);
+		break;
+	default:
+		bn_prefix_render(&change->prefix, prefix);
+		(void)fputs(prefix, file);
+	}
 }
 
+static void
+write_element(FILE *file, const char *verb, const NetElement *element, const NetChange *change)
+{
+	(void)fprintf(file, "%s element %s banger %s { ", verb, element->bridge ? "bridge" : "inet",
+		      element->set);
+	for (size_t i = 0; element->fields[i] != NET_FIELD_END; i++) {
+		(void)fputs(i > 0 ? " . " : "", file);
+		write_field(file, change, element->fields[i]);
+	}
+	(void)fputs(" }\n", file);
+}
+
+/* Linux of Debian 12 has no way to remove what may not be there: it is added first, in the same transaction. */
 static void
 write_change(FILE *file, const NetChange *change)
 {
-	char address[BN_IPV4_SIZE], text[64];
-
-	bn_ipv4_render(change->address, address);
-	(void)snprintf(text, sizeof(text), "\"%s\"", change->name);
-	switch (change->kind) {
-	case NET_CHANGE_BRIDGE:
-		write_bridge(file, change);
-		break;
-	case NET_CHANGE_RESOLVER:
-		(void)snprintf(text, sizeof(text), "\"%s\" . %s", change->name, address);
-		write_element(file, change, "inet", "resolvers", text);
-		break;
-	case NET_CHANGE_TAP:
-		write_tap(file, change, address);
-		break;
-	case NET_CHANGE_PEER:
-		write_element(file, change, "bridge", "peers", text);
-		write_element(file, change, "inet", "peers", address);
-		break;
-	case NET_CHANGE_NAT:
-		write_element(file, change, "inet", "nat", address);
-		break;
-	case NET_CHANGE_LAN:
-		write_element(file, change, "inet", "lan", address);
-		break;
-	case NET_CHANGE_NEAR:
-		bn_prefix_render(&change->prefix, text);
-		write_element(file, change, "inet", "near", text);
-		break;
-	default:
-		write_element(file, change, "inet", "uplinks", text);
+	for (const NetElement *element = elements[change->kind]; element->set; element++) {
+		write_element(file, "add", element, change);
+		if (change->remove)
+			write_element(file, "delete", element, change);
 	}
 }
 

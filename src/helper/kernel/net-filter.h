@@ -35,6 +35,28 @@ typedef struct NetChange {
 	BnPrefix prefix;
 } NetChange;
 
+typedef enum NetField {
+	NET_FIELD_END,
+	NET_FIELD_NAME, /* of an interface */
+	NET_FIELD_MAC,
+	NET_FIELD_ADDRESS,
+	NET_FIELD_UID,
+	NET_FIELD_PREFIX,
+} NetField;
+
+#define NET_FIELDS_MAX   3
+#define NET_ELEMENTS_MAX 3
+
+/* One of a set of ours, put together from a change's members. */
+typedef struct NetElement {
+	bool bridge; /* else of the other table */
+	const char *set;
+	NetField fields[NET_FIELDS_MAX + 1];
+} NetElement;
+
+/* Those that a change adds or removes; up to one with no set. */
+const NetElement *net_filter_get_elements(NetChangeKind kind);
+
 /* A transaction that nft(8) reads. With `base` the tables are made anew, and hold nothing but what is added here.
  * Adding what is there and removing what is not are no errors. NULL where memory ran out; the caller's to free. */
 char *net_filter_render(bool base, const NetChange *changes, size_t n);
