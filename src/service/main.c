@@ -3,8 +3,10 @@
 #include <gio/gio.h>
 #include <glib-unix.h>
 #include <locale.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "boot/tsc.h"
 #include "service/adapters/console-log.h"
@@ -23,7 +25,7 @@
 #include "service/bus/refusal.h"
 #include "shared/base/fd-util.h"
 #include "shared/base/log.h"
-#include "shared/rules/names.h"
+#include "shared/rules/net.h"
 
 /* How long calls wait on the bus for what runs to be found: milliseconds are enough. A helper or a guest that does
  * not answer holds nobody up for longer. */
@@ -35,6 +37,7 @@ typedef struct Daemon {
 	guint name;  /* 0: we do not ask for it yet */
 	guint limit; /* fires when looking for what runs takes too long */
 	GDBusConnection *session;
+	char zone[BN_ZONE_SIZE]; /* what names of VMs end in */
 	BangerPorts ports;
 	BangerKvmVerdict *kvm;
 	BangerManager *manager;
@@ -71,16 +74,13 @@ state_directory(void)
 /* Somebody who works with VMs starts the next one soon. */
 #define BRIDGE_IDLE_S 60
 
-/* VMs are called NAME.USER.vm. A user may have a name that is none for the net. */
-static BangerNames *
-make_names(GError **error)
+/* As the helper finds it out of the uid. */
+static void
+find_zone(char ret[static BN_ZONE_SIZE])
 {
-	g_autofree char *user = g_ascii_strdown(g_get_user_name(), -1);
-	g_autofree char *zone = NULL;
+	const struct passwd *user = getpwuid(getuid());
 
-	(void)g_strcanon(user, "abcdefghijklmnopqrstuvwxyz0123456789-", '-');
-	zone = g_strconcat(bn_names_is_vm(user) ? user : "user", ".vm", NULL);
-	return banger_dns_server_new(zone, error);
+	bn_net_zone_name(user ? user->pw_name : NULL, getuid(), ret);
 }
 
 static bool
@@ -99,7 +99,8 @@ fill_ports(Daemon *daemon, GError **error)
 		return false;
 	ports->privileged = banger_privileged_dbus_new(/* may_ask= */ true);
 	ports->session = banger_session_logind_new(daemon->session);
-	ports->names = make_names(error);
+	find_zone(daemon->zone);
+	ports->names = banger_dns_server_new(daemon->zone, error);
 	if (!ports->names)
 		return false;
 	ports->publisher = banger_publisher_socket_new();

@@ -111,8 +111,59 @@ test_names_when_derived_then_they_fit_and_say_whose_they_are(void)
 	check_str(mac_text, "02:62:0a:d5:04:02");
 }
 
+static void
+check_zone(const char *user, uid_t uid, const char *expected)
+{
+	char zone[BN_ZONE_SIZE];
+
+	memset(zone, 'x', sizeof(zone));
+	bn_net_zone_name(user, uid, zone);
+	check_str(zone, expected);
+	check(bn_net_is_zone(zone));
+}
+
+static void
+test_zone_when_the_name_is_no_label_then_of_the_uid_and_of_nobody_else(void)
+{
+	const char longest[] = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+	char zone[BN_ZONE_SIZE];
+
+	check_int(strlen(longest), BN_VM_NAME_MAX);
+	bn_net_zone_name(longest, 7, zone);
+	check_int(strlen(zone), BN_ZONE_SIZE - 1);
+	check(bn_net_is_zone(zone));
+	check_zone("dev", 1000, "dev.vm");
+	check_zone("dev-2", 1000, "dev-2.vm");
+	check_zone("u", 1000, "u.vm");
+	check_zone("u12x", 1000, "u12x.vm");
+	check_zone(NULL, 1000, "u1000.vm");
+	check_zone("", 4294967295U, "u4294967295.vm");
+	check_zone("Dev", 1000, "u1000.vm");
+	check_zone("j.doe", 1000, "u1000.vm");
+	check_zone("_apt", 42, "u42.vm");
+	check_zone("-", 42, "u42.vm");
+	check_zone("u1001", 1000, "u1000.vm");
+}
+
+static void
+test_zone_when_it_is_none_then_refused(void)
+{
+	static const char *const bad[] = { "",       "vm",      ".vm",     "dev",   "dev.vm.",
+					   "dev.VM", "d.ev.vm", "-dev.vm", "d v.vm" };
+	char large[BN_ZONE_SIZE + 1];
+
+	for (size_t i = 0; i < BN_ELEMENTSOF(bad); i++)
+		check(!bn_net_is_zone(bad[i]));
+	memset(large, 'a', sizeof(large));
+	strcpy(large + sizeof(large) - sizeof(".vm"), ".vm");
+	check(!bn_net_is_zone(large));
+	check(bn_net_is_zone(large + 1));
+}
+
 TEST_MAIN(TEST(test_address_when_anything_but_four_numbers_then_refused),
 	  TEST(test_prefix_when_bits_are_behind_its_length_then_refused),
 	  TEST(test_prefixes_when_one_holds_the_other_then_they_overlap),
 	  TEST(test_pick_when_some_are_busy_then_the_next_free_one_round_the_end),
-	  TEST(test_names_when_derived_then_they_fit_and_say_whose_they_are))
+	  TEST(test_names_when_derived_then_they_fit_and_say_whose_they_are),
+	  TEST(test_zone_when_the_name_is_no_label_then_of_the_uid_and_of_nobody_else),
+	  TEST(test_zone_when_it_is_none_then_refused))

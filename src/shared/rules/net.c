@@ -6,6 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "shared/base/str-util.h"
+#include "shared/rules/names.h"
+
+#define ZONE_SUFFIX ".vm"
+#define UID_LETTER  'u'
+
 void
 bn_net_bridge_name(uid_t uid, char ret[static BN_LINK_NAME_SIZE])
 {
@@ -54,4 +60,37 @@ bn_net_mac_render(const uint8_t mac[static BN_MAC_LENGTH], char ret[static BN_MA
 {
 	(void)snprintf(ret, BN_MAC_SIZE, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2],
 		       mac[3], mac[4], mac[5]);
+}
+
+/* "u1000", of whomever. */
+static bool
+is_of_a_uid(const char *label)
+{
+	return label[0] == UID_LETTER && label[1] != '\0' &&
+	       strspn(label + 1, "0123456789") == strlen(label + 1);
+}
+
+void
+bn_net_zone_name(const char *user, uid_t uid, char ret[static BN_ZONE_SIZE])
+{
+	if (user && bn_names_is_vm(user) && !is_of_a_uid(user))
+		(void)snprintf(ret, BN_ZONE_SIZE, "%s" ZONE_SUFFIX, user);
+	else
+		(void)snprintf(ret, BN_ZONE_SIZE, "%c%u" ZONE_SUFFIX, UID_LETTER, uid);
+}
+
+bool
+bn_net_is_zone(const char *name)
+{
+	const size_t suffix = sizeof(ZONE_SUFFIX) - 1;
+	char label[BN_ZONE_SIZE];
+	size_t n;
+
+	if (bn_str_copy(label, sizeof(label), name) < 0)
+		return false;
+	n = strlen(label);
+	if (n <= suffix || strcmp(label + n - suffix, ZONE_SUFFIX) != 0)
+		return false;
+	label[n - suffix] = '\0';
+	return bn_names_is_vm(label);
 }
