@@ -17,6 +17,7 @@
 #include "helper/helper.h"
 #include "helper/kernel/kernel-real.h"
 #include "helper/op.h"
+#include "helper/resolved.h"
 #include "helper/scope.h"
 #include "shared/base/errno-util.h"
 #include "shared/base/log.h"
@@ -117,7 +118,9 @@ main(int argc, char **argv)
 	static KernelRealSetup real = { .run_dir = BN_HELPER_RUN_DIR,
 					.jail_dir = BN_JAIL_RUN_DIR,
 					.jail_program = BANGER_LIBEXECDIR "/banger-jail",
-					.bus_address = BUS_ADDRESS };
+					.bus_address = BUS_ADDRESS,
+					.names_begin = resolved_begin,
+					.names_end = resolved_end };
 	Kernel kernel;
 	HelperSetup setup = { .bus_address = BUS_ADDRESS,
 			      .run_dir = BN_HELPER_RUN_DIR,

@@ -39,6 +39,7 @@ typedef struct Fields {
 	uint32_t address;
 	bool has_subnet, has_address, ready, dns, peer;
 	NetReach reach;
+	NetNames names;
 } Fields;
 
 static const char *const reach_table[_NET_REACH_MAX] = {
@@ -48,6 +49,14 @@ static const char *const reach_table[_NET_REACH_MAX] = {
 };
 
 BN_DEFINE_ENUM_TABLE(net_reach, NetReach, reach_table);
+
+static const char *const names_table[_NET_NAMES_MAX] = {
+	[NET_NAMES_OFF] = "off",
+	[NET_NAMES_MAKING] = "making",
+	[NET_NAMES_ON] = "on",
+};
+
+BN_DEFINE_ENUM_TABLE(net_names, NetNames, names_table);
 
 static bool
 read_bool(const char *value, bool *ret)
@@ -77,6 +86,9 @@ read_field(void *data, const char *group, const char *key, const char *value)
 	} else if (bn_str_equal(key, "reach")) {
 		fields->reach = net_reach_from_string(value);
 		good = fields->reach >= 0;
+	} else if (bn_str_equal(key, "names")) {
+		fields->names = net_names_from_string(value);
+		good = fields->names >= 0;
 	} else {
 		return "unknown key";
 	}
@@ -236,6 +248,7 @@ load_run_file(NetLedger *ledger, const char *name)
 	bridge.subnet = fields.subnet;
 	bridge.ready = fields.ready;
 	bridge.dns = fields.dns;
+	bridge.names = fields.names;
 	return keep_bridge(ledger, &bridge);
 }
 
@@ -507,20 +520,44 @@ net_ledger_is_last_bridge(const NetLedger *ledger, uid_t uid)
 	return true;
 }
 
-int
-net_ledger_put_bridge(NetLedger *ledger, const NetBridge *bridge)
+static int
+write_bridge(NetLedger *ledger, const NetBridge *bridge)
 {
 	char name[11], subnet[BN_PREFIX_SIZE], text[FILE_SIZE_MAX];
 	int r;
 
 	name_of_user(bridge->uid, name);
 	bn_prefix_render(&bridge->subnet, subnet);
-	(void)snprintf(text, sizeof(text), "[network]\nsubnet=%s\nready=%s\ndns=%s\n", subnet,
-		       bridge->ready ? "yes" : "no", bridge->dns ? "yes" : "no");
+	(void)snprintf(text, sizeof(text), "[network]\nsubnet=%s\nready=%s\ndns=%s\nnames=%s\n",
+		       subnet, bridge->ready ? "yes" : "no", bridge->dns ? "yes" : "no",
+		       net_names_to_string(bridge->names));
 	r = write_file(ledger->run_dir, name, text);
 	if (r < 0 && !find_bridge(ledger, bridge->uid))
 		(void)remove_file(ledger->run_dir, name);
 	return r < 0 ? r : keep_bridge(ledger, bridge);
+}
+
+int
+net_ledger_put_bridge(NetLedger *ledger, const NetBridge *bridge)
+{
+	const NetBridge *old = find_bridge(ledger, bridge->uid);
+	NetBridge written = *bridge;
+
+	written.names = old ? old->names : NET_NAMES_OFF;
+	return write_bridge(ledger, &written);
+}
+
+int
+net_ledger_set_names(NetLedger *ledger, uid_t uid, NetNames names)
+{
+	const NetBridge *bridge = find_bridge(ledger, uid);
+	NetBridge written;
+
+	if (!bridge || bridge->names == names)
+		return 0;
+	written = *bridge;
+	written.names = names;
+	return write_bridge(ledger, &written);
 }
 
 int

@@ -25,11 +25,23 @@ typedef enum NetReach {
 
 BN_DECLARE_ENUM_TABLE(net_reach, NetReach);
 
+/* Whether the host asks the user's bangerd for the names of that user's VMs. */
+typedef enum NetNames {
+	NET_NAMES_OFF,
+	NET_NAMES_MAKING, /* begun or ended half, perhaps */
+	NET_NAMES_ON,
+	_NET_NAMES_MAX,
+	_NET_NAMES_INVALID = -EINVAL,
+} NetNames;
+
+BN_DECLARE_ENUM_TABLE(net_names, NetNames);
+
 typedef struct NetBridge {
 	uid_t uid;
 	BnPrefix subnet;
-	bool ready; /* made; else it may be there */
-	bool dns;   /* its port 53 is the user's */
+	bool ready;     /* made; else it may be there */
+	bool dns;       /* its port 53 is the user's */
+	NetNames names; /* of this bridge, or of one before it, which the host has forgotten then */
 } NetBridge;
 
 typedef struct NetTap {
@@ -69,8 +81,10 @@ const NetTap *net_ledger_get_tap(const NetLedger *ledger, size_t i);
 int net_ledger_dup_taps(const NetLedger *ledger, uid_t uid, NetTap **ret, size_t *ret_n);
 /* No other is in use. */
 bool net_ledger_is_last_bridge(const NetLedger *ledger, uid_t uid);
-/* Writes it, in the place of the user's one that may be there. */
+/* Writes it, in the place of the user's one that may be there; but for `names`, which stay. */
 int net_ledger_put_bridge(NetLedger *ledger, const NetBridge *bridge);
+/* Nothing happens where the user has no bridge. */
+int net_ledger_set_names(NetLedger *ledger, uid_t uid, NetNames names);
 int net_ledger_remove_bridge(NetLedger *ledger, uid_t uid);
 /* An address of the bridge's subnet that no other tap has: the lowest. -ENOSPC, -ENOENT without a bridge. */
 int net_ledger_pick_address(const NetLedger *ledger, uid_t uid, uint32_t *ret);

@@ -60,6 +60,25 @@ reconcile_taps(NetLedger *ledger, const Kernel *kernel, const Links *links, NetR
 	}
 }
 
+/* A predecessor ended in the midst of it: who wants it asks again. */
+static void
+reconcile_names(NetLedger *ledger, const Kernel *kernel, NetReconciled *result)
+{
+	for (size_t i = 0; i < net_ledger_count_bridges(ledger); i++) {
+		const NetBridge *bridge = net_ledger_get_bridge(ledger, i);
+		char name[BN_LINK_NAME_SIZE];
+
+		if (bridge->names != NET_NAMES_MAKING)
+			continue;
+		bn_net_bridge_name(bridge->uid, name);
+		if (kernel->names_end(kernel->ctx, name) < 0 ||
+		    net_ledger_set_names(ledger, bridge->uid, NET_NAMES_OFF) < 0)
+			result->failed++;
+		else
+			result->undone++;
+	}
+}
+
 static void
 reconcile_bridges(NetLedger *ledger, const Kernel *kernel, NetReconciled *result)
 {
@@ -121,6 +140,7 @@ net_reconcile(NetLedger *ledger, const Kernel *kernel, NetReconciled *ret)
 	if (r >= 0) {
 		reconcile_taps(ledger, kernel, &links, &result);
 		reconcile_bridges(ledger, kernel, &result);
+		reconcile_names(ledger, kernel, &result);
 		remove_strangers(ledger, kernel, &links, &result);
 		r = kernel->forwarding_recover(kernel->ctx, net_ledger_count_reaching(ledger),
 					       &forwarding);

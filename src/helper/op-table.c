@@ -59,6 +59,18 @@ const OpImpl op_table[_OP_MAX] = {
 		.settle = disable_nat_settle,
 		.network = true,
 	},
+	[OP_ENABLE_NAME_ROUTING] = {
+		.check = enable_name_routing_check,
+		.claim = enable_name_routing_claim,
+		.run = enable_name_routing_run,
+		.settle = enable_name_routing_settle,
+	},
+	[OP_DISABLE_NAME_ROUTING] = {
+		.check = disable_name_routing_check,
+		.claim = disable_name_routing_claim,
+		.run = disable_name_routing_run,
+		.settle = disable_name_routing_settle,
+	},
 	[OP_LAUNCH_VMM] = {
 		.check = launch_vmm_check,
 		.descriptors = launch_vmm_descriptors,

@@ -22,6 +22,7 @@ static const struct {
 	[OP_ERROR_NOT_AUTHORIZED] = { "org.banger.Error.NotAuthorized", -EACCES },
 	[OP_ERROR_NOT_FOUND] = { "org.banger.Error.NotFound", -ENOENT },
 	[OP_ERROR_QUOTA_REACHED] = { "org.banger.Error.QuotaReached", -EDQUOT },
+	[OP_ERROR_RESOLVER_UNAVAILABLE] = { "org.banger.Error.ResolverUnavailable", -ENOPKG },
 	[OP_ERROR_VMM_UNAVAILABLE] = { "org.banger.Error.VmmUnavailable", -ENOEXEC },
 };
 

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <systemd/sd-bus.h>
 
+#include "helper/own-bus.h"
 #include "shared/base/cleanup.h"
 #include "shared/base/clock.h"
 
@@ -128,23 +129,6 @@ wait_for_job(sd_bus *bus, const Wait *wait)
 	return wait->result;
 }
 
-static int
-connect_bus(const char *address, sd_bus **ret)
-{
-	_cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
-	int r = sd_bus_new(&bus);
-
-	if (r >= 0)
-		r = sd_bus_set_address(bus, address);
-	if (r >= 0)
-		r = sd_bus_set_bus_client(bus, true);
-	if (r >= 0)
-		r = sd_bus_start(bus);
-	if (r >= 0)
-		*ret = BN_TAKE_PTR(bus);
-	return r;
-}
-
 int
 scope_start(const char *bus_address, const KernelScope *scope)
 {
@@ -153,7 +137,7 @@ scope_start(const char *bus_address, const KernelScope *scope)
 	Wait wait = { .result = 1 };
 	int r;
 
-	r = connect_bus(bus_address, &bus);
+	r = own_bus_open(bus_address, &bus);
 	if (r >= 0)
 		r = sd_bus_match_signal(
 			bus, NULL, "org.freedesktop.systemd1", "/org/freedesktop/systemd1",

@@ -331,13 +331,15 @@ class Authorization(Stack):
                   'EnsureBridge': GLib.Variant('(s)', ('',)), 'RemoveBridge': GLib.Variant('(s)', ('',)),
                   'CreateTap': GLib.Variant('(ssub)', (VM, '', 0, False)),
                   'DeleteTap': GLib.Variant('(ss)', (VM, '')), 'EnableNat': GLib.Variant('(ssb)', (VM, '', False)),
-                  'DisableNat': GLib.Variant('(ss)', (VM, ''))}
+                  'DisableNat': GLib.Variant('(ss)', (VM, '')),
+                  'EnableNameRouting': GLib.Variant('(s)', ('',)), 'DisableNameRouting': GLib.Variant('(s)', ('',))}
         actions = {'LaunchVmm': 'launch-vmm', 'OpenVmm': 'open-vmm', 'SignalVmm': 'signal-vmm',
                    'ReleaseVM': 'release-vm',
                    'ReleaseUser': 'release-user', 'ProbeKvm': 'probe-kvm', 'ListResources': 'list-resources',
                    'ListAllResources': 'list-all-resources', 'EnsureBridge': 'ensure-bridge',
                    'RemoveBridge': 'remove-bridge', 'CreateTap': 'create-tap', 'DeleteTap': 'delete-tap',
-                   'EnableNat': 'enable-nat', 'DisableNat': 'disable-nat'}
+                   'EnableNat': 'enable-nat', 'DisableNat': 'disable-nat',
+                   'EnableNameRouting': 'enable-name-routing', 'DisableNameRouting': 'disable-name-routing'}
         methods = [m.get('name') for m in interface.findall('method')]
         self.assertEqual(sorted(methods), sorted(actions))
         for method in methods:
@@ -355,6 +357,8 @@ class NoPolkit(Stack):
         self.assert_error(self.launch(c, ask=True), 'NotAuthorized', 'polkit')
         self.assert_error(self.call(c, 'ListResources'), 'NotAuthorized', 'polkit')
         self.assert_error(self.call(self.connect(0), 'ListAllResources'), 'NotAuthorized', 'polkit')
+        for method in 'EnableNameRouting', 'DisableNameRouting':
+            self.assert_error(self.call(c, method, GLib.Variant('(s)', ('',)), ask=True), 'NotAuthorized', 'polkit')
 
 
 class Users(Stack):
@@ -386,6 +390,37 @@ class Users(Stack):
         self.assertEqual(self.call(a, 'ReleaseVM', GLib.Variant('(ss)', (VM, ''))).value.unpack(), ('',))
         for connection in (a, b):
             self.assertIsNone(self.call(connection, 'RemoveBridge', GLib.Variant('(s)', ('',))).error)
+
+    def test_names_of_two_users(self):
+        a, b = self.connect(ALICE), self.connect(BOB)
+        enable = 'EnableNameRouting', GLib.Variant('(s)', ('',))
+        self.assert_error(self.call(a, *enable), 'NotFound', 'EnsureBridge')
+        for connection in (a, b):
+            self.assertIsNone(self.call(connection, 'EnsureBridge', GLib.Variant('(s)', ('',))).error)
+        self.assertIsNone(self.call(a, *enable).error)
+        self.assertEqual(self.asked()[-1]['details'], {'uid': str(ALICE), 'object': f'bgr-u{ALICE}'})
+        self.assertIsNone(self.call(b, 'DisableNameRouting', GLib.Variant('(s)', ('',))).error)
+        for connection, rows in ((a, ['bridge', 'names']), (b, ['bridge'])):
+            self.assertEqual([row[1] for row in self.call(connection, 'ListResources').value.unpack()[0]], rows)
+        self.polkit('no')
+        self.assert_error(self.call(a, 'DisableNameRouting', GLib.Variant('(s)', ('',))), 'NotAuthorized',
+                          'org.banger.helper.disable-name-routing')
+        self.polkit('yes')
+        self.assertEqual(len(self.call(a, 'ListResources').value.unpack()[0]), 2)
+        self.assertIsNone(self.call(a, 'RemoveBridge', GLib.Variant('(s)', ('',))).error)
+        self.assertEqual(self.call(a, 'ListResources').value.unpack(), ([],))
+
+    def test_names_when_the_caller_goes_mid_question_then_nothing_is_done(self):
+        a, again = self.connect(), self.connect()
+        self.assertIsNone(self.call(a, 'EnsureBridge', GLib.Variant('(s)', ('',))).error)
+        self.polkit('ask-wait')
+        asked = len(self.asked())
+        self.send(a, 'EnableNameRouting', GLib.Variant('(s)', ('',)), ask=True)
+        self.asked_until(asked + 2)
+        a.close_sync(None)
+        self.asked_until(asked + 3)
+        self.polkit('yes')
+        self.assertEqual([row[1] for row in self.call(again, 'ListResources').value.unpack()[0]], ['bridge'])
 
     def test_t09_release_user_releases_that_user(self):
         a, b, root = self.connect(ALICE), self.connect(BOB), self.connect(0)

@@ -9,6 +9,7 @@
 
 #include "helper/kernel/kernel.h"
 #include "shared/base/macro.h"
+#include "shared/rules/net.h"
 
 #define FAKE_JAILS_MAX 128
 
@@ -42,6 +43,10 @@ typedef struct FakeNet {
 	unsigned holders;
 	KernelForwarding forwarding;
 	bool dns_taken;
+	const char *user; /* the name of every uid; NULL: nobody has one */
+	bool no_resolver;
+	char zone[BN_ZONE_SIZE]; /* of which the host was told last; "": of none */
+	uint32_t resolver;       /* who answers for it */
 } FakeNet;
 
 typedef struct FakeKernel {

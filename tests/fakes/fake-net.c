@@ -102,6 +102,9 @@ fake_link_remove(void *ctx, const char *name)
 	int r = fake_kernel_begin(f, name, "unlink %s\n", name);
 	FakeLink *link = find_link(f, name);
 
+	/* The host's resolver forgets what it was told of it. */
+	if (r == 0 && link && link->address)
+		f->net.zone[0] = '\0';
 	if (r == 0 && link)
 		*link = f->net.links[--f->net.n_links];
 	return fake_kernel_end_call(f, r);
@@ -228,6 +231,46 @@ fake_forwarding_recover(void *ctx, unsigned holders, KernelForwarding *ret)
 	return fake_kernel_end_call(f, r);
 }
 
+static int
+fake_user_find(void *ctx, uid_t uid, char ret[static KERNEL_USER_SIZE])
+{
+	FakeKernel *f = ctx;
+	int r = fake_kernel_begin(f, "", "user %u\n", uid);
+
+	if (r == 0)
+		r = f->net.user ? bn_str_copy(ret, KERNEL_USER_SIZE, f->net.user) : -ENOENT;
+	return fake_kernel_end_call(f, r);
+}
+
+/* One that fails is half done. */
+static int
+fake_names_begin(void *ctx, const KernelNames *names, KernelText *reterr)
+{
+	FakeKernel *f = ctx;
+	int r = fake_kernel_begin(f, names->bridge, "names %s %s\n", names->bridge, names->zone);
+
+	if (r == 0 && f->net.no_resolver)
+		r = -ENOPKG;
+	if (r != -ENOPKG) {
+		(void)bn_str_copy(f->net.zone, sizeof(f->net.zone), names->zone);
+		f->net.resolver = r == 0 ? names->address : 0;
+	}
+	return fake_kernel_end_call(f, r);
+}
+
+static int
+fake_names_end(void *ctx, const char *bridge)
+{
+	FakeKernel *f = ctx;
+	int r = fake_kernel_begin(f, bridge, "names end %s\n", bridge);
+
+	if (r == 0) {
+		f->net.zone[0] = '\0';
+		f->net.resolver = 0;
+	}
+	return fake_kernel_end_call(f, r);
+}
+
 void
 fake_net_init(FakeKernel *f)
 {
@@ -243,6 +286,10 @@ fake_net_init(FakeKernel *f)
 	kernel->link_list = fake_link_list;
 	kernel->filter_apply = fake_filter_apply;
 	kernel->filter_end = fake_filter_end;
+	f->net.user = "dev";
+	kernel->user_find = fake_user_find;
+	kernel->names_begin = fake_names_begin;
+	kernel->names_end = fake_names_end;
 	kernel->forwarding_hold = fake_forwarding_hold;
 	kernel->forwarding_drop = fake_forwarding_drop;
 	kernel->forwarding_get = fake_forwarding_get;
@@ -256,7 +303,7 @@ fake_net_count(FakeKernel *f)
 
 	(void)pthread_mutex_lock(&f->lock);
 	n = f->net.n_links + f->net.n_elements + f->net.tables + f->net.holders +
-	    f->net.forwarding.n;
+	    f->net.forwarding.n + (f->net.zone[0] != '\0');
 	(void)pthread_mutex_unlock(&f->lock);
 	return n;
 }

@@ -222,6 +222,12 @@ dup_args(OpId id, const OpArgs *args)
 	case OP_REMOVE_BRIDGE:
 		copy.remove_bridge.operation = strdup(args->remove_bridge.operation);
 		return copy;
+	case OP_ENABLE_NAME_ROUTING:
+		copy.enable_name_routing.operation = strdup(args->enable_name_routing.operation);
+		return copy;
+	case OP_DISABLE_NAME_ROUTING:
+		copy.disable_name_routing.operation = strdup(args->disable_name_routing.operation);
+		return copy;
 	case OP_CREATE_TAP:
 		copy.create_tap.vm = strdup(args->create_tap.vm);
 		copy.create_tap.operation = strdup(args->create_tap.operation);
@@ -331,6 +337,10 @@ rig_bridge(Rig *rig, OpId id, uid_t uid)
 
 	if (id == OP_ENSURE_BRIDGE)
 		args.ensure_bridge.operation = "";
+	else if (id == OP_ENABLE_NAME_ROUTING)
+		args.enable_name_routing.operation = "";
+	else if (id == OP_DISABLE_NAME_ROUTING)
+		args.disable_name_routing.operation = "";
 	else
 		args.remove_bridge.operation = "";
 	return rig_submit(rig, id, &args, uid, NULL);
@@ -364,13 +374,20 @@ rig_decide(RigCall *call, AuthorityAnswer answer)
 }
 
 void
+rig_wait(Rig *rig)
+{
+	struct pollfd p = { .fd = rig->event, .events = POLLIN };
+
+	check_int(poll(&p, 1, -1), 1);
+	workers_dispatch(rig->workers);
+}
+
+void
 rig_settle(Rig *rig)
 {
 	bool again = true;
 
 	while (again) {
-		struct pollfd p = { .fd = rig->event, .events = POLLIN };
-
 		again = false;
 		for (int i = 0; !rig->hold_questions && i < rig->n_calls; i++)
 			if (rig->calls[i].is_asked) {
@@ -378,8 +395,7 @@ rig_settle(Rig *rig)
 				again = true;
 			}
 		if (!workers_is_idle(rig->workers)) {
-			check_int(poll(&p, 1, -1), 1);
-			workers_dispatch(rig->workers);
+			rig_wait(rig);
 			again = true;
 		}
 	}

@@ -55,7 +55,8 @@ RigCall *rig_launch(Rig *rig, uid_t uid, char vm);
  * fake_kernel_let_go(). */
 RigCall *rig_launch_held(Rig *rig, uid_t uid);
 RigCall *rig_call(Rig *rig, OpId id, uid_t uid, char vm);
-/* EnsureBridge, RemoveBridge, and a tap with its host number, 0 for the lowest. */
+/* EnsureBridge, RemoveBridge, EnableNameRouting, DisableNameRouting; and a tap with its host number, 0 for the
+ * lowest. */
 RigCall *rig_bridge(Rig *rig, OpId id, uid_t uid);
 RigCall *rig_tap(Rig *rig, uid_t uid, char vm, uint32_t host, bool peer);
 RigCall *rig_nat(Rig *rig, uid_t uid, char vm, bool lan);
@@ -64,6 +65,8 @@ RigCall *rig_submit(Rig *rig, OpId id, const OpArgs *args, uid_t uid, const char
 
 /* Until nothing is in a worker, and polkit has answered what it was asked. */
 void rig_settle(Rig *rig);
+/* Until one worker is done: something must be in one. */
+void rig_wait(Rig *rig);
 void rig_decide(RigCall *call, AuthorityAnswer answer);
 /* "ok", or the last word of the error's name. */
 const char *rig_result(const RigCall *call);

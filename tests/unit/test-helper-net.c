@@ -42,6 +42,14 @@ clean(uid_t uid, const char *vms)
 	check_str(done(rig_bridge(&rig, OP_REMOVE_BRIDGE, uid)), "ok");
 }
 
+static NetNames
+names_now(void)
+{
+	const NetBridge *bridge = net_ledger_find_bridge(rig.net, ALICE);
+
+	return bridge ? bridge->names : NET_NAMES_OFF;
+}
+
 /* Nothing is there that the ledger does not know. */
 static void
 check_known(void)
@@ -58,6 +66,7 @@ check_known(void)
 			      net_ledger_find_bridge(rig.net, uid));
 	}
 	check(rig.kernel.net.holders <= net_ledger_count_reaching(rig.net));
+	check(!rig.kernel.net.zone[0] || names_now() != NET_NAMES_OFF);
 }
 
 static void
@@ -294,11 +303,151 @@ test_release_when_a_vm_has_a_network_then_it_goes_too(void)
 }
 
 static RigCall *
+call_names(OpId id)
+{
+	RigCall *call = rig_bridge(&rig, id, ALICE);
+
+	rig_settle(&rig);
+	return call;
+}
+
+static void
+enable_names(void)
+{
+	check_str(rig_result(call_names(OP_ENABLE_NAME_ROUTING)), "ok");
+}
+
+static void
+test_names_when_enabled_then_the_host_asks_at_the_bridge_until_disabled_or_removed(void)
+{
+	RigCall *call;
+
+	rig_init(&rig);
+	call = call_names(OP_ENABLE_NAME_ROUTING);
+	check_str(rig_result(call), "NotFound");
+	check(strstr(call->text, "EnsureBridge"));
+	check_str(done(rig_bridge(&rig, OP_DISABLE_NAME_ROUTING, ALICE)), "ok");
+	make_bridge(ALICE);
+	call = call_names(OP_ENABLE_NAME_ROUTING);
+	check_str(rig_result(call), "ok");
+	check_str(call->object, "bgr-u1000");
+	check_str(rig.kernel.net.zone, "dev.vm");
+	check_int(rig.kernel.net.resolver, 0x0adfa001);
+	enable_names();
+	check_str(rig.kernel.net.zone, "dev.vm");
+	/* One bridge and its names, of ALICE alone. */
+	call = rig_call(&rig, OP_LIST_RESOURCES, ALICE, 0);
+	check_str(done(call), "ok");
+	check_int(call->number, 2);
+	check_str(done(rig_bridge(&rig, OP_DISABLE_NAME_ROUTING, BOB)), "ok");
+	check_str(done(rig_bridge(&rig, OP_ENABLE_NAME_ROUTING, BOB)), "NotFound");
+	check_int(names_now(), NET_NAMES_ON);
+	check_str(rig_result(call_names(OP_DISABLE_NAME_ROUTING)), "ok");
+	check_str(rig.kernel.net.zone, "");
+	check_int(names_now(), NET_NAMES_OFF);
+	enable_names();
+	clean(ALICE, "");
+	check_int(fake_net_count(&rig.kernel), 0);
+	make_bridge(ALICE);
+	check_int(names_now(), NET_NAMES_OFF);
+	rig_done(&rig);
+}
+
+static void
+test_names_when_the_user_has_none_that_fits_then_of_the_uid(void)
+{
+	rig_init(&rig);
+	make_bridge(ALICE);
+	rig.kernel.net.user = NULL;
+	enable_names();
+	check_str(rig.kernel.net.zone, "u1000.vm");
+	rig.kernel.net.user = "u1001";
+	enable_names();
+	check_str(rig.kernel.net.zone, "u1000.vm");
+	rig_done(&rig);
+}
+
+static void
+test_names_when_nobody_answers_or_asks_then_refused_and_nothing_changes(void)
+{
+	RigCall *call;
+
+	rig_init(&rig);
+	make_bridge(ALICE);
+	rig.kernel.net.no_resolver = true;
+	call = call_names(OP_ENABLE_NAME_ROUTING);
+	check_str(rig_result(call), "ResolverUnavailable");
+	check(strstr(call->text, "systemd-resolved"));
+	check_int(names_now(), NET_NAMES_OFF);
+	rig.kernel.net.dns_taken = true;
+	make_bridge(ALICE);
+	call = call_names(OP_ENABLE_NAME_ROUTING);
+	check_str(rig_result(call), "NotFound");
+	check(strstr(call->text, "port 53"));
+	check_int(names_now(), NET_NAMES_OFF);
+	rig_done(&rig);
+}
+
+/* A resolver may hang: nobody's bridge and taps wait for it, and of names one call comes after the other. */
+static void
+test_names_when_the_resolver_hangs_then_only_calls_about_them_wait(void)
+{
+	RigCall *enable, *disable;
+
+	rig_init(&rig);
+	make_bridge(ALICE);
+	rig.hold_questions = true;
+	enable = rig_bridge(&rig, OP_ENABLE_NAME_ROUTING, ALICE);
+	disable = rig_bridge(&rig, OP_DISABLE_NAME_ROUTING, ALICE);
+	fake_kernel_hold(&rig.kernel, "bgr-u1000");
+	rig_decide(enable, AUTHORITY_YES);
+	rig_decide(disable, AUTHORITY_YES);
+	fake_kernel_wait_held(&rig.kernel);
+	rig_decide(rig_bridge(&rig, OP_ENSURE_BRIDGE, BOB), AUTHORITY_YES);
+	while (net_ledger_count_bridges(rig.net) < 2 ||
+	       !net_ledger_find_bridge(rig.net, BOB)->ready)
+		rig_wait(&rig);
+	check(!enable->is_answered && !disable->is_answered);
+	fake_kernel_let_go(&rig.kernel);
+	rig_settle(&rig);
+	check_str(rig_result(enable), "ok");
+	check_str(rig_result(disable), "ok");
+	check(enable->order < disable->order);
+	check_str(rig.kernel.net.zone, "");
+	check_int(names_now(), NET_NAMES_OFF);
+	rig_done(&rig);
+}
+
+static void
+test_names_when_a_predecessor_ended_amid_then_undone_and_what_is_on_stays(void)
+{
+	NetReconciled found;
+
+	rig_init(&rig);
+	make_bridge(ALICE);
+	enable_names();
+	rig_restart(&rig);
+	check_int(names_now(), NET_NAMES_ON);
+	check_int(net_reconcile(rig.net, &rig.kernel.kernel, &found), 0);
+	check_int(found.undone, 0);
+	check_str(rig.kernel.net.zone, "dev.vm");
+	check_int(net_ledger_set_names(rig.net, ALICE, NET_NAMES_MAKING), 0);
+	rig_restart(&rig);
+	check_int(net_reconcile(rig.net, &rig.kernel.kernel, &found), 0);
+	check_int(found.undone, 1);
+	check_str(rig.kernel.net.zone, "");
+	check_int(names_now(), NET_NAMES_OFF);
+	rig_done(&rig);
+}
+
+static RigCall *
 submit(OpId id)
 {
 	switch (id) {
 	case OP_ENSURE_BRIDGE:
 	case OP_REMOVE_BRIDGE:
+	case OP_ENABLE_NAME_ROUTING:
+	case OP_DISABLE_NAME_ROUTING:
 		return rig_bridge(&rig, id, ALICE);
 	case OP_CREATE_TAP:
 		return rig_tap(&rig, ALICE, 'a', 0, /* peer= */ true);
@@ -314,6 +463,8 @@ prepare(OpId id)
 {
 	if (id != OP_ENSURE_BRIDGE)
 		make_bridge(ALICE);
+	if (id == OP_DISABLE_NAME_ROUTING || id == OP_REMOVE_BRIDGE)
+		enable_names();
 	if (id != OP_ENSURE_BRIDGE && id != OP_REMOVE_BRIDGE && id != OP_CREATE_TAP)
 		make_tap(ALICE, 'a');
 	if (id == OP_DISABLE_NAT || id == OP_DELETE_TAP || id == OP_RELEASE_VM)
@@ -373,9 +524,11 @@ fail_one(OpId id, unsigned k, bool restart)
 static void
 test_t11_network_methods_when_any_kernel_call_fails_then_nothing_is_left(void)
 {
-	static const OpId ids[] = { OP_ENSURE_BRIDGE, OP_REMOVE_BRIDGE, OP_CREATE_TAP,
-				    OP_DELETE_TAP,    OP_ENABLE_NAT,    OP_DISABLE_NAT,
-				    OP_RELEASE_VM };
+	static const OpId ids[] = { OP_ENSURE_BRIDGE,       OP_REMOVE_BRIDGE,
+				    OP_CREATE_TAP,          OP_DELETE_TAP,
+				    OP_ENABLE_NAT,          OP_DISABLE_NAT,
+				    OP_RELEASE_VM,          OP_ENABLE_NAME_ROUTING,
+				    OP_DISABLE_NAME_ROUTING };
 
 	for (size_t i = 0; i < BN_ELEMENTSOF(ids); i++)
 		for (int restart = 0; restart < 2; restart++) {
@@ -424,5 +577,10 @@ TEST_MAIN(TEST(test_bridge_when_made_again_then_the_same_and_nothing_left_behind
 	  TEST(test_nat_when_changed_then_only_the_last_word_holds),
 	  TEST(test_tables_when_somebody_flushed_them_then_the_next_bridge_restores_all),
 	  TEST(test_release_when_a_vm_has_a_network_then_it_goes_too),
+	  TEST(test_names_when_enabled_then_the_host_asks_at_the_bridge_until_disabled_or_removed),
+	  TEST(test_names_when_the_user_has_none_that_fits_then_of_the_uid),
+	  TEST(test_names_when_nobody_answers_or_asks_then_refused_and_nothing_changes),
+	  TEST(test_names_when_the_resolver_hangs_then_only_calls_about_them_wait),
+	  TEST(test_names_when_a_predecessor_ended_amid_then_undone_and_what_is_on_stays),
 	  TEST(test_t11_network_methods_when_any_kernel_call_fails_then_nothing_is_left),
 	  TEST(test_successor_when_links_are_strange_or_gone_then_reconciled))

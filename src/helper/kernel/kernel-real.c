@@ -67,6 +67,22 @@ start_scope(void *ctx, const KernelLaunch *launch, const KernelJail *jail)
 	return r;
 }
 
+static int
+begin_names(void *ctx, const KernelNames *names, KernelText *reterr)
+{
+	const KernelRealSetup *setup = ctx;
+
+	return setup->names_begin(setup->bus_address, names, reterr);
+}
+
+static int
+end_names(void *ctx, const char *bridge)
+{
+	const KernelRealSetup *setup = ctx;
+
+	return setup->names_end(setup->bus_address, bridge);
+}
+
 void
 kernel_real_init(const KernelRealSetup *setup, Kernel *ret)
 {
@@ -95,6 +111,9 @@ kernel_real_init(const KernelRealSetup *setup, Kernel *ret)
 		.link_list = link_list,
 		.filter_apply = filter_apply,
 		.filter_end = filter_end,
+		.user_find = user_find,
+		.names_begin = begin_names,
+		.names_end = end_names,
 		.forwarding_hold = forwarding_hold,
 		.forwarding_drop = forwarding_drop,
 		.forwarding_get = forwarding_get,

@@ -19,7 +19,10 @@ typedef struct KernelRealSetup {
 	/* Has systemd put the process into a scope and returns when it is there; NULL: there is no
 	 * systemd. */
 	int (*scope_start)(const char *bus_address, const KernelScope *scope);
-	const char *bus_address; /* where systemd is */
+	const char *bus_address; /* where systemd and the host's resolver are */
+	/* As names_begin and names_end of the seam. */
+	int (*names_begin)(const char *bus_address, const KernelNames *names, KernelText *reterr);
+	int (*names_end)(const char *bus_address, const char *bridge);
 } KernelRealSetup;
 
 /* `setup` is borrowed for as long as the kernel is used. */
@@ -63,6 +66,7 @@ int link_remove(void *setup, const char *name);
 int link_list(void *setup, void (*on_name)(void *data, const char *name), void *data);
 int filter_apply(void *setup, bool base, const NetChange *changes, size_t n, KernelText *reterr);
 int filter_end(void *setup);
+int user_find(void *setup, uid_t uid, char ret[static KERNEL_USER_SIZE]);
 int forwarding_hold(void *setup, const KernelNet *net, const char *bridge, KernelForwarding *ret);
 int forwarding_drop(void *setup, KernelForwarding *ret);
 int forwarding_recover(void *setup, unsigned holders, KernelForwarding *ret);

@@ -116,6 +116,14 @@ struct Kernel {
 			    KernelText *reterr);
 	int (*filter_end)(void *ctx);
 
+	/* -ENOENT where nobody has that uid. */
+	int (*user_find)(void *ctx, uid_t uid, char ret[static KERNEL_USER_SIZE]);
+	/* The host's resolver asks there from now on; called again it tells it anew. One that failed may be half done,
+	 * which names_end() mends. -ENOPKG where there is no such resolver. */
+	int (*names_begin)(void *ctx, const KernelNames *names, KernelText *reterr);
+	/* Where bridge or resolver are gone there is nothing to do. */
+	int (*names_end)(void *ctx, const char *bridge);
+
 	/* The interfaces of `net` that lead anywhere forward from now on, and the user's bridge; what of
 	 * them did not before is told, also of earlier holders. Held by as many as asked. */
 	int (*forwarding_hold)(void *ctx, const KernelNet *net, const char *bridge,

@@ -37,6 +37,16 @@ typedef struct KernelTap {
 	unsigned mtu;
 } KernelTap;
 
+/* What the host is told of a user's names. */
+typedef struct KernelNames {
+	const char *bridge;
+	uint32_t address; /* who answers, on its port 53 */
+	const char *zone; /* for what ends in this, and nothing else */
+} KernelNames;
+
+/* useradd(8) makes none that is longer than 32; other sources of users have longer ones. */
+#define KERNEL_USER_SIZE 257
+
 /* Interfaces that forward because we told them to. */
 typedef struct KernelForwarding {
 	char links[KERNEL_UPLINKS_MAX][BN_LINK_NAME_SIZE];

@@ -7,7 +7,18 @@
 
 #include "helper/ledger.h"
 #include "helper/ops/ops.h"
+#include "shared/rules/names.h"
 #include "shared/rules/net.h"
+
+int
+net_check_operation(OpCall *call, const char *operation)
+{
+	if (!bn_names_is_operation(operation))
+		return op_fail_argument(call, "operation",
+					"neither empty nor an id of 32 lower-case hex digits");
+	call->operation = operation;
+	return 0;
+}
 
 NetChange
 net_change_bridge(const NetBridge *bridge)

@@ -8,6 +8,9 @@
 /* The host's end of a subnet. */
 #define NET_HOST_FIRST 1
 
+/* Of what a method is about that names no VM. */
+int net_check_operation(OpCall *call, const char *operation);
+
 NetChange net_change_bridge(const NetBridge *bridge);
 NetChange net_change_resolver(const NetBridge *bridge);
 /* What a tap and its VM's reach put into the tables: up to NET_TAP_CHANGES. Returns how many. */

@@ -7,23 +7,12 @@
 
 #include "helper/ops/net-common.h"
 #include "helper/ops/ops.h"
-#include "shared/rules/names.h"
 #include "shared/rules/net.h"
-
-static int
-check_operation(OpCall *call, const char *operation)
-{
-	if (!bn_names_is_operation(operation))
-		return op_fail_argument(call, "operation",
-					"neither empty nor an id of 32 lower-case hex digits");
-	call->operation = operation;
-	return 0;
-}
 
 int
 ensure_bridge_check(OpCall *call)
 {
-	return check_operation(call, call->args.ensure_bridge.operation);
+	return net_check_operation(call, call->args.ensure_bridge.operation);
 }
 
 static bool
@@ -251,7 +240,7 @@ ensure_bridge_settle(const OpEnv *env, OpCall *call, int result)
 int
 remove_bridge_check(OpCall *call)
 {
-	return check_operation(call, call->args.remove_bridge.operation);
+	return net_check_operation(call, call->args.remove_bridge.operation);
 }
 
 int

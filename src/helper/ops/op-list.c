@@ -111,6 +111,11 @@ list_network(const Rows *rows)
 		bn_net_bridge_name(bridge->uid, name);
 		row.state = bridge->ready ? "ready" : "making";
 		r = rows->add(rows->call, &row);
+		if (r < 0 || bridge->names == NET_NAMES_OFF)
+			continue;
+		row.kind = "names";
+		row.state = net_names_to_string(bridge->names);
+		r = rows->add(rows->call, &row);
 	}
 	return r;
 }
@@ -130,7 +135,7 @@ count_rows(const OpCall *call)
 {
 	const OpEntriesWork *work = &call->work.entries;
 
-	return work->n + work->n_taps + work->n_bridges;
+	return work->n + work->n_taps + 2 * work->n_bridges;
 }
 
 static int

@@ -32,6 +32,14 @@ int disable_nat_check(OpCall *call);
 int disable_nat_claim(const OpEnv *env, OpCall *call);
 int disable_nat_run(const Kernel *kernel, OpCall *call);
 int disable_nat_settle(const OpEnv *env, OpCall *call, int result);
+int enable_name_routing_check(OpCall *call);
+int enable_name_routing_claim(const OpEnv *env, OpCall *call);
+int enable_name_routing_run(const Kernel *kernel, OpCall *call);
+int enable_name_routing_settle(const OpEnv *env, OpCall *call, int result);
+int disable_name_routing_check(OpCall *call);
+int disable_name_routing_claim(const OpEnv *env, OpCall *call);
+int disable_name_routing_run(const Kernel *kernel, OpCall *call);
+int disable_name_routing_settle(const OpEnv *env, OpCall *call, int result);
 /* What the host's networks are, into call->work.net; and the end of that. */
 int net_look_around(const OpEnv *env, OpCall *call);
 void net_done(OpCall *call);
