@@ -441,6 +441,16 @@ net_ledger_lease(NetLedger *ledger, uid_t uid, const BnPrefix *pool, uint8_t len
 	return r;
 }
 
+bool
+net_ledger_find_lease(const NetLedger *ledger, uid_t uid, BnPrefix *ret)
+{
+	const Lease *lease = find_lease(ledger, uid);
+
+	if (lease)
+		*ret = lease->subnet;
+	return lease;
+}
+
 const NetBridge *
 net_ledger_find_bridge(const NetLedger *ledger, uid_t uid)
 {

@@ -66,6 +66,9 @@ NetLedger *net_ledger_free(NetLedger *ledger);
 int net_ledger_lease(NetLedger *ledger, uid_t uid, const BnPrefix *pool, uint8_t length,
 		     const BnPrefix *busy, size_t n_busy, BnPrefix *ret);
 
+/* The one of before; false where there is none. */
+bool net_ledger_find_lease(const NetLedger *ledger, uid_t uid, BnPrefix *ret);
+
 /* Borrowed until the ledger changes; NULL where there is none. */
 const NetBridge *net_ledger_find_bridge(const NetLedger *ledger, uid_t uid);
 const NetTap *net_ledger_find_tap(const NetLedger *ledger, uid_t uid, const char *vm);

@@ -98,6 +98,8 @@ typedef struct OpNetWork {
 	size_t n_taps;
 	NetBridge bridge;
 	NetTap tap, before; /* as it shall be; as it was */
+	BnPrefix
+		moved_from; /* EnsureBridge: the subnet of before, where it is another now; else all 0 */
 	bool last;          /* no bridge is left behind it */
 	bool undone;        /* run failed and left nothing */
 } OpNetWork;

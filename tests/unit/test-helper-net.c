@@ -122,7 +122,17 @@ test_lease_when_another_network_overlaps_then_moved_but_not_under_vms(void)
 	check_str(done(call), "ok");
 	check(strncmp(call->text, ALICE_BRIDGE, strlen(ALICE_BRIDGE)) == 0);
 	check(strstr(call->text, "moved once"));
+	rig.kernel.net.dns_taken = true;
+	call = rig_bridge(&rig, OP_ENSURE_BRIDGE, ALICE);
+	check_str(done(call), "ok");
+	check(strstr(call->text, "has a network; port 53"));
+	rig.kernel.net.dns_taken = false;
 	check_str(done(rig_call(&rig, OP_DELETE_TAP, ALICE, 'a')), "ok");
+	call = rig_bridge(&rig, OP_ENSURE_BRIDGE, ALICE);
+	check_str(done(call), "ok");
+	check_str(call->text, "10.223.164.1/22 2 VMs have other addresses than before: "
+			      "10.223.160.0/22 is not in the pool any more, or another network of "
+			      "this host has addresses of it");
 	call = rig_bridge(&rig, OP_ENSURE_BRIDGE, ALICE);
 	check_str(done(call), "ok");
 	check_str(call->text, "10.223.164.1/22 2 ");

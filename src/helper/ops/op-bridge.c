@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* A user's bridge: EnsureBridge, RemoveBridge. */
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,6 +31,8 @@ choose_subnet(const OpEnv *env, OpCall *call)
 {
 	const NetBridge *old = net_ledger_find_bridge(env->net, call->target);
 	OpNetWork *work = &call->work.net;
+	BnPrefix before = {};
+	bool known = net_ledger_find_lease(env->net, call->target, &before);
 	int r;
 
 	if (old && net_ledger_count_taps(env->net, call->target) > 0) {
@@ -42,7 +45,11 @@ choose_subnet(const OpEnv *env, OpCall *call)
 		return op_fail(call, OP_ERROR_QUOTA_REACHED,
 			       "no subnet is free for this user: other users and networks of this "
 			       "host have all of the pool (pool in /etc/banger/helper.conf)");
-	return r < 0 ? op_fail_errno(call, r, "cannot write the lease") : 0;
+	if (r < 0)
+		return op_fail_errno(call, r, "cannot write the lease");
+	if (known && before.address != work->bridge.subnet.address)
+		work->moved_from = before;
+	return 0;
 }
 
 int
@@ -68,19 +75,55 @@ ensure_bridge_claim(const OpEnv *env, OpCall *call)
 	return r < 0 ? op_fail_errno(call, r, "cannot write the ledger") : 0;
 }
 
+/* For people: one sentence behind the other. */
+typedef struct Note {
+	char text[400];
+} Note;
+
+static void add_note(Note *note, const char *format, ...) _printf_(2, 3);
+
+static void
+add_note(Note *note, const char *format, ...)
+{
+	size_t n = strlen(note->text);
+	va_list args;
+
+	if (n > 0)
+		n += (size_t)snprintf(note->text + n, sizeof(note->text) - n, "; ");
+	va_start(args, format);
+	(void)vsnprintf(note->text + n, sizeof(note->text) - n, format, args);
+	va_end(args);
+}
+
+static void
+note_subnet(const OpNetWork *work, Note *note)
+{
+	char before[BN_PREFIX_SIZE];
+
+	bn_prefix_render(&work->moved_from, before);
+	if (work->moved_from.length > 0)
+		add_note(note,
+			 "VMs have other addresses than before: %s is not in the pool any more, or "
+			 "another network of this host has addresses of it",
+			 before);
+	if (is_overlapped(&work->bridge.subnet, work->net))
+		add_note(note, "another network of this host has addresses of the VMs' subnet; it "
+			       "is moved once no VM of yours has a network");
+}
+
 /* Names work or they do not: VMs do. */
 static int
-open_dns(const Kernel *kernel, OpCall *call, const KernelBridge *bridge, char *note, size_t size)
+open_dns(const Kernel *kernel, OpCall *call, const KernelBridge *bridge, Note *note)
 {
 	OpEnsureBridgeReply *reply = &call->reply.ensure_bridge;
 	int fds[2];
 	int r = kernel->dns_open(kernel->ctx, bridge, fds);
 
 	if (r < 0) {
-		(void)snprintf(note, size,
-			       "port 53 of the bridge is in other hands (%s): guests have no "
-			       "resolver of their own",
-			       strerror(-r));
+		add_note(note,
+			 "port 53 of the bridge is in other hands (%s): guests have no resolver of "
+			 "their own",
+			 strerror(-r));
 		return 0;
 	}
 	reply->dns = calloc(2, sizeof(*reply->dns));
@@ -194,25 +237,22 @@ int
 ensure_bridge_run(const Kernel *kernel, OpCall *call)
 {
 	OpNetWork *work = &call->work.net;
-	char name[BN_LINK_NAME_SIZE], note[200] = "";
+	char name[BN_LINK_NAME_SIZE];
+	Note note = {};
 	KernelBridge bridge = { .name = name,
 				.address = work->bridge.subnet.address + NET_HOST_FIRST,
 				.length = work->bridge.subnet.length };
 	int r;
 
 	bn_net_bridge_name(work->bridge.uid, name);
-	if (is_overlapped(&work->bridge.subnet, work->net))
-		(void)snprintf(
-			note, sizeof(note),
-			"another network of this host has addresses of the VMs' subnet; it is "
-			"moved once no VM of yours has a network");
+	note_subnet(work, &note);
 	r = kernel->bridge_make(kernel->ctx, &bridge);
 	if (r == -EEXIST)
 		return op_fail(call, OP_ERROR_ALREADY_EXISTS,
 			       "an interface that is not banger's has the name %s", name);
 	if (r < 0)
 		return op_fail_errno(call, r, "the bridge could not be made");
-	r = open_dns(kernel, call, &bridge, note + strlen(note), sizeof(note) - strlen(note));
+	r = open_dns(kernel, call, &bridge, &note);
 	if (r >= 0)
 		r = switch_forwarding(kernel, call, name);
 	if (r >= 0)
@@ -220,7 +260,7 @@ ensure_bridge_run(const Kernel *kernel, OpCall *call)
 	/* Behind the tables: what is connected is filtered. */
 	if (r >= 0)
 		r = join_taps(kernel, call, name);
-	return r < 0 ? r : fill_reply(call, &bridge, note);
+	return r < 0 ? r : fill_reply(call, &bridge, note.text);
 }
 
 /* What failed may be half there: the entry stays, "making", and the next call or RemoveBridge mends it. */
