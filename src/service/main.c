@@ -100,6 +100,7 @@ fill_ports(Daemon *daemon, GError **error)
 	ports->privileged = banger_privileged_dbus_new(/* may_ask= */ true);
 	ports->session = banger_session_logind_new(daemon->session);
 	find_zone(daemon->zone);
+	ports->zone = daemon->zone;
 	ports->names = banger_dns_server_new(daemon->zone, error);
 	if (!ports->names)
 		return false;

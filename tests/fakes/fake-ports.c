@@ -486,6 +486,7 @@ fake_ports_new(void)
 				     .session = port_new(NULL, -1),
 				     .names = port_new(NULL, -1),
 				     .publisher = port_new(NULL, -1),
+				     .zone = "dev.vm",
 				     .storage = port_new(NULL, -1),
 				     .images = port_new(NULL, -1),
 				     .vmm_new = vmm_new,

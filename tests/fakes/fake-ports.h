@@ -15,6 +15,9 @@
  * asynchronous: make-image make-kernel create probe bridge no-bridge tap untap nat no-nat launch open signal release
  *   list is-ending guest-open set-clock shutdown resume
  * at once: publish withdraw kernel disks destroy remove-image remove-kernel vmm-new guest-new console-new */
+ * asynchronous: make-image make-kernel create probe bridge no-bridge tap untap nat no-nat names launch open signal
+ *   release list is-ending guest-open set-clock shutdown resume
+ * at once: kernel disks destroy remove-image remove-kernel vmm-new guest-new console-new */
 typedef struct FakePorts {
 	BangerPorts ports;
 	GString *log;
@@ -40,6 +43,7 @@ typedef struct FakePorts {
 	GHashTable *names; /* of VMs that are served → number in the subnet */
 	bool serves_names;
 	GHashTable *published;  /* the host's ports, "127.0.0.1:80/tcp" → number in the subnet */
+	const char *note;       /* on the bridge; NULL: none */
 	bool has_dns;           /* port 53 of the bridge is ours */
 	uint32_t host;          /* number of the latest tap in its subnet */
 	bool lan;               /* how far the latest NAT reaches */

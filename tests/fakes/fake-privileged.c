@@ -51,7 +51,7 @@ ensure_bridge_finish(BangerPrivileged *self, GAsyncResult *result, BangerBridge 
 			       .length = 22,
 			       .dns = { fake_world->has_dns ? fake_hand_out() : -1,
 					fake_world->has_dns ? fake_hand_out() : -1 },
-			       .note = g_strdup("") };
+			       .note = g_strdup(fake_world->note ? fake_world->note : "") };
 	return true;
 }
 
@@ -101,6 +101,12 @@ disable_nat(BangerPrivileged *self, const char *vm, const char *operation,
 	    GAsyncReadyCallback callback, void *data)
 {
 	fake_ask(self, "no-nat", /* cancellable= */ NULL, callback, data);
+}
+
+static void
+enable_names(BangerPrivileged *self, GAsyncReadyCallback callback, void *data)
+{
+	fake_ask(self, "names", /* cancellable= */ NULL, callback, data);
 }
 
 static bool
@@ -219,6 +225,8 @@ fake_privileged_init(BangerPrivilegedInterface *iface)
 	iface->enable_nat_finish = finish_plain;
 	iface->disable_nat = disable_nat;
 	iface->disable_nat_finish = finish_plain;
+	iface->enable_names = enable_names;
+	iface->enable_names_finish = finish_plain;
 	iface->launch = launch;
 	iface->launch_finish = launch_finish;
 	iface->open = open_vmm;

@@ -263,6 +263,109 @@ test_diagnose_when_polkit_does_not_allow_an_action_then_it_is_named(void)
 }
 
 static void
+test_diagnose_when_polkit_does_not_allow_a_network_then_warned(void)
+{
+	static const char *const actions[] = { "ensure-bridge", "create-tap", "enable-nat" };
+
+	host_is_good = true;
+	leave = BANGER_LEAVE_NO;
+	for (size_t i = 0; i < G_N_ELEMENTS(actions); i++) {
+		g_autofree char *action = g_strconcat("org.banger.helper.", actions[i], NULL);
+		g_autofree char *row = g_strdup_printf(
+			"\nwarn authorization: %s is not allowed; VMs without a network do "
+			"without -> the group 'banger' allows it",
+			action);
+		g_autofree char *text = NULL;
+
+		refused = action;
+		text = diagnose(/* list= */ 0, /* probe= */ 0, get_space);
+		refused = NULL;
+		check(strstr(text, row));
+		check(!strstr(text, "pass authorization"));
+	}
+}
+
+static void
+on_ensured(GObject *source, GAsyncResult *result, gpointer data)
+{
+	check(banger_network_ensure_finish(BANGER_NETWORK(source), result, NULL));
+}
+
+/* As a VM with a network asks for it. `names`: what becomes of them, 0 for success. */
+static void
+begin_network(Rig *rig, BangerError names)
+{
+	banger_network_ensure_async(banger_manager_get_network(rig->manager), "",
+				    /* cancellable= */ NULL, on_ensured, NULL);
+	fake_ports_settle(rig->fakes);
+	fake_ports_succeed(rig->fakes, "bridge");
+	if (!fake_ports_is_asked(rig->fakes, "names"))
+		return;
+	if (names)
+		fake_ports_fail(rig->fakes, "names", names);
+	else
+		fake_ports_succeed(rig->fakes, "names");
+}
+
+static char *
+diagnose_network(bool has_dns, const char *note, BangerError names)
+{
+	g_auto(Rig) rig = {};
+
+	host_is_good = true;
+	rig_init(&rig, get_space);
+	rig.fakes->has_dns = has_dns;
+	rig.fakes->note = note;
+	begin_network(&rig, names);
+	rig_diagnose(&rig, 0, 0);
+	banger_network_forget(banger_manager_get_network(rig.manager));
+	return g_strdup(rig.text->str);
+}
+
+static void
+test_diagnose_when_there_is_a_network_then_it_and_its_names_are_told(void)
+{
+	g_autofree char *good = diagnose_network(true, NULL, 0);
+	g_autofree char *moved = diagnose_network(true, "VMs have other addresses", 0);
+	g_autofree char *taken = diagnose_network(false, "port 53 is taken", 0);
+
+	check(strstr(good, "\npass network: bgr-u1000 has 10.208.160.1/22\n"
+			   "pass names: this computer finds VMs as NAME.dev.vm\n"));
+	check(strstr(moved,
+		     "\nwarn network: VMs have other addresses -> names stay, and 'banger vm "
+		     "show' has addresses; an administrator can choose other subnets"));
+	check(strstr(moved, "\npass names: "));
+	check(strstr(taken, "\nwarn network: port 53 is taken -> 'ss -lnp sport = :53' shows"));
+	check(!strstr(taken, " names: "));
+}
+
+static void
+test_diagnose_when_the_host_knows_no_names_then_why_and_what_to_do(void)
+{
+	static const struct {
+		BangerError error;
+		const char *way;
+	} cases[] = {
+		{ BANGER_ERROR_RESOLVER_UNAVAILABLE, "with the package 'systemd-resolved'" },
+		{ BANGER_ERROR_NOT_AUTHORIZED, "ask an administrator to add you to the group" },
+		{ BANGER_ERROR_INTERACTION_REQUIRED,
+		  "ask an administrator to add you to the group" },
+		{ BANGER_ERROR_TIMED_OUT, "see 'journalctl -u banger-helper'" },
+	};
+
+	for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+		g_autofree char *text = diagnose_network(true, NULL, cases[i].error);
+		const char *row = strstr(text, "\nwarn names: names failed -> VMs know the names, "
+					       "and so does who asks at 10.208.160.1");
+		const char *end;
+
+		check(row);
+		end = strchr(row + 1, '\n');
+		check(g_strstr_len(row, end - row, cases[i].way));
+	}
+}
+
+static void
 test_diagnose_when_somebody_but_root_may_write_the_vmm_then_told(void)
 {
 	g_autofree char *text = NULL;
@@ -281,4 +384,7 @@ TEST_MAIN(TEST(test_diagnose_when_all_is_there_then_all_passes),
 	  TEST(test_diagnose_when_the_helper_has_gone_then_what_it_said_before_does_not_count),
 	  TEST(test_diagnose_when_a_vmm_is_of_no_vm_then_told_how_to_end_it),
 	  TEST(test_diagnose_when_polkit_does_not_allow_an_action_then_it_is_named),
+	  TEST(test_diagnose_when_polkit_does_not_allow_a_network_then_warned),
+	  TEST(test_diagnose_when_there_is_a_network_then_it_and_its_names_are_told),
+	  TEST(test_diagnose_when_the_host_knows_no_names_then_why_and_what_to_do),
 	  TEST(test_diagnose_when_somebody_but_root_may_write_the_vmm_then_told))

@@ -47,6 +47,9 @@ test_names_when_a_vm_has_an_address_then_served_until_it_ends(void)
 	rig_begin(&rig);
 	vm = run_reaching(&rig, BANGER_REACH_HOST, &started);
 	check(rig.fakes->serves_names);
+	/* It runs, and nobody waits for the host to be told; nor is that asked for before. */
+	check(strstr(strstr(rig_take_log(&rig), " guest-open"), " names"));
+	fake_ports_succeed(rig.fakes, "names");
 	check_int(number_of(&rig, "web"), 2);
 	check_int(banger_vm_get_spec(vm)->host, 2);
 	finish_off(&rig);
@@ -64,6 +67,27 @@ test_names_when_port_53_is_taken_then_vms_run_all_the_same(void)
 	rig_begin(&rig);
 	(void)run_reaching(&rig, BANGER_REACH_HOST, &started);
 	check(!rig.fakes->serves_names);
+	check(!fake_ports_is_asked(rig.fakes, "names"));
+	finish_off(&rig);
+}
+
+/* VMs run, and only the doctor knows. */
+static void
+test_names_when_the_host_is_not_told_then_vms_run_all_the_same(void)
+{
+	g_auto(Rig) rig = {};
+	g_auto(End) started = {};
+	BangerVm *vm;
+
+	rig_init(&rig);
+	rig.fakes->has_dns = true;
+	rig_begin(&rig);
+	vm = run_reaching(&rig, BANGER_REACH_HOST, &started);
+	fake_ports_fail(rig.fakes, "names", BANGER_ERROR_RESOLVER_UNAVAILABLE);
+	check_int(banger_vm_get_state(vm), BANGER_VM_RUNNING);
+	check_str(banger_vm_get_last_error(vm), "");
+	check(rig.fakes->serves_names);
+	check(!fake_ports_is_asked(rig.fakes, "names"));
 	finish_off(&rig);
 }
 
@@ -83,4 +107,5 @@ test_bridge_when_no_vm_wants_one_then_never_asked_for(void)
 
 TEST_MAIN(TEST(test_names_when_a_vm_has_an_address_then_served_until_it_ends),
 	  TEST(test_names_when_port_53_is_taken_then_vms_run_all_the_same),
+	  TEST(test_names_when_the_host_is_not_told_then_vms_run_all_the_same),
 	  TEST(test_bridge_when_no_vm_wants_one_then_never_asked_for))

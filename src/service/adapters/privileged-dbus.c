@@ -342,6 +342,29 @@ disable_nat_finish(BangerPrivileged *port, GAsyncResult *result, GError **error)
 }
 
 static void
+enable_names(BangerPrivileged *port, GAsyncReadyCallback callback, void *data)
+{
+	BangerPrivilegedDBus *self = BANGER_PRIVILEGED_DBUS(port);
+	GTask *task = begin(port, /* cancellable= */ NULL, callback, data);
+
+	/* Nobody waits for it: nobody is asked. */
+	if (task)
+		banger_helper_call_enable_name_routing(self->bus, /* may_ask= */ false,
+						       /* operation= */ "", /* cancellable= */ NULL,
+						       on_answer, task);
+}
+
+static bool
+enable_names_finish(BangerPrivileged *port, GAsyncResult *result, GError **error)
+{
+	g_autoptr(GAsyncResult) answer = take_answer(result, error);
+
+	return answer &&
+	       (banger_helper_call_enable_name_routing_finish(bus_of(answer), answer, error) ||
+		convert(error));
+}
+
+static void
 launch(BangerPrivileged *port, const BangerLaunch *l, GCancellable *cancellable,
        GAsyncReadyCallback callback, void *data)
 {
@@ -530,6 +553,8 @@ banger_privileged_dbus_iface_init(BangerPrivilegedInterface *iface)
 	iface->enable_nat_finish = enable_nat_finish;
 	iface->disable_nat = disable_nat;
 	iface->disable_nat_finish = disable_nat_finish;
+	iface->enable_names = enable_names;
+	iface->enable_names_finish = enable_names_finish;
 	iface->launch = launch;
 	iface->launch_finish = launch_finish;
 	iface->open = open_vmm;

@@ -3,11 +3,16 @@
 
 #include "service/manager/manager-private.h"
 
-/* Without any of these a VM cannot be started, or not be got rid of; KVM has a row of its own. */
-static const char *const actions[] = {
-	"org.banger.helper.launch-vmm",     "org.banger.helper.open-vmm",
-	"org.banger.helper.signal-vmm",     "org.banger.helper.release-vm",
-	"org.banger.helper.list-resources",
+/* Without any that is needed a VM cannot be started, or not be got rid of; without the others it has no network. KVM
+ * and the names of VMs have rows of their own. */
+static const struct {
+	const char *name;
+	bool is_needed;
+} actions[] = {
+	{ "org.banger.helper.launch-vmm", true },     { "org.banger.helper.open-vmm", true },
+	{ "org.banger.helper.signal-vmm", true },     { "org.banger.helper.release-vm", true },
+	{ "org.banger.helper.list-resources", true }, { "org.banger.helper.ensure-bridge", false },
+	{ "org.banger.helper.create-tap", false },    { "org.banger.helper.enable-nat", false },
 };
 
 #define CHECK "authorization"
@@ -21,17 +26,18 @@ typedef struct Look {
 static void look(GTask *task);
 
 static void
-tell(Look *look, const char *action, BangerLeave leave)
+tell(Look *look, size_t action, BangerLeave leave)
 {
-	bool asks = leave == BANGER_LEAVE_ASKS;
-	g_autofree char *finding =
-		g_strdup_printf("%s %s", action, asks ? "takes a password" : "is not allowed");
+	bool asks = leave == BANGER_LEAVE_ASKS, is_needed = actions[action].is_needed;
+	g_autofree char *finding = g_strdup_printf(
+		"%s %s%s", actions[action].name, asks ? "takes a password" : "is not allowed",
+		is_needed ? "" : "; VMs without a network do without");
 
 	if (leave == BANGER_LEAVE_YES)
 		return;
 	look->all = false;
 	g_variant_builder_add(
-		look->rows, "(ssss)", asks ? "warn" : "fail", CHECK, finding,
+		look->rows, "(ssss)", asks || !is_needed ? "warn" : "fail", CHECK, finding,
 		"the group 'banger' allows it where no rule forbids it: ask an administrator");
 }
 
@@ -51,7 +57,7 @@ on_leave(GObject *source, GAsyncResult *result, gpointer data)
 		g_task_return_boolean(task, true);
 		return;
 	}
-	tell(about, actions[about->next++], leave);
+	tell(about, about->next++, leave);
 	look(g_steal_pointer(&task));
 }
 
@@ -65,7 +71,7 @@ look(GTask *task)
 
 	if (about->next < G_N_ELEMENTS(actions)) {
 		BANGER_PRIVILEGED_GET_IFACE(privileged)
-			->look_leave(privileged, actions[about->next], on_leave, task);
+			->look_leave(privileged, actions[about->next].name, on_leave, task);
 		return;
 	}
 	if (about->all)

@@ -3,6 +3,7 @@
 
 #include "service/base/error.h"
 #include "service/manager/diagnose-leave.h"
+#include "service/manager/diagnose-network.h"
 #include "service/manager/manager-private.h"
 
 /* Below this a VM with the default disk is likely to be paused soon. */
@@ -159,6 +160,7 @@ finish(GTask *task)
 	check_defaults(rows, manager);
 	check_space(rows, manager);
 	check_session(rows, manager);
+	banger_diagnose_network(manager, rows);
 	check_vms(rows, manager);
 	g_task_return_pointer(task, g_variant_builder_end(rows), NULL);
 }

@@ -4,6 +4,15 @@
 
 #include "service/manager/manager.h"
 
+/* Whether this host's other programs know the names of VMs. */
+typedef enum BangerRouting {
+	BANGER_ROUTING_OFF,    /* nobody serves them */
+	BANGER_ROUTING_WANTED, /* as soon as no VM starts */
+	BANGER_ROUTING_ASKING,
+	BANGER_ROUTING_ON,
+	BANGER_ROUTING_FAILED, /* routing_error says why */
+} BangerRouting;
+
 struct _BangerManager {
 	GObject parent;
 
@@ -12,7 +21,10 @@ struct _BangerManager {
 	BangerKvmVerdict *kvm;
 	BangerNetwork *network;
 	GSource *network_idle; /* fires when no VM has been on the bridge for a while; or NULL */
-	GHashTable *vms;       /* id → BangerVm */
+	BangerRouting routing;
+	GError *routing_error;
+	unsigned routing_round; /* of bridges: an answer about one before this is none about this */
+	GHashTable *vms;        /* id → BangerVm */
 	GPtrArray *
 		incomplete; /* BangerVm: whose creation was interrupted in a daemon before us; until recovery */
 	GHashTable *images;  /* id → BangerImageRow */

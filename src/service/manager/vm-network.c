@@ -4,7 +4,8 @@
 #include "service/manager/manager-private.h"
 #include "shared/base/log.h"
 
-#define NAMES(self) BANGER_NAMES_GET_IFACE((self)->ports->names)
+#define PRIVILEGED(self) BANGER_PRIVILEGED_GET_IFACE((self)->ports->privileged)
+#define NAMES(self)      BANGER_NAMES_GET_IFACE((self)->ports->names)
 
 BangerNetwork *
 banger_manager_get_network(BangerManager *self)
@@ -118,21 +119,90 @@ publish(BangerVm *vm)
 }
 
 static void
-on_network_changed(BangerNetwork *network, BangerManager *self)
+set_routing(BangerManager *self, BangerRouting routing)
+{
+	self->routing = routing;
+	self->routing_round++;
+	g_clear_error(&self->routing_error);
+}
+
+/* A question about one bridge. */
+typedef struct Routing {
+	BangerManager *manager;
+	unsigned round;
+} Routing;
+
+static void
+on_routed(GObject *source, GAsyncResult *result, gpointer data)
+{
+	g_autofree Routing *about = data;
+	g_autoptr(BangerManager) self = about->manager;
+	g_autoptr(GError) error = NULL;
+	bool ok = PRIVILEGED(self)->enable_names_finish(self->ports->privileged, result, &error);
+
+	if (!ok)
+		bn_log_notice("network: this host does not know names of VMs: %s", error->message);
+	if (about->round != self->routing_round)
+		return;
+	set_routing(self, ok ? BANGER_ROUTING_ON : BANGER_ROUTING_FAILED);
+	self->routing_error = g_steal_pointer(&error);
+}
+
+static bool
+is_starting_any(BangerManager *self)
 {
 	g_autoptr(GList) vms = banger_manager_list_vms(self);
+
+	for (GList *l = vms; l; l = l->next)
+		if (banger_vm_get_state(l->data) == BANGER_VM_STARTING)
+			return true;
+	return false;
+}
+
+/* VMs do not wait for it, not even for polkit, which looks at one question after the other; and work without. */
+static void
+begin_routing_when_due(BangerManager *self)
+{
+	Routing *about;
+
+	if (self->routing != BANGER_ROUTING_WANTED || is_starting_any(self))
+		return;
+	about = g_new0(Routing, 1);
+	set_routing(self, BANGER_ROUTING_ASKING);
+	about->manager = g_object_ref(self);
+	about->round = self->routing_round;
+	PRIVILEGED(self)->enable_names(self->ports->privileged, on_routed, about);
+}
+
+static void
+serve_names(BangerManager *self, BangerNetwork *network)
+{
 	g_autoptr(GError) error = NULL;
 	int fds[2];
 
-	if (!banger_network_get(network))
-		NAMES(self)->stop(self->ports->names);
-	else if (banger_network_take_dns(network, fds) &&
-		 !NAMES(self)->start(self->ports->names, fds[0], fds[1], &error))
+	if (!banger_network_take_dns(network, fds))
+		return;
+	if (NAMES(self)->start(self->ports->names, fds[0], fds[1], &error))
+		set_routing(self, BANGER_ROUTING_WANTED);
+	else
 		bn_log_warning("names of VMs cannot be served, ignoring: %s", error->message);
+}
+
+static void
+on_network_changed(BangerNetwork *network, BangerManager *self)
+{
+	g_autoptr(GList) vms = banger_manager_list_vms(self);
+
+	set_routing(self, BANGER_ROUTING_OFF);
+	if (banger_network_get(network))
+		serve_names(self, network);
+	else
+		NAMES(self)->stop(self->ports->names);
 	for (GList *l = vms; l; l = l->next) {
 		update_name(self, l->data);
 		publish(l->data);
 	}
+	begin_routing_when_due(self);
 }
 
 void
@@ -154,6 +224,7 @@ banger_manager_drop_network(BangerManager *self)
 {
 	drop_idle(self);
 	g_clear_object(&self->network);
+	g_clear_error(&self->routing_error);
 }
 
 static gboolean
@@ -182,6 +253,7 @@ void
 banger_manager_update_network(BangerManager *self, BangerVm *vm)
 {
 	update_name(self, vm);
+	begin_routing_when_due(self);
 	if (is_in_use(self)) {
 		drop_idle(self);
 	} else if (banger_network_get(self->network) && !self->network_idle) {

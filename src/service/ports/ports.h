@@ -19,6 +19,7 @@ typedef struct BangerPorts {
 	BangerSession *session;
 	BangerNames *names;
 	BangerPublisher *publisher;
+	const char *zone;       /* what names of VMs end in: "dev.vm" */
 	unsigned bridge_idle_s; /* how long the bridge stays behind the last VM on it */
 	/* Each takes the descriptor over. */
 	BangerVmm *(*vmm_new)(int fd);

@@ -112,6 +112,11 @@ struct _BangerPrivilegedInterface {
 			    GAsyncReadyCallback callback, void *data);
 	bool (*disable_nat_finish)(BangerPrivileged *self, GAsyncResult *result, GError **error);
 
+	/* Whoever of this host looks for a VM by its name finds it, as long as the bridge is there.
+	 * BANGER_ERROR_RESOLVER_UNAVAILABLE. */
+	void (*enable_names)(BangerPrivileged *self, GAsyncReadyCallback callback, void *data);
+	bool (*enable_names_finish)(BangerPrivileged *self, GAsyncResult *result, GError **error);
+
 	void (*launch)(BangerPrivileged *self, const BangerLaunch *launch,
 		       GCancellable *cancellable, GAsyncReadyCallback callback, void *data);
 	bool (*launch_finish)(BangerPrivileged *self, GAsyncResult *result, BangerVmmHandles *ret,
