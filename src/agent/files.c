@@ -78,13 +78,16 @@ lay_behind_link(const char *name, const char *text)
 static void
 cover_network(const BnNetConfig *network)
 {
-	char server[BN_IPV4_SIZE], text[64];
+	char server[BN_IPV4_SIZE], text[64 + BN_ZONE_SIZE];
+	const char *zone = network->zone, *end = *zone ? "\n" : "";
 
 	bn_ipv4_render(network->gateway, server);
-	(void)snprintf(text, sizeof(text), "nameserver %s\n", server);
+	(void)snprintf(text, sizeof(text), "nameserver %s\n%s%s%s", server, *zone ? "search " : "",
+		       zone, end);
 	cover("resolv.conf", text, /* make= */ true);
 	lay_behind_link("resolv.conf", text);
-	(void)snprintf(text, sizeof(text), "[Resolve]\nDNS=%s\n", server);
+	(void)snprintf(text, sizeof(text), "[Resolve]\nDNS=%s\n%s%s%s", server,
+		       *zone ? "Domains=" : "", zone, end);
 	lay("/run/systemd/resolved.conf.d/00-banger.conf", text);
 	lay("/run/systemd/network/00-banger-" BN_NET_CARD ".network",
 	    "[Match]\nName=" BN_NET_CARD "\n\n[Link]\nUnmanaged=yes\n");

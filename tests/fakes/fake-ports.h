@@ -12,12 +12,9 @@
 #define FAKE_SUBNET 0x0ad0a000U
 
 /* Calls are named as in `log`, where each leaves its name and a space:
- * asynchronous: make-image make-kernel create probe bridge no-bridge tap untap nat no-nat launch open signal release
- *   list is-ending guest-open set-clock shutdown resume
- * at once: publish withdraw kernel disks destroy remove-image remove-kernel vmm-new guest-new console-new */
  * asynchronous: make-image make-kernel create probe bridge no-bridge tap untap nat no-nat names launch open signal
  *   release list is-ending guest-open set-clock shutdown resume
- * at once: kernel disks destroy remove-image remove-kernel vmm-new guest-new console-new */
+ * at once: publish withdraw kernel disks destroy remove-image remove-kernel vmm-new guest-new console-new */
 typedef struct FakePorts {
 	BangerPorts ports;
 	GString *log;

@@ -10,9 +10,11 @@
 static BnNetConfig
 good(void)
 {
-	return (BnNetConfig){
-		.address = SUBNET + 2, .gateway = SUBNET + 1, .prefix = 24, .mtu = 1420
-	};
+	return (BnNetConfig){ .address = SUBNET + 2,
+			      .gateway = SUBNET + 1,
+			      .prefix = 24,
+			      .mtu = 1420,
+			      .zone = "dev.vm" };
 }
 
 /* One bad value at a time. */
@@ -36,6 +38,10 @@ test_config_when_at_its_bounds_then_valid_and_beyond_refused(void)
 	config.prefix = 8;
 	config.mtu = BN_NET_MTU_MAX;
 	check(bn_net_config_is_valid(&config));
+	config.zone[0] = '\0';
+	check(bn_net_config_is_valid(&config));
+	check_refused(strcpy(bad.zone, "dev"));
+	check_refused(strcpy(bad.zone, "a b.vm"));
 	check_refused(bad.prefix = 31);
 	check_refused(bad.prefix = 7);
 	check_refused(bad.prefix = 0);
@@ -60,14 +66,35 @@ test_words_when_rendered_then_read_again(void)
 	char text[BN_NET_WORDS_SIZE], *p = text;
 
 	bn_net_config_render(&config, text);
-	check_str(text, "banger.address=172.29.4.2/24 banger.gateway=172.29.4.1 banger.mtu=1420");
+	check_str(text, "banger.address=172.29.4.2/24 banger.gateway=172.29.4.1 banger.mtu=1420 "
+			"banger.domain=dev.vm");
 	for (char *word; (word = strsep(&p, " "));)
 		check(bn_net_config_parse_word(word, &read));
 	check_int(memcmp(&read, &config, sizeof(read)), 0);
 	memset(&config, 0xff, sizeof(config));
+	memset(config.zone, 'a', BN_ZONE_SIZE - 1);
+	config.zone[BN_ZONE_SIZE - 1] = '\0';
 	bn_net_config_render(&config, text);
-	check_str(text, "banger.address=255.255.255.255/4294967295 "
-			"banger.gateway=255.255.255.255 banger.mtu=4294967295");
+	check_str(
+		text,
+		"banger.address=255.255.255.255/4294967295 "
+		"banger.gateway=255.255.255.255 banger.mtu=4294967295 "
+		"banger.domain=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
+}
+
+static void
+test_zone_when_there_is_none_then_no_word_and_of_two_the_last(void)
+{
+	BnNetConfig config = good(), before = good();
+	char text[BN_NET_WORDS_SIZE];
+
+	check(bn_net_config_parse_word("banger.domain=a-longer-one.vm", &config));
+	check(bn_net_config_parse_word("banger.domain=dev.vm", &config));
+	/* Nothing of the first is behind it: such structs are compared as a whole. */
+	check_int(memcmp(&config, &before, sizeof(config)), 0);
+	config.zone[0] = '\0';
+	bn_net_config_render(&config, text);
+	check_str(text, "banger.address=172.29.4.2/24 banger.gateway=172.29.4.1 banger.mtu=1420");
 }
 
 static void
@@ -101,6 +128,13 @@ test_word_when_it_is_none_then_nothing_changes(void)
 		"banger.mtu=1500 ",
 		"banger.mtu=0x5dc",
 		"xbanger.mtu=1500",
+		"banger.domain=",
+		"banger.domain=dev",
+		"banger.domain=.vm",
+		"banger.domain=dev.vm.",
+		"banger.domain=dev.vm\n",
+		"banger.domain=dev.vm search x.vm",
+		"banger.domain=xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx.vm",
 		"Banger.mtu=1500",
 	};
 	BnNetConfig config = good(), before = good();
@@ -112,4 +146,5 @@ test_word_when_it_is_none_then_nothing_changes(void)
 
 TEST_MAIN(TEST(test_config_when_at_its_bounds_then_valid_and_beyond_refused),
 	  TEST(test_words_when_rendered_then_read_again),
+	  TEST(test_zone_when_there_is_none_then_no_word_and_of_two_the_last),
 	  TEST(test_word_when_it_is_none_then_nothing_changes))

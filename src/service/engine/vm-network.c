@@ -3,6 +3,7 @@
 #include "service/base/error.h"
 #include "service/engine/vm-private.h"
 #include "shared/base/log.h"
+#include "shared/base/str-util.h"
 #include "shared/rules/ipv4.h"
 
 #define PRIVILEGED(self) BANGER_PRIVILEGED_GET_IFACE((self)->ports->privileged)
@@ -186,6 +187,7 @@ banger_vm_fill_network(BangerVm *self, BnNetConfig *ret)
 			      .gateway = bridge->address,
 			      .prefix = bridge->length,
 			      .mtu = self->tap.mtu };
+	(void)bn_str_copy(ret->zone, sizeof(ret->zone), self->ports->zone);
 }
 
 static bool

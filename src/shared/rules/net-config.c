@@ -13,6 +13,7 @@
 #define ADDRESS_WORD "banger.address="
 #define GATEWAY_WORD "banger.gateway="
 #define MTU_WORD     "banger.mtu="
+#define ZONE_WORD    "banger.domain="
 
 /* Neither the subnet's own address nor its broadcast; neither this host, loopback nor multicast. */
 static bool
@@ -35,6 +36,7 @@ bn_net_config_is_valid(const BnNetConfig *config)
 	return config->mtu >= BN_NET_MTU_MIN && config->mtu <= BN_NET_MTU_MAX &&
 	       is_host(config->address, mask) && is_host(config->gateway, mask) &&
 	       config->address != config->gateway &&
+	       (config->zone[0] == '\0' || bn_net_is_zone(config->zone)) &&
 	       (config->address & mask) == (config->gateway & mask);
 }
 
@@ -46,8 +48,9 @@ bn_net_config_render(const BnNetConfig *config, char ret[static BN_NET_WORDS_SIZ
 	bn_ipv4_render(config->address, address);
 	bn_ipv4_render(config->gateway, gateway);
 	(void)snprintf(ret, BN_NET_WORDS_SIZE,
-		       ADDRESS_WORD "%s/%u " GATEWAY_WORD "%s " MTU_WORD "%u", address,
-		       config->prefix, gateway, config->mtu);
+		       ADDRESS_WORD "%s/%u " GATEWAY_WORD "%s " MTU_WORD "%u%s%s", address,
+		       config->prefix, gateway, config->mtu, config->zone[0] ? " " ZONE_WORD : "",
+		       config->zone);
 }
 
 static bool
@@ -78,6 +81,15 @@ parse_subnet(const char *text, BnNetConfig *config)
 	return true;
 }
 
+static bool
+parse_zone(const char *text, BnNetConfig *config)
+{
+	if (!bn_net_is_zone(text))
+		return false;
+	memset(config->zone, 0, sizeof(config->zone));
+	return bn_str_copy(config->zone, sizeof(config->zone), text) >= 0;
+}
+
 static const char *
 value_of(const char *word, const char *key)
 {
@@ -97,5 +109,7 @@ bn_net_config_parse_word(const char *word, BnNetConfig *config)
 		return bn_ipv4_parse(value, &config->gateway) >= 0;
 	if ((value = value_of(word, MTU_WORD)))
 		return parse_number(value, BN_NET_MTU_MAX, &config->mtu);
+	if ((value = value_of(word, ZONE_WORD)))
+		return parse_zone(value, config);
 	return false;
 }

@@ -21,6 +21,7 @@ import world
 
 LAUNCHER = '/usr/libexec/banger-jail'
 MTU = 1400
+ZONE = 'dev.vm'
 # By the name of a machine: its subnet, and what it is.
 SUBNETS = {'micro': ('10.77.1', 'qemu-microvm'), 'classic': ('10.77.2', 'qemu-q35')}
 TUNSETIFF, TAP = 0x400454ca, 0x5002  # IFF_TAP, IFF_NO_PI, IFF_VNET_HDR
@@ -111,7 +112,7 @@ class Between:
         at = request.index(b'console=ttyS0')
         end = request.index(b'\0', at)
         words = (f' {GENERAL} banger.address={subnet}.2/24 banger.gateway={subnet}.1 '
-                 f'banger.mtu={MTU}').encode()
+                 f'banger.mtu={MTU} banger.domain={ZONE}').encode()
         address = socket.inet_aton(f'{subnet}.2')
         changed = (request[:at - 7] + b'\1\x02\x62' + address + request[at:end] + words + request[end + len(words):])
         return changed, [*fds, make_tap(f'bgr-t{address.hex()}', f'{subnet}.1/24')]
@@ -198,7 +199,7 @@ class Network:
         self.check_facts(self.first)
 
     def test_names_when_looked_up_then_the_gateway_is_asked_and_the_machine_has_its_address(self):
-        self.assertEqual(self.execute('cat', '/etc/resolv.conf'), f'nameserver {self.gateway}\n')
+        self.assertEqual(self.execute('cat', '/etc/resolv.conf'), f'nameserver {self.gateway}\nsearch {ZONE}\n')
         self.assertEqual(self.execute('getent', 'hosts', self.name).split(), [self.own, self.name])
         self.assertRegex(self.execute('getent', 'hosts', 'localhost'), r'^(127.0.0.1|::1)\s')
 
@@ -245,7 +246,7 @@ class Microvm(Network, unittest.TestCase):
         dev.must('vm', 'start', self.name)
         self.assertEqual(self.execute('readlink', '/etc/resolv.conf'), f'{link}\n')
         self.assertEqual(self.execute('cat', '/etc/resolv.conf', '/run/systemd/resolved.conf.d/00-banger.conf'),
-                         f'nameserver {self.gateway}\n[Resolve]\nDNS={self.gateway}\n')
+                         f'nameserver {self.gateway}\nsearch {ZONE}\n[Resolve]\nDNS={self.gateway}\nDomains={ZONE}\n')
 
 
 class Q35(Network, unittest.TestCase):
