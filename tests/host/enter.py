@@ -19,6 +19,7 @@ import trial  # noqa: E402
 PACKAGES = (
     'systemd', 'systemd-sysv', 'libpam-systemd',   # the init; sessions for whoever logs in
     'dbus', 'dbus-user-session', 'polkitd',
+    'systemd-resolved',                            # whom the host asks for names of machines
     'openssh-server',                              # and with it the client
     'libglib2.0-bin',                              # gdbus
     'qemu-system-x86',

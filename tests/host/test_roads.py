@@ -220,5 +220,46 @@ class Neighbours(unittest.TestCase):
             user.must('manager', 'banger', 'vm', 'delete', '-f', 'own')
 
 
+class Names(unittest.TestCase):
+    """Of dev2's machine, on the host."""
+
+    def setUp(self):
+        dev2.must('manager', 'banger', 'vm', 'run', '-d', '--network', 'host', '--name', 'web')
+        self.addCleanup(dev2.must, 'manager', 'banger', 'vm', 'delete', '-f', 'web')
+
+    @staticmethod
+    def doctor():
+        return {row['check']: row for row in json.loads(dev2.run('manager', 'banger', '--json', 'doctor').stdout)}
+
+    def take_bridge_away(self):
+        dev2.must('manager', 'banger', 'vm', 'stop', 'web')
+        dev2.must('manager', 'busctl', 'call', *HELPER, 'RemoveBridge', 's', '')
+
+    def test_names_when_the_host_has_a_resolver_then_it_finds_machines_by_them_and_otherwise_by_address(self):
+        address = json.loads(dev2.must('manager', 'banger', '--json', 'vm', 'show', 'web'))['address']
+        self.assertIn(f'web.dev2.vm: {address}', host.must('resolvectl', 'query', 'web.dev2.vm'))
+        # Also for who must not reach it, and nobody is told of other names.
+        self.assertEqual(outsider.must('unit', 'getent', 'hosts', 'web.dev2.vm').split(), [address, 'web.dev2.vm'])
+        for name in 'web', 'web.dev.vm', 'no.dev2.vm':
+            self.assertNotEqual(host.run('resolvectl', 'query', name).returncode, 0, name)
+        bridge = f'bgr-u{dev2.uid}'
+        self.assertRegex(host.must('resolvectl', 'domain', bridge), r': ~dev2\.vm\n')
+        self.assertRegex(host.must('resolvectl', 'default-route', bridge), ': no\n')
+        row = self.doctor()['names']
+        self.assertEqual((row['result'], row['finding']), ('PASS', 'this computer finds VMs as NAME.dev2.vm'))
+        self.take_bridge_away()
+        self.assertNotEqual(host.run('resolvectl', 'query', 'web.dev2.vm').returncode, 0)
+        host.must('systemctl', 'mask', '--runtime', '--now', 'systemd-resolved')
+        self.addCleanup(host.must, 'systemctl', 'start', 'systemd-resolved')
+        self.addCleanup(host.must, 'systemctl', 'unmask', '--runtime', 'systemd-resolved')
+        dev2.must('manager', 'banger', 'vm', 'start', 'web')
+        self.assertEqual(dev2.must('manager', 'banger', 'vm', 'exec', 'web', '--', 'getent', 'hosts', 'web').split()[0],
+                         address)
+        row = self.doctor()['names']
+        self.assertEqual(row['result'], 'WARN')
+        self.assertIn('systemd-resolved does not run here', row['finding'])
+        self.assertIn("with the package 'systemd-resolved' this computer knows them, too", row['remedy'])
+
+
 if __name__ == '__main__':
     machine.tap.main()
