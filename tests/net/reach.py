@@ -98,6 +98,26 @@ class Outward(Reach):
             self.assertTrue(wait(self.dev.dns[1]))
             self.dev.dns[1].accept()[0].close()
 
+    def test_resolver_when_a_guest_asks_without_end_then_it_is_bounded_and_others_are_heard(self):
+        noisy, quiet = self.guest(), self.guest()
+        heard = 0
+        with noisy.space.socket(socket.AF_INET, socket.SOCK_DGRAM) as flood, \
+             quiet.space.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+            for _ in range(200):
+                word = next(WORDS)
+                # Fewer than the socket holds: what is not heard was dropped before.
+                for _ in range(100):
+                    flood.sendto(b'noise', (self.dev.address, DNS_PORT))
+                client.sendto(word, (self.dev.address, DNS_PORT))
+                got = None
+                while got != word:
+                    self.assertTrue(wait(self.dev.dns[0]), 'a question of another guest was not heard')
+                    got = self.dev.dns[0].recv(64)
+                    heard += got == b'noise'
+        # Of 20000: 250, and 500 for each second that this took.
+        self.assertLess(heard, 8000)
+        self.assertGreaterEqual(heard, 200)
+
     def test_loopback_when_a_guest_sends_there_then_nothing_comes(self):
         guest = self.guest('lan')
         with HOST.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:

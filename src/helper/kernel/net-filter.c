@@ -43,6 +43,7 @@ static const char inet_table[] =
 	"	set own { type ifname . ifname; }\n"
 	"	set users { type ifname . uid; }\n"
 	"	set resolvers { type ifname . ipv4_addr; }\n"
+	"	set asking { type ipv4_addr; size 65535; flags dynamic,timeout; timeout 1m; }\n"
 	"	set peers { type ipv4_addr; }\n"
 	"	set nat { type ipv4_addr; }\n"
 	"	set lan { type ipv4_addr; }\n"
@@ -61,6 +62,10 @@ static const char inet_table[] =
 	"		ct direction reply ct state established accept\n"
 	"		ct state related accept\n"
 	"		icmp type echo-request limit rate 20/second accept\n"
+	/* One that asks without end would fill the socket that all ask at; whoever builds software asks some hundred
+	 * times at once. */
+	"		iifname . ip daddr @resolvers meta l4proto { tcp, udp } th dport 53 \\\n"
+	"			update @asking { ip saddr limit rate over 500/second burst 250 packets } drop\n"
 	"		iifname . ip daddr @resolvers meta l4proto { tcp, udp } th dport 53 accept\n"
 	"		drop\n"
 	"	}\n"
