@@ -320,6 +320,8 @@ main(int argc, char **argv)
 	if (errors)
 		return print_errors();
 	(void)banger_error_quark();
+	/* Guests that ask for names at once take some hundred. */
+	bn_fd_raise_limit();
 	daemon.loop = g_main_loop_new(NULL, FALSE);
 	if (build(&daemon, &error))
 		run(&daemon);

@@ -8,6 +8,7 @@ Environment: BANGERD (the program), BANGER_SOURCE (the tree).
 import glob
 import json
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -45,6 +46,8 @@ ROWS = (f"INSERT INTO image VALUES ('{ID}', 'base', '', 0, 0, '', '', 0)",
         'INSERT INTO vm (id, name, image, kernel, vcpus, memory, disk, vmm, accelerator, use_init, driver, ephemeral,'
         f" created, state, ready) VALUES ('{ID}', 'web', '{ID}', '{ID}', 1, {1 << 30}, {1 << 30}, 'qemu-microvm', 'auto', 1,"
         " 'overlay', 0, 0, 'created', 1)")
+# What a session begins with, and what its programs may have.
+DESCRIPTORS = 300, 900
 EMPTY = {'s': '', 'o': '/', 'u': 1, 'as': [], 'h': 0}
 # What is opened at once has no operation to be found by.
 WITHOUT_OPERATION = {'OpenConsole', 'OpenLog'}
@@ -71,6 +74,7 @@ class Service(unittest.TestCase):
         bus = subprocess.Popen(
             ['dbus-daemon', '--nofork', f'--config-file={self.directory}/bus.conf', '--print-address=1'],
             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, DESCRIPTORS),
             env={'PATH': os.environ['PATH'], 'HOME': self.directory, 'DBUS_SYSTEM_BUS_ADDRESS': system_bus})
         self.addCleanup(self.end, bus)
         self.connection = Gio.DBusConnection.new_for_address_sync(
@@ -337,6 +341,10 @@ class Doctor(Service):
 
 
 class Situations(Service):
+    def test_descriptors_when_it_begins_then_all_that_it_may_have(self):
+        self.call(PATH, 'org.freedesktop.DBus.Peer', 'Ping')
+        self.assertEqual(resource.prlimit(self.pid_of(NAME), resource.RLIMIT_NOFILE), (DESCRIPTORS[1],) * 2)
+
     def test_log_when_never_run_then_invalid_state(self):
         self.assertEqual(self.refusal('VM', 'OpenLog', ['a{sv}'], {})[0], 'org.banger.Error.InvalidState')
 

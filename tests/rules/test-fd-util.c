@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -123,7 +124,33 @@ test_close_except_when_some_are_kept_then_all_others_are_closed(void)
 	check_int(status, 0);
 }
 
-TEST_MAIN(TEST(test_memfd_when_made_then_sealed_and_readable_by_all),
+static void
+test_limit_when_raised_then_all_that_may_be_and_restored_as_before(void)
+{
+	pid_t pid = fork();
+	int status;
+
+	check(pid >= 0);
+	if (pid == 0) {
+		struct rlimit limit = { 0 }, few = { 100, 200 };
+
+		bn_fd_restore_limit();
+		if (setrlimit(RLIMIT_NOFILE, &few) < 0)
+			_exit(1);
+		bn_fd_raise_limit();
+		bn_fd_raise_limit();
+		if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur != 200)
+			_exit(2);
+		bn_fd_restore_limit();
+		(void)getrlimit(RLIMIT_NOFILE, &limit);
+		_exit(limit.rlim_cur == 100 && limit.rlim_max == 200 ? 0 : 3);
+	}
+	check_int(waitpid(pid, &status, 0), pid);
+	check_int(status, 0);
+}
+
+TEST_MAIN(TEST(test_limit_when_raised_then_all_that_may_be_and_restored_as_before),
+	  TEST(test_memfd_when_made_then_sealed_and_readable_by_all),
 	  TEST(test_receive_when_too_many_fds_then_refused_and_none_leaks),
 	  TEST(test_receive_when_empty_with_fds_then_the_end_and_none_leaks),
 	  TEST(test_peer_when_socketpair_then_own_identity),

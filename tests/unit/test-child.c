@@ -8,6 +8,7 @@
 
 #include "service/adapters/child.h"
 #include "service/base/error.h"
+#include "shared/base/fd-util.h"
 
 #define KIB_MAX 16384
 
@@ -78,6 +79,20 @@ test_child_when_it_reports_then_its_words(void)
 	check_run("echo done >&$2; exit 1", true, "/bin/sh failed: no reason given", "");
 	check_run("echo donexyz >&$2", true, "/bin/sh failed: no reason given", "");
 	check_run("echo error >&$2", true, "error", "");
+}
+
+static void
+test_child_when_descriptors_were_raised_then_it_has_those_of_before(void)
+{
+	struct rlimit limit, few;
+
+	check_int(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	few = limit;
+	few.rlim_cur = 123;
+	check_int(setrlimit(RLIMIT_NOFILE, &few), 0);
+	bn_fd_raise_limit();
+	check_run("echo done $(ulimit -Sn) >&$2", true, "123", "");
+	check_int(setrlimit(RLIMIT_NOFILE, &limit), 0);
 }
 
 static void
@@ -197,7 +212,8 @@ test_child_when_it_says_several_errors_then_the_first_is_the_cause(void)
 		  "W: odd\nE: no network\nE: so it failed\n");
 }
 
-TEST_MAIN(TEST(test_child_when_it_says_several_errors_then_the_first_is_the_cause),
+TEST_MAIN(TEST(test_child_when_descriptors_were_raised_then_it_has_those_of_before),
+	  TEST(test_child_when_it_says_several_errors_then_the_first_is_the_cause),
 	  TEST(test_child_when_it_reports_then_its_words),
 	  TEST(test_child_when_it_does_not_report_then_its_errors_are_progress),
 	  TEST(test_child_when_a_line_is_at_the_bound_and_over_then_whole_and_cut),

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "shared/base/cleanup.h"
+#include "shared/base/fd-util.h"
 #include "shared/base/str-util.h"
 
 /* A line longer than this is not one of ours. */
@@ -73,11 +74,13 @@ banger_child_class_init(BangerChildClass *klass)
 	G_OBJECT_CLASS(klass)->finalize = banger_child_finalize;
 }
 
-/* In the child: whatever it starts can be signalled with it. */
+/* In the child: whatever it starts can be signalled with it. Programs that know no better get the descriptors that
+ * they are used to. */
 static void
-lead_group(gpointer data)
+prepare(gpointer data)
 {
 	(void)setsid();
+	bn_fd_restore_limit();
 }
 
 static void
@@ -90,7 +93,7 @@ banger_child_init(BangerChild *self)
 	self->launcher = g_subprocess_launcher_new(G_SUBPROCESS_FLAGS_STDERR_PIPE);
 	g_subprocess_launcher_set_environ(self->launcher, (char **)environment);
 	g_subprocess_launcher_set_cwd(self->launcher, "/");
-	g_subprocess_launcher_set_child_setup(self->launcher, lead_group, NULL, NULL);
+	g_subprocess_launcher_set_child_setup(self->launcher, prepare, NULL, NULL);
 	self->next_fd = 3;
 }
 

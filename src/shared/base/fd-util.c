@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -37,6 +38,28 @@ bn_fd_set_nonblock(int fd, bool on)
 		return bn_errno();
 	flags = on ? flags | O_NONBLOCK : flags & ~O_NONBLOCK;
 	return fcntl(fd, F_SETFL, flags) < 0 ? bn_errno() : 0;
+}
+
+/* Before the first of our calls; 0: there was none. */
+static struct rlimit limit_before;
+
+void
+bn_fd_raise_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= limit.rlim_max)
+		return;
+	limit_before = limit;
+	limit.rlim_cur = limit.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+void
+bn_fd_restore_limit(void)
+{
+	if (limit_before.rlim_max > 0)
+		(void)setrlimit(RLIMIT_NOFILE, &limit_before);
 }
 
 int

@@ -10,6 +10,10 @@
 int bn_fd_set_nonblock(int fd, bool on);
 /* Puts /dev/null where standard input, output or error are closed, or whatever is opened next becomes one of them. */
 void bn_fd_fill_standard(void);
+/* As many descriptors as this process may have: it began with fewer for the sake of programs that use select(2). Those
+ * that it starts get what was before by the second, which may be called between fork and exec. */
+void bn_fd_raise_limit(void);
+void bn_fd_restore_limit(void);
 int bn_fd_set_cloexec(int fd, bool on);
 
 /* An owned copy with close-on-exec set; negative errno on failure. */
