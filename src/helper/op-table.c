@@ -59,6 +59,15 @@ const OpImpl op_table[_OP_MAX] = {
 		.settle = disable_nat_settle,
 		.network = true,
 	},
+	[OP_SET_PEER] = {
+		.check = set_peer_check,
+		.look = net_look_around,
+		.claim = set_peer_claim,
+		.run = set_peer_run,
+		.settle = set_peer_settle,
+		.done = net_done,
+		.network = true,
+	},
 	[OP_ENABLE_NAME_ROUTING] = {
 		.check = enable_name_routing_check,
 		.claim = enable_name_routing_claim,

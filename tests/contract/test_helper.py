@@ -331,14 +331,14 @@ class Authorization(Stack):
                   'EnsureBridge': GLib.Variant('(s)', ('',)), 'RemoveBridge': GLib.Variant('(s)', ('',)),
                   'CreateTap': GLib.Variant('(ssub)', (VM, '', 0, False)),
                   'DeleteTap': GLib.Variant('(ss)', (VM, '')), 'EnableNat': GLib.Variant('(ssb)', (VM, '', False)),
-                  'DisableNat': GLib.Variant('(ss)', (VM, '')),
+                  'DisableNat': GLib.Variant('(ss)', (VM, '')), 'SetPeer': GLib.Variant('(ssb)', (VM, '', True)),
                   'EnableNameRouting': GLib.Variant('(s)', ('',)), 'DisableNameRouting': GLib.Variant('(s)', ('',))}
         actions = {'LaunchVmm': 'launch-vmm', 'OpenVmm': 'open-vmm', 'SignalVmm': 'signal-vmm',
                    'ReleaseVM': 'release-vm',
                    'ReleaseUser': 'release-user', 'ProbeKvm': 'probe-kvm', 'ListResources': 'list-resources',
                    'ListAllResources': 'list-all-resources', 'EnsureBridge': 'ensure-bridge',
                    'RemoveBridge': 'remove-bridge', 'CreateTap': 'create-tap', 'DeleteTap': 'delete-tap',
-                   'EnableNat': 'enable-nat', 'DisableNat': 'disable-nat',
+                   'EnableNat': 'enable-nat', 'DisableNat': 'disable-nat', 'SetPeer': 'set-peer',
                    'EnableNameRouting': 'enable-name-routing', 'DisableNameRouting': 'disable-name-routing'}
         methods = [m.get('name') for m in interface.findall('method')]
         self.assertEqual(sorted(methods), sorted(actions))
@@ -382,6 +382,9 @@ class Users(Stack):
         self.assertEqual(len(bridges[0][3]), 2)
         tap = self.call(a, 'CreateTap', GLib.Variant('(ssub)', (VM, '', 5, True)))
         self.assertEqual(tap.value.unpack()[1].split('.')[3], '5')
+        self.assert_error(self.call(b, 'SetPeer', GLib.Variant('(ssb)', (VM, '', False))), 'NotFound')
+        for peer in False, True:
+            self.assertIsNone(self.call(a, 'SetPeer', GLib.Variant('(ssb)', (VM, '', peer))).error)
         self.assert_error(self.call(b, 'EnableNat', GLib.Variant('(ssb)', (VM, '', False))), 'NotFound')
         self.assertIsNone(self.call(a, 'EnableNat', GLib.Variant('(ssb)', (VM, '', True))).error)
         rows = self.call(a, 'ListResources').value.unpack()[0]

@@ -30,6 +30,7 @@ typedef struct FakeJail {
 typedef struct FakeLink {
 	char name[BN_LINK_NAME_SIZE];
 	uint32_t address; /* of a bridge */
+	bool isolated;    /* of a tap */
 } FakeLink;
 
 /* What there is of networks. */

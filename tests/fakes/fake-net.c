@@ -79,6 +79,8 @@ fake_tap_make(void *ctx, const KernelTap *tap, int *ret_fd)
 	if (r == 0)
 		r = add_link(f, tap->name, 0);
 	if (r == 0)
+		find_link(f, tap->name)->isolated = tap->isolated;
+	if (r == 0)
 		*ret_fd = eventfd(0, EFD_CLOEXEC);
 	return fake_kernel_end_call(f, r);
 }
@@ -92,6 +94,8 @@ fake_tap_join(void *ctx, const KernelTap *tap)
 
 	if (r == 0 && !find_link(f, tap->name))
 		r = -ENODEV;
+	if (r == 0)
+		find_link(f, tap->name)->isolated = tap->isolated;
 	return fake_kernel_end_call(f, r);
 }
 

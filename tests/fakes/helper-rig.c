@@ -236,6 +236,10 @@ dup_args(OpId id, const OpArgs *args)
 		copy.delete_tap.vm = strdup(args->delete_tap.vm);
 		copy.delete_tap.operation = strdup(args->delete_tap.operation);
 		return copy;
+	case OP_SET_PEER:
+		copy.set_peer.vm = strdup(args->set_peer.vm);
+		copy.set_peer.operation = strdup(args->set_peer.operation);
+		return copy;
 	case OP_ENABLE_NAT:
 		copy.enable_nat.vm = strdup(args->enable_nat.vm);
 		copy.enable_nat.operation = strdup(args->enable_nat.operation);
@@ -353,6 +357,14 @@ rig_tap(Rig *rig, uid_t uid, char vm, uint32_t host, bool peer)
 				.vm = vm_id(vm), .operation = "", .host = host, .peer = peer } };
 
 	return rig_submit(rig, OP_CREATE_TAP, &args, uid, NULL);
+}
+
+RigCall *
+rig_peer(Rig *rig, uid_t uid, char vm, bool peer)
+{
+	OpArgs args = { .set_peer = { .vm = vm_id(vm), .operation = "", .peer = peer } };
+
+	return rig_submit(rig, OP_SET_PEER, &args, uid, NULL);
 }
 
 RigCall *

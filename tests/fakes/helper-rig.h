@@ -59,6 +59,7 @@ RigCall *rig_call(Rig *rig, OpId id, uid_t uid, char vm);
  * lowest. */
 RigCall *rig_bridge(Rig *rig, OpId id, uid_t uid);
 RigCall *rig_tap(Rig *rig, uid_t uid, char vm, uint32_t host, bool peer);
+RigCall *rig_peer(Rig *rig, uid_t uid, char vm, bool peer);
 RigCall *rig_nat(Rig *rig, uid_t uid, char vm, bool lan);
 /* `args` and what they point to stay the caller's. */
 RigCall *rig_submit(Rig *rig, OpId id, const OpArgs *args, uid_t uid, const char *sender);

@@ -372,6 +372,8 @@ class Network(Scenario):
     def make(self):
         yield 'EnsureBridge', *self.rig.user.call('EnsureBridge', GLib.Variant('(s)', ('',)))
         yield 'CreateTap', *self.rig.user.call('CreateTap', GLib.Variant('(ssub)', (VM, '', 0, True)))
+        for peer in False, True:
+            yield 'SetPeer', *self.rig.user.call('SetPeer', GLib.Variant('(ssb)', (VM, '', peer)))
         for lan in True, False:
             yield 'EnableNat', *self.rig.user.call('EnableNat', GLib.Variant('(ssb)', (VM, '', lan)))
 

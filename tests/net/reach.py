@@ -173,6 +173,31 @@ class Changes(Reach):
                 self.assertEqual(flow.carries(True), (True, True))
                 flow.close()
 
+    def test_sibling_when_one_becomes_a_peer_and_ceases_then_reached_as_long(self):
+        for bridged in '1', '0':
+            write(BRIDGED, bridged)
+            one, two, stranger = self.guest(), self.guest(peer=True), self.guest('lan')
+            with self.subTest(bridged=bridged):
+                one.set_peer(False)
+                self.expect(one, two, False)
+                one.set_peer(True)
+                one.forget()
+                self.expect(one, two, True)
+                self.expect(one, stranger, False)
+                flow = Flow(two, one)
+                # Told again, and by somebody who makes all of it anew.
+                one.set_peer(True)
+                self.dev.ensure()
+                self.assertEqual(flow.carries(True), (True, True))
+                one.set_peer(False)
+                self.assertEqual(flow.carries(False), (False, False))
+                self.expect(two, one, False)
+                for guest, other in (one, two), (two, one):
+                    guest.know(other)
+                    self.expect(guest, other, False)
+                flow.close()
+        write(BRIDGED, '1')
+
     def test_datagrams_when_reach_is_taken_back_then_no_answer_comes_any_more(self):
         for before, place, after in ('nat', 'world', 'none'), ('lan', 'lan', 'nat'):
             with self.subTest(before=before, place=place, after=after):

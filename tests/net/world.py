@@ -437,9 +437,16 @@ class Guest(Place):
     def set_reach(self, reach):
         self.user.set_reach(self.vm, reach)
 
+    def set_peer(self, peer):
+        self.user.on_vm('SetPeer', self.vm, peer, signature='b')
+
     def know(self, other):
         """No question for the other's hardware address: a hostile guest can make it up."""
         self.space.batch(f'neigh replace {other.address} lladdr {other.mac} dev eth0')
+
+    def forget(self):
+        """Also whom it has asked for in vain."""
+        self.space.batch('neigh flush dev eth0')
 
     def route(self, address, via=None):
         """By the host's hardware, or by the wire alone."""

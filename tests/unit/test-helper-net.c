@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "fakes/helper-rig.h"
+#include "shared/base/str-util.h"
 #include "helper/net-reconcile.h"
 #include "shared/rules/net.h"
 #include "test.h"
@@ -268,6 +269,45 @@ test_nat_when_changed_then_only_the_last_word_holds(void)
 	rig_done(&rig);
 }
 
+static bool
+is_peer(void)
+{
+	uint32_t address = net_ledger_get_tap(rig.net, 0)->address;
+	char name[BN_LINK_NAME_SIZE];
+	bool isolated = false;
+
+	bn_net_tap_name(address, name);
+	for (size_t i = 0; i < rig.kernel.net.n_links; i++)
+		if (bn_str_equal(rig.kernel.net.links[i].name, name))
+			isolated = rig.kernel.net.links[i].isolated;
+	check(has_element(NET_CHANGE_PEER) == !isolated);
+	return !isolated;
+}
+
+static void
+test_peer_when_changed_then_filter_and_port_say_so(void)
+{
+	rig_init(&rig);
+	make_bridge(ALICE);
+	check_str(done(rig_peer(&rig, ALICE, 'a', true)), "NotFound");
+	make_tap(ALICE, 'a');
+	check(!is_peer());
+	check_str(done(rig_peer(&rig, BOB, 'a', true)), "NotFound");
+	for (int peer = 2; peer-- > 0;)
+		for (int twice = 0; twice < 2; twice++) {
+			check_str(done(rig_peer(&rig, ALICE, 'a', peer)), "ok");
+			check(is_peer() == peer);
+			check(net_ledger_get_tap(rig.net, 0)->peer == peer);
+		}
+	/* The tap is gone, and its owner's to make again. */
+	rig.kernel.net.n_links--;
+	check_str(done(rig_peer(&rig, ALICE, 'a', true)), "NotFound");
+	check(!net_ledger_get_tap(rig.net, 0)->peer);
+	rig.kernel.net.tables = false;
+	check_str(done(rig_peer(&rig, ALICE, 'a', true)), "NotFound");
+	rig_done(&rig);
+}
+
 /* What the tables are made anew with is all that anybody has. */
 static void
 test_tables_when_somebody_flushed_them_then_the_next_bridge_restores_all(void)
@@ -461,6 +501,8 @@ submit(OpId id)
 		return rig_bridge(&rig, id, ALICE);
 	case OP_CREATE_TAP:
 		return rig_tap(&rig, ALICE, 'a', 0, /* peer= */ true);
+	case OP_SET_PEER:
+		return rig_peer(&rig, ALICE, 'a', /* peer= */ true);
 	case OP_ENABLE_NAT:
 		return rig_nat(&rig, ALICE, 'a', /* lan= */ false);
 	default:
@@ -534,11 +576,12 @@ fail_one(OpId id, unsigned k, bool restart)
 static void
 test_t11_network_methods_when_any_kernel_call_fails_then_nothing_is_left(void)
 {
-	static const OpId ids[] = { OP_ENSURE_BRIDGE,       OP_REMOVE_BRIDGE,
-				    OP_CREATE_TAP,          OP_DELETE_TAP,
-				    OP_ENABLE_NAT,          OP_DISABLE_NAT,
-				    OP_RELEASE_VM,          OP_ENABLE_NAME_ROUTING,
-				    OP_DISABLE_NAME_ROUTING };
+	static const OpId ids[] = {
+		OP_ENSURE_BRIDGE,       OP_REMOVE_BRIDGE, OP_CREATE_TAP,
+		OP_DELETE_TAP,          OP_SET_PEER,      OP_ENABLE_NAT,
+		OP_DISABLE_NAT,         OP_RELEASE_VM,    OP_ENABLE_NAME_ROUTING,
+		OP_DISABLE_NAME_ROUTING
+	};
 
 	for (size_t i = 0; i < BN_ELEMENTSOF(ids); i++)
 		for (int restart = 0; restart < 2; restart++) {
@@ -585,6 +628,7 @@ TEST_MAIN(TEST(test_bridge_when_made_again_then_the_same_and_nothing_left_behind
 	  TEST(test_quota_of_taps_when_at_its_limit_then_only_the_next_is_refused),
 	  TEST(test_users_when_they_name_each_others_vms_then_nothing_is_found),
 	  TEST(test_nat_when_changed_then_only_the_last_word_holds),
+	  TEST(test_peer_when_changed_then_filter_and_port_say_so),
 	  TEST(test_tables_when_somebody_flushed_them_then_the_next_bridge_restores_all),
 	  TEST(test_release_when_a_vm_has_a_network_then_it_goes_too),
 	  TEST(test_names_when_enabled_then_the_host_asks_at_the_bridge_until_disabled_or_removed),

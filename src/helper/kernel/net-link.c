@@ -190,7 +190,7 @@ open_tap(const char *name)
 
 /* libnl has no name for this attribute of a port. */
 static int
-isolate(struct nl_sock *sock, int ifindex)
+isolate(struct nl_sock *sock, int ifindex, bool isolated)
 {
 	struct ifinfomsg info = { .ifi_family = AF_BRIDGE, .ifi_index = ifindex };
 	struct nl_msg *message = nlmsg_alloc_simple(RTM_SETLINK, 0);
@@ -199,7 +199,7 @@ isolate(struct nl_sock *sock, int ifindex)
 
 	if (r >= 0) {
 		port = nla_nest_start(message, IFLA_PROTINFO);
-		r = port ? nla_put_u8(message, IFLA_BRPORT_ISOLATED, 1) : -NLE_NOMEM;
+		r = port ? nla_put_u8(message, IFLA_BRPORT_ISOLATED, isolated) : -NLE_NOMEM;
 		if (r >= 0)
 			(void)nla_nest_end(message, port);
 	}
@@ -222,8 +222,8 @@ connect_tap(struct nl_sock *sock, const KernelTap *tap)
 	rtnl_link_set_master(change, rtnl_link_get_ifindex(bridge));
 	rtnl_link_set_mtu(change, tap->mtu);
 	r = netlink_errno(rtnl_link_change(sock, link, change, 0));
-	if (r >= 0 && tap->isolated)
-		r = isolate(sock, rtnl_link_get_ifindex(link));
+	if (r >= 0)
+		r = isolate(sock, rtnl_link_get_ifindex(link), tap->isolated);
 	if (r < 0)
 		return r;
 	/* Last: no frame passes before the port is what it is meant to be. */
