@@ -10,7 +10,7 @@
 
 typedef struct SetOptions {
 	char *network;
-	gboolean nat, lan;
+	gboolean nat, lan, peer, no_peer;
 	char **publish, **unpublish;
 } SetOptions;
 
@@ -34,9 +34,13 @@ make_options(const SetOptions *set)
 
 	if (network && !*network)
 		return NULL;
-	if (!network && !set->publish && !set->unpublish) {
+	if (!network && !set->peer && !set->no_peer && !set->publish && !set->unpublish) {
 		(void)cli_usage(_(
-			"vm set: say what is to be different: --network, --nat, --lan, --publish or --unpublish"));
+			"vm set: say what is to be different: --network, --nat, --lan, --peer, --no-peer, --publish or --unpublish"));
+		return NULL;
+	}
+	if (set->peer && set->no_peer) {
+		(void)cli_usage(_("--peer contradicts --no-peer"));
 		return NULL;
 	}
 	if (network && !banger_reach_check(banger_reach_from_string(network), &error)) {
@@ -46,6 +50,8 @@ make_options(const SetOptions *set)
 	cli_options_init(&dict);
 	if (network)
 		g_variant_dict_insert(&dict, "network", "s", network);
+	if (set->peer || set->no_peer)
+		g_variant_dict_insert(&dict, "peer", "b", set->peer);
 	if (create_ports(&dict, "unpublish", set->unpublish, ports)) {
 		g_array_set_size(ports, 0);
 		if (create_ports(&dict, "publish", set->publish, ports))
@@ -98,6 +104,10 @@ cmd_vm_set(Cli *cli, int argc, char **argv)
 		  N_("let them reach the world, but no private address"), NULL },
 		{ "lan", 0, 0, G_OPTION_ARG_NONE, &options.lan,
 		  N_("let them reach everything that this computer reaches"), NULL },
+		{ "peer", 0, 0, G_OPTION_ARG_NONE, &options.peer,
+		  N_("let them and your other peers reach each other"), NULL },
+		{ "no-peer", 0, 0, G_OPTION_ARG_NONE, &options.no_peer,
+		  N_("keep them apart from your other machines"), NULL },
 		{ "publish", 'p', 0, G_OPTION_ARG_STRING_ARRAY, &options.publish,
 		  N_("let a port of this computer lead to one of theirs; may be repeated"),
 		  N_("[ADDRESS:]HOST:GUEST[/udp]") },

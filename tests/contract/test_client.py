@@ -631,6 +631,7 @@ class NoBus(unittest.TestCase):
                 ('vm run -p 80:80 -p 80:81', "port '80:81': that of the host leads to another port of the guest"),
                 ('vm run --network none -p 80:80', "option 'publish': must be of a VM with a network"),
                 ('vm set box', 'say what is to be different'),
+                ('vm set --peer --no-peer box', '--peer contradicts --no-peer'),
                 ('vm set --unpublish 80/tcp box', "--unpublish: port '80/tcp': must be"),
                 ('vm run --memory 1M', "'memory': must be 64 MiB"),
                 ('vm run --disk 1M', "'disk': must be 64 MiB"),

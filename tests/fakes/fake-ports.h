@@ -12,8 +12,8 @@
 #define FAKE_SUBNET 0x0ad0a000U
 
 /* Calls are named as in `log`, where each leaves its name and a space:
- * asynchronous: make-image make-kernel create probe bridge no-bridge tap untap nat no-nat names launch open signal
- *   release list is-ending guest-open set-clock shutdown resume
+ * asynchronous: make-image make-kernel create probe bridge no-bridge tap untap peer nat no-nat names launch open
+ *   signal release list is-ending guest-open set-clock shutdown resume
  * at once: publish withdraw kernel disks destroy remove-image remove-kernel vmm-new guest-new console-new */
 typedef struct FakePorts {
 	BangerPorts ports;
@@ -43,6 +43,7 @@ typedef struct FakePorts {
 	const char *note;       /* on the bridge; NULL: none */
 	bool has_dns;           /* port 53 of the bridge is ours */
 	uint32_t host;          /* number of the latest tap in its subnet */
+	bool peer;              /* what the latest change of it was to */
 	bool lan;               /* how far the latest NAT reaches */
 	uint32_t signal_number; /* the latest that was asked for */
 	char operation[33];     /* of the latest release */

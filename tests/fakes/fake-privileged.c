@@ -89,6 +89,14 @@ delete_tap(BangerPrivileged *self, const char *vm, const char *operation,
 }
 
 static void
+set_peer(BangerPrivileged *self, const char *vm, const char *operation, bool peer,
+	 GAsyncReadyCallback callback, void *data)
+{
+	fake_world->peer = peer;
+	fake_ask(self, "peer", /* cancellable= */ NULL, callback, data);
+}
+
+static void
 enable_nat(BangerPrivileged *self, const char *vm, const char *operation, bool lan,
 	   GCancellable *cancellable, GAsyncReadyCallback callback, void *data)
 {
@@ -221,6 +229,8 @@ fake_privileged_init(BangerPrivilegedInterface *iface)
 	iface->create_tap_finish = create_tap_finish;
 	iface->delete_tap = delete_tap;
 	iface->delete_tap_finish = finish_plain;
+	iface->set_peer = set_peer;
+	iface->set_peer_finish = finish_plain;
 	iface->enable_nat = enable_nat;
 	iface->enable_nat_finish = finish_plain;
 	iface->disable_nat = disable_nat;

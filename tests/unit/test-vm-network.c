@@ -167,6 +167,40 @@ test_reach_when_it_does_not_run_then_for_the_next_start(void)
 	check_log(&rig, UP);
 }
 
+static void
+on_peer(GObject *source, GAsyncResult *result, gpointer data)
+{
+	Answer *answer = data;
+
+	answer->ok = banger_vm_set_peer_finish(BANGER_VM(source), result, &answer->error);
+	answer->done = true;
+}
+
+static void
+test_peer_when_changed_then_at_once_where_it_has_a_card(void)
+{
+	g_auto(Answer) stopped = {}, failed = {}, set = {}, up = {};
+	g_auto(Rig) rig = {};
+
+	rig_init_reaching(&rig, BANGER_REACH_HOST);
+	banger_vm_set_peer_async(rig.vm, true, "", on_peer, &stopped);
+	fake_ports_settle(rig.fakes);
+	check(stopped.ok && banger_vm_get_spec(rig.vm)->peer);
+	rig_begin(&rig, BANGER_PLAN_MAKE | BANGER_PLAN_START, &up);
+	rig_walk(&rig, /* until= */ NULL);
+	check(up.ok);
+	g_string_truncate(rig.fakes->log, 0);
+	banger_vm_set_peer_async(rig.vm, false, "", on_peer, &failed);
+	fake_ports_settle(rig.fakes);
+	check(!failed.done && !rig.fakes->peer);
+	fake_ports_fail(rig.fakes, "peer", BANGER_ERROR_NOT_AUTHORIZED);
+	check(failed.done && !failed.ok && banger_vm_get_spec(rig.vm)->peer);
+	banger_vm_set_peer_async(rig.vm, false, "", on_peer, &set);
+	fake_ports_succeed(rig.fakes, "peer");
+	check(set.ok && !banger_vm_get_spec(rig.vm)->peer);
+	check_log(&rig, "peer peer");
+}
+
 static GArray *
 make_ports(const char *first, const char *second)
 {
@@ -255,6 +289,7 @@ TEST_MAIN(TEST(test_bring_up_when_it_has_a_network_then_the_tap_goes_with_the_la
 	  TEST(test_reach_when_it_would_lose_its_card_then_refused_while_it_runs),
 	  TEST(test_reach_when_it_would_need_a_card_then_refused_while_it_runs),
 	  TEST(test_reach_when_it_does_not_run_then_for_the_next_start),
+	  TEST(test_peer_when_changed_then_at_once_where_it_has_a_card),
 	  TEST(test_ports_when_it_runs_then_they_lead_to_it_and_are_given_back_at_its_end),
 	  TEST(test_ports_when_one_is_taken_then_nothing_is_started),
 	  TEST(test_ports_when_changed_while_it_runs_then_at_once_or_not_at_all))

@@ -300,6 +300,27 @@ delete_tap_finish(BangerPrivileged *port, GAsyncResult *result, GError **error)
 }
 
 static void
+set_peer(BangerPrivileged *port, const char *vm, const char *operation, bool peer,
+	 GAsyncReadyCallback callback, void *data)
+{
+	BangerPrivilegedDBus *self = BANGER_PRIVILEGED_DBUS(port);
+	GTask *task = begin(port, /* cancellable= */ NULL, callback, data);
+
+	if (task)
+		banger_helper_call_set_peer(self->bus, self->may_ask, vm, operation, peer,
+					    /* cancellable= */ NULL, on_answer, task);
+}
+
+static bool
+set_peer_finish(BangerPrivileged *port, GAsyncResult *result, GError **error)
+{
+	g_autoptr(GAsyncResult) answer = take_answer(result, error);
+
+	return answer && (banger_helper_call_set_peer_finish(bus_of(answer), answer, error) ||
+			  convert(error));
+}
+
+static void
 enable_nat(BangerPrivileged *port, const char *vm, const char *operation, bool lan,
 	   GCancellable *cancellable, GAsyncReadyCallback callback, void *data)
 {
@@ -549,6 +570,8 @@ banger_privileged_dbus_iface_init(BangerPrivilegedInterface *iface)
 	iface->create_tap_finish = create_tap_finish;
 	iface->delete_tap = delete_tap;
 	iface->delete_tap_finish = delete_tap_finish;
+	iface->set_peer = set_peer;
+	iface->set_peer_finish = set_peer_finish;
 	iface->enable_nat = enable_nat;
 	iface->enable_nat_finish = enable_nat_finish;
 	iface->disable_nat = disable_nat;

@@ -116,13 +116,20 @@ banger_vm_spec_check_kept(const BangerVmSpec *spec, GError **error)
 }
 
 bool
+banger_vm_spec_check_peer(BangerReach reach, bool peer, GError **error)
+{
+	return !peer || reach != BANGER_REACH_NONE ||
+	       refuse(error, "peer", "of a VM with a network");
+}
+
+bool
 banger_vm_spec_check(const BangerVmSpec *spec, GError **error)
 {
 	if (bn_names_is_id(spec->name))
 		return refuse(error, "name", "other than 32 hex digits, which are an id");
 	/* Later it may have lost its network, and get another. */
-	if (spec->peer && spec->reach == BANGER_REACH_NONE)
-		return refuse(error, "peer", "of a VM with a network");
+	if (!banger_vm_spec_check_peer(spec->reach, spec->peer, error))
+		return false;
 	if (!banger_vm_spec_check_ports(spec->reach, spec->ports, error))
 		return false;
 	return banger_vm_spec_check_kept(spec, error);

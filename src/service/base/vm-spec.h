@@ -67,7 +67,8 @@ bool banger_vm_spec_set_init(BangerVmSpec *spec, const char *init, GError **erro
 /* False with BANGER_ERROR_INVALID_ARGUMENT where it is none. */
 bool banger_reach_check(BangerReach reach, GError **error);
 
-/* The same: what is passed on to a VM takes a card to get there. */
+/* The same: both take a card. */
+bool banger_vm_spec_check_peer(BangerReach reach, bool peer, GError **error);
 bool banger_vm_spec_check_ports(BangerReach reach, const GArray *ports, GError **error);
 
 /* False with BANGER_ERROR_INVALID_ARGUMENT naming the option that is out of bounds. */

@@ -147,14 +147,16 @@ handle_set(BangerDBusVM *skeleton, GDBusMethodInvocation *invocation, GVariant *
 	const BangerVmSpec *spec = banger_vm_get_spec(export->vm);
 	g_autofree const char **publish = NULL, **unpublish = NULL;
 	const char *network = NULL, *operation;
+	bool peer = spec->peer;
 	const BangerOption table[] = {
 		{ "network", "s", &network },
+		{ "peer", "b", &peer },
 		{ "publish", "as", &publish },
 		{ "unpublish", "as", &unpublish },
 		{},
 	};
 	g_autoptr(GArray) ports = g_array_copy(spec->ports);
-	BangerReach reach = _BANGER_REACH_INVALID;
+	BangerVmChange change = { .reach = _BANGER_REACH_INVALID, .ports = ports };
 	GError *error = NULL;
 
 	if (!banger_bus_read_options(options, table, &operation, &error) ||
@@ -162,11 +164,12 @@ handle_set(BangerDBusVM *skeleton, GDBusMethodInvocation *invocation, GVariant *
 	    !banger_port_list_add(ports, publish, &error))
 		return banger_bus_refuse(invocation, error);
 	if (network)
-		reach = banger_reach_from_string(network);
-	if (network && !banger_reach_check(reach, &error))
+		change.reach = banger_reach_from_string(network);
+	if (network && !banger_reach_check(change.reach, &error))
 		return banger_bus_refuse(invocation, error);
-	banger_manager_set_vm_async(export->bus->manager, export->vm, reach, ports, operation,
-				    on_set, invocation);
+	change.peer = peer;
+	banger_manager_set_vm_async(export->bus->manager, export->vm, &change, operation, on_set,
+				    invocation);
 	return TRUE;
 }
 
@@ -290,6 +293,7 @@ show_network(BangerVm *vm, BangerDBusVM *skeleton)
 	if (address)
 		bn_ipv4_render(address, text);
 	banger_dbus_vm_set_network(skeleton, banger_reach_to_string(spec->reach));
+	banger_dbus_vm_set_peer(skeleton, spec->peer);
 	banger_dbus_vm_set_address(skeleton, text);
 	banger_dbus_vm_set_ports(skeleton, (const char *const *)ports);
 }
@@ -328,7 +332,6 @@ set_constants(BangerDBusVM *skeleton, const BangerVmSpec *spec)
 	banger_dbus_vm_set_vmm(skeleton, bn_vmm_kind_to_string(spec->vmm));
 	banger_dbus_vm_set_driver(skeleton, "overlay");
 	banger_dbus_vm_set_ephemeral(skeleton, spec->ephemeral);
-	banger_dbus_vm_set_peer(skeleton, spec->peer);
 	banger_dbus_vm_set_created(skeleton, (guint64)spec->created_us);
 }
 

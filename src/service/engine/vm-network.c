@@ -275,3 +275,45 @@ banger_vm_set_reach_finish(BangerVm *self, GAsyncResult *result, GError **error)
 {
 	return g_task_propagate_boolean(G_TASK(result), error);
 }
+
+static void
+keep_peer(BangerVm *self, bool peer)
+{
+	self->spec->peer = peer;
+	banger_vm_tell_change(self);
+}
+
+static void
+on_peer_set(GObject *source, GAsyncResult *result, gpointer data)
+{
+	g_autoptr(GTask) task = data;
+	BangerVm *self = g_task_get_source_object(task);
+	GError *error = NULL;
+	bool ok = PRIVILEGED(self)->set_peer_finish(self->ports->privileged, result, &error);
+
+	if (ok)
+		keep_peer(self, GPOINTER_TO_INT(g_task_get_task_data(task)));
+	return_result(task, ok, error);
+}
+
+void
+banger_vm_set_peer_async(BangerVm *self, bool peer, const char *operation,
+			 GAsyncReadyCallback callback, void *data)
+{
+	g_autoptr(GTask) task = g_task_new(self, /* cancellable= */ NULL, callback, data);
+
+	g_task_set_task_data(task, GINT_TO_POINTER(peer), NULL);
+	if (has_card(self)) {
+		PRIVILEGED(self)->set_peer(self->ports->privileged, self->spec->id, operation, peer,
+					   on_peer_set, g_steal_pointer(&task));
+	} else {
+		keep_peer(self, peer);
+		g_task_return_boolean(task, true);
+	}
+}
+
+bool
+banger_vm_set_peer_finish(BangerVm *self, GAsyncResult *result, GError **error)
+{
+	return g_task_propagate_boolean(G_TASK(result), error);
+}

@@ -40,6 +40,11 @@ void banger_vm_set_reach_async(BangerVm *self, BangerReach reach, const char *op
 			       GAsyncReadyCallback callback, void *data);
 bool banger_vm_set_reach_finish(BangerVm *self, GAsyncResult *result, GError **error);
 
+/* Whether it and the user's other peers reach each other, from now on; for one without a card, from its next start. */
+void banger_vm_set_peer_async(BangerVm *self, bool peer, const char *operation,
+			      GAsyncReadyCallback callback, void *data);
+bool banger_vm_set_peer_finish(BangerVm *self, GAsyncResult *result, GError **error);
+
 /* Takes the ports of the host that are to lead to it, while it runs and its address is known; where it has them they
  * lead to its address of now. False, and none is taken, where one cannot be had. */
 bool banger_vm_publish(BangerVm *self, GError **error);

@@ -57,11 +57,15 @@ BangerJob *banger_manager_create_vm(BangerManager *self, BangerVmSpec *spec, boo
 				    const char *operation, BangerVm **ret_vm, GError **error);
 /* What that would do with `start`, by the same checks: one line for each step, freed by g_strfreev(). */
 char **banger_manager_plan_vm(BangerManager *self, const BangerVmSpec *spec, GError **error);
-/* How far it reaches (_BANGER_REACH_INVALID: as before) and which ports lead to it (see port-list.h), from now on and
- * recorded. Both, or nothing changes. */
-void banger_manager_set_vm_async(BangerManager *self, BangerVm *vm, BangerReach reach,
-				 const GArray *ports, const char *operation,
-				 GAsyncReadyCallback callback, void *data);
+typedef struct BangerVmChange {
+	BangerReach reach;   /* how far it reaches; _BANGER_REACH_INVALID: as before */
+	bool peer;           /* whether it and the user's other peers reach each other */
+	const GArray *ports; /* all that lead to it: see port-list.h */
+} BangerVmChange;
+
+/* From now on, and recorded. All of it, or nothing changes. */
+void banger_manager_set_vm_async(BangerManager *self, BangerVm *vm, const BangerVmChange *change,
+				 const char *operation, GAsyncReadyCallback callback, void *data);
 bool banger_manager_set_vm_finish(BangerManager *self, GAsyncResult *result, GError **error);
 /* The user's bridge; borrowed. */
 BangerNetwork *banger_manager_get_network(BangerManager *self);

@@ -294,8 +294,9 @@ banger_store_set_vm_network(BangerStore *self, const BangerVmSpec *spec, GError 
 	g_autofree char *ports = join_ports(spec);
 
 	return execute(self,
-		       prepare(self, "UPDATE vm SET reach = ?, ports = ? WHERE id = ?", "sss",
-			       banger_reach_to_string(spec->reach), ports, spec->id),
+		       prepare(self, "UPDATE vm SET reach = ?, peer = ?, ports = ? WHERE id = ?",
+			       "siss", banger_reach_to_string(spec->reach), (int64_t)spec->peer,
+			       ports, spec->id),
 		       "", "", error);
 }
 

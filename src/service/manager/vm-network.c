@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* VMs and the user's network: how far each reaches, what it is called there, which ports lead
- * to it, and how long there is one. */
+/* VMs and the user's network: what each is called there, and how long there is one. */
 #include "service/manager/manager-private.h"
 #include "shared/base/log.h"
 
@@ -11,62 +10,6 @@ BangerNetwork *
 banger_manager_get_network(BangerManager *self)
 {
 	return self->network;
-}
-
-/* Records what has changed. */
-static void
-finish_set(BangerManager *self, BangerVm *vm, GTask *task)
-{
-	GError *error = NULL;
-
-	if (banger_store_set_vm_network(self->store, banger_vm_get_spec(vm), &error))
-		g_task_return_boolean(task, true);
-	else
-		g_task_return_error(task, error);
-}
-
-static void
-on_reach_set(GObject *source, GAsyncResult *result, gpointer data)
-{
-	g_autoptr(GTask) task = data;
-	BangerManager *self = g_task_get_source_object(task);
-	BangerVm *vm = BANGER_VM(source);
-	GError *error = NULL;
-
-	if (banger_vm_set_reach_finish(vm, result, &error)) {
-		finish_set(self, vm, task);
-		return;
-	}
-	(void)banger_vm_set_ports(vm, g_task_get_task_data(task), /* error= */ NULL);
-	g_task_return_error(task, error);
-}
-
-void
-banger_manager_set_vm_async(BangerManager *self, BangerVm *vm, BangerReach reach,
-			    const GArray *ports, const char *operation,
-			    GAsyncReadyCallback callback, void *data)
-{
-	g_autoptr(GTask) task = g_task_new(self, /* cancellable= */ NULL, callback, data);
-	bool same = reach == _BANGER_REACH_INVALID;
-	GError *error = NULL;
-
-	g_task_set_task_data(task, g_array_copy(banger_vm_get_spec(vm)->ports),
-			     (GDestroyNotify)g_array_unref);
-	if (!banger_vm_spec_check_ports(same ? banger_vm_get_spec(vm)->reach : reach, ports,
-					&error) ||
-	    !banger_vm_set_ports(vm, ports, &error))
-		g_task_return_error(task, error);
-	else if (same)
-		finish_set(self, vm, task);
-	else
-		banger_vm_set_reach_async(vm, reach, operation, on_reach_set,
-					  g_steal_pointer(&task));
-}
-
-bool
-banger_manager_set_vm_finish(BangerManager *self, GAsyncResult *result, GError **error)
-{
-	return g_task_propagate_boolean(G_TASK(result), error);
 }
 
 static void

@@ -104,6 +104,11 @@ struct _BangerPrivilegedInterface {
 			   GAsyncReadyCallback callback, void *data);
 	bool (*delete_tap_finish)(BangerPrivileged *self, GAsyncResult *result, GError **error);
 
+	/* Of a VM that has a tap. */
+	void (*set_peer)(BangerPrivileged *self, const char *vm, const char *operation, bool peer,
+			 GAsyncReadyCallback callback, void *data);
+	bool (*set_peer_finish)(BangerPrivileged *self, GAsyncResult *result, GError **error);
+
 	void (*enable_nat)(BangerPrivileged *self, const char *vm, const char *operation, bool lan,
 			   GCancellable *cancellable, GAsyncReadyCallback callback, void *data);
 	bool (*enable_nat_finish)(BangerPrivileged *self, GAsyncResult *result, GError **error);
