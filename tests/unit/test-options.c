@@ -49,6 +49,21 @@ test_read_when_key_unknown_or_type_wrong_then_key_is_named(void)
 	check_str(error->message, "option 'name' is given twice");
 }
 
+/* As they come by the bus: in pieces, which GLib puts together when it feels like it. */
+static void
+test_strings_when_the_options_are_looked_into_later_then_still_there(void)
+{
+	g_autoptr(GVariant) options =
+		g_variant_ref_sink(g_variant_new_parsed("{'name': <%s>}", "web"));
+	const char *name = NULL, *data;
+	const BangerOption table[] = { { "name", "s", &name }, {} };
+
+	check(banger_options_read(options, table, NULL));
+	data = g_variant_get_data(options);
+	check(name > data && name < data + g_variant_get_size(options));
+	check_str(name, "web");
+}
+
 static void
 test_errors_when_listed_then_each_has_one_name_of_ours(void)
 {
@@ -86,5 +101,6 @@ test_disk_when_at_its_bounds_and_beyond_then_taken_and_refused(void)
 }
 
 TEST_MAIN(TEST(test_read_when_key_unknown_or_type_wrong_then_key_is_named),
+	  TEST(test_strings_when_the_options_are_looked_into_later_then_still_there),
 	  TEST(test_errors_when_listed_then_each_has_one_name_of_ours),
 	  TEST(test_disk_when_at_its_bounds_and_beyond_then_taken_and_refused))

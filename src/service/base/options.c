@@ -50,6 +50,9 @@ banger_options_read(GVariant *options, const BangerOption *table, GError **error
 	GVariant *child;
 	unsigned seen = 0; /* a bit for each of the table's */
 
+	/* In one piece, as GLib makes it of what came by the bus when somebody looks into it later: strings of
+	 * its pieces are gone then. */
+	(void)g_variant_get_data(options);
 	g_variant_iter_init(&iter, options);
 	while (g_variant_iter_next(&iter, "{&sv}", &key, &child)) {
 		/* The strings stay valid: they belong to `options`, which outlives `child`. */
