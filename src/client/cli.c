@@ -148,6 +148,7 @@ hint(const GError *error)
 		[BANGER_ERROR_HELPER_UNAVAILABLE] = N_("'banger doctor' looks for the cause"),
 		[BANGER_ERROR_VMM_UNAVAILABLE] = N_("'banger doctor' looks for the cause"),
 		[BANGER_ERROR_KVM_UNUSABLE] = N_("use '--accelerator auto'"),
+		[BANGER_ERROR_NAT_BLOCKED] = N_("or do without a way out: '--network host'"),
 		[BANGER_ERROR_GUEST_UNREACHABLE] = N_("'banger vm logs' shows what the guest said"),
 		[BANGER_ERROR_QUOTA_REACHED] =
 			N_("delete what is not needed, or ask an administrator"),

@@ -40,6 +40,24 @@ has_link(const Links *links, const char *name)
 	return false;
 }
 
+/* Before anything is undone: what others still have need of stays. */
+static int
+recover_firewalls(const NetLedger *ledger, const Kernel *kernel)
+{
+	int r = 0;
+
+	for (size_t i = 0; r >= 0 && i < net_ledger_count_taps(ledger, LEDGER_ALL); i++) {
+		const NetTap *tap = net_ledger_get_tap(ledger, i);
+		char bridge[BN_LINK_NAME_SIZE];
+
+		if (tap->reach == NET_REACH_NONE)
+			continue;
+		bn_net_bridge_name(tap->uid, bridge);
+		r = kernel->firewall_recover(kernel->ctx, bridge, tap->address);
+	}
+	return r;
+}
+
 /* Backwards: what is removed has the last one put in its place. */
 static void
 reconcile_taps(NetLedger *ledger, const Kernel *kernel, const Links *links, NetReconciled *result)
@@ -137,6 +155,8 @@ net_reconcile(NetLedger *ledger, const Kernel *kernel, NetReconciled *ret)
 
 	if (r >= 0)
 		r = links.error;
+	if (r >= 0)
+		r = recover_firewalls(ledger, kernel);
 	if (r >= 0) {
 		reconcile_taps(ledger, kernel, &links, &result);
 		reconcile_bridges(ledger, kernel, &result);

@@ -19,6 +19,7 @@ static const struct {
 	[OP_ERROR_INTERACTION_REQUIRED] = { "org.banger.Error.InteractionRequired", -ENOKEY },
 	[OP_ERROR_INVALID_ARGUMENT] = { "org.banger.Error.InvalidArgument", -EINVAL },
 	[OP_ERROR_KVM_UNUSABLE] = { "org.banger.Error.KvmUnusable", -ENODEV },
+	[OP_ERROR_NAT_BLOCKED] = { "org.banger.Error.NatBlocked", -EHOSTUNREACH },
 	[OP_ERROR_NOT_AUTHORIZED] = { "org.banger.Error.NotAuthorized", -EACCES },
 	[OP_ERROR_NOT_FOUND] = { "org.banger.Error.NotFound", -ENOENT },
 	[OP_ERROR_QUOTA_REACHED] = { "org.banger.Error.QuotaReached", -EDQUOT },

@@ -129,6 +129,13 @@ class Run(Rig):
         self.assertIn('org.banger.helper.launch-vmm', done.stderr)
         self.assertIn('let an administrator allow it', done.stderr)
 
+    def test_run_when_a_firewall_is_in_the_way_then_125_and_it_is_named_with_what_to_do(self):
+        done = self.banger('vm', 'run', '--rm', '--nat', '--image', 'blocked', '--kernel', 'y', '--', 'cat')
+        self.assertEqual(done.returncode, 125)
+        self.assertIn('table inet mine, chain fw', done.stderr)
+        self.assertIn('lets it pass with', done.stderr)
+        self.assertIn('--network host', done.stderr)
+
     def test_run_when_interrupted_during_start_then_cancels(self):
         child = self.begin('vm', 'run', '--rm', '--image', 'slow', '--kernel', 'y', '--', 'cat')
         self.await_line('call', 'Job.Wait')

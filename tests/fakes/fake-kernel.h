@@ -33,6 +33,11 @@ typedef struct FakeLink {
 	bool isolated;    /* of a tap */
 } FakeLink;
 
+typedef struct FakeDoor {
+	char bridge[BN_LINK_NAME_SIZE];
+	uint32_t guest; /* for whom */
+} FakeDoor;
+
 /* What there is of networks. */
 typedef struct FakeNet {
 	KernelNet look; /* what net_look() says */
@@ -43,6 +48,9 @@ typedef struct FakeNet {
 	size_t n_elements;
 	unsigned holders;
 	KernelForwarding forwarding;
+	FakeDoor doors[FAKE_LINKS_MAX]; /* of others' firewalls, that are open */
+	size_t n_doors;
+	const KernelBlock *block; /* what lets nobody pass; NULL: nothing does */
 	bool dns_taken;
 	const char *user; /* the name of every uid; NULL: nobody has one */
 	bool no_resolver;

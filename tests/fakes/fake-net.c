@@ -177,6 +177,63 @@ fake_filter_end(void *ctx)
 	return fake_kernel_end_call(f, r);
 }
 
+static FakeDoor *
+find_door(FakeNet *net, uint32_t guest)
+{
+	for (size_t i = 0; i < net->n_doors; i++)
+		if (net->doors[i].guest == guest)
+			return &net->doors[i];
+	return NULL;
+}
+
+static void
+open_door(FakeNet *net, const char *bridge, uint32_t guest)
+{
+	if (find_door(net, guest) || net->n_doors == FAKE_LINKS_MAX)
+		return;
+	net->doors[net->n_doors].guest = guest;
+	(void)bn_str_copy(net->doors[net->n_doors++].bridge, BN_LINK_NAME_SIZE, bridge);
+}
+
+static int
+fake_firewall_open(void *ctx, const char *bridge, uint32_t guest, KernelBlock *ret_block)
+{
+	FakeKernel *f = ctx;
+	int r = fake_kernel_begin(f, bridge, "firewall open %s %08x\n", bridge, guest);
+
+	if (r == 0 && f->net.block) {
+		*ret_block = *f->net.block;
+		r = -EHOSTUNREACH;
+	}
+	if (r == 0)
+		open_door(&f->net, bridge, guest);
+	return fake_kernel_end_call(f, r);
+}
+
+static int
+fake_firewall_close(void *ctx, const char *bridge, uint32_t guest)
+{
+	FakeKernel *f = ctx;
+	int r = fake_kernel_begin(f, bridge, "firewall close %s %08x\n", bridge, guest);
+	FakeDoor *door = find_door(&f->net, guest);
+
+	if (r == 0 && door)
+		*door = f->net.doors[--f->net.n_doors];
+	return fake_kernel_end_call(f, r);
+}
+
+/* Where it was not opened yet it is held all the same. */
+static int
+fake_firewall_recover(void *ctx, const char *bridge, uint32_t guest)
+{
+	FakeKernel *f = ctx;
+	int r = fake_kernel_begin(f, bridge, "firewall recover %s %08x\n", bridge, guest);
+
+	if (r == 0)
+		open_door(&f->net, bridge, guest);
+	return fake_kernel_end_call(f, r);
+}
+
 static int
 fake_forwarding_hold(void *ctx, const KernelNet *net, const char *bridge, KernelForwarding *ret)
 {
@@ -294,6 +351,9 @@ fake_net_init(FakeKernel *f)
 	kernel->user_find = fake_user_find;
 	kernel->names_begin = fake_names_begin;
 	kernel->names_end = fake_names_end;
+	kernel->firewall_open = fake_firewall_open;
+	kernel->firewall_close = fake_firewall_close;
+	kernel->firewall_recover = fake_firewall_recover;
 	kernel->forwarding_hold = fake_forwarding_hold;
 	kernel->forwarding_drop = fake_forwarding_drop;
 	kernel->forwarding_get = fake_forwarding_get;
@@ -307,7 +367,7 @@ fake_net_count(FakeKernel *f)
 
 	(void)pthread_mutex_lock(&f->lock);
 	n = f->net.n_links + f->net.n_elements + f->net.tables + f->net.holders +
-	    f->net.forwarding.n + (f->net.zone[0] != '\0');
+	    f->net.forwarding.n + f->net.n_doors + (f->net.zone[0] != '\0');
 	(void)pthread_mutex_unlock(&f->lock);
 	return n;
 }

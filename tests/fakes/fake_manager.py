@@ -24,6 +24,7 @@ from gi.repository import Gio, GLib  # noqa: E402
 PATH = '/org/banger/Manager'
 ERROR = 'org.banger.Error.'
 DENIED = 'org.banger.helper.launch-vmm is not allowed; let an administrator allow it'
+BLOCKED = "this host's firewall drops what VMs send (table inet mine, chain fw); an administrator lets it pass with: …"
 KINDS = ('Manager', 'VM', 'Image', 'Kernel', 'Job')
 OBJECT_MANAGER = """<node><interface name="org.freedesktop.DBus.ObjectManager"><method name="GetManagedObjects">
 <arg type="a{oa{sa{sv}}}" direction="out"/></method></interface></node>"""
@@ -116,7 +117,7 @@ class Fake:
         options = arguments.unpack()[0]
         image = options.get('image', '')
         vm = self.make('VM', options.get('name', 'made-up'), State='running', Memory=options.get('memory', 1 << 30))
-        job = self.job({'denied': DENIED, 'slow': 'slow'}.get(image, ''))
+        job = self.job({'denied': DENIED, 'blocked': BLOCKED, 'slow': 'slow'}.get(image, ''))
         invocation.return_value(GLib.Variant('(oo)', (vm, job)))
 
     def on_Manager_PlanVM(self, _path, _arguments, invocation):
@@ -154,7 +155,8 @@ class Fake:
         elif properties['outcome'] in ('slow', 'endless'):
             self.waiting[path] = invocation
         else:
-            invocation.return_dbus_error(ERROR + 'NotAuthorized', properties['outcome'])
+            name = 'NatBlocked' if properties['outcome'] == BLOCKED else 'NotAuthorized'
+            invocation.return_dbus_error(ERROR + name, properties['outcome'])
 
     def on_Job_Cancel(self, path, _arguments, invocation):
         if self.objects[path][1]['outcome'] == 'endless':

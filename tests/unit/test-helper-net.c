@@ -67,6 +67,7 @@ check_known(void)
 			      net_ledger_find_bridge(rig.net, uid));
 	}
 	check(rig.kernel.net.holders <= net_ledger_count_reaching(rig.net));
+	check(rig.kernel.net.n_doors <= net_ledger_count_reaching(rig.net));
 	check(!rig.kernel.net.zone[0] || names_now() != NET_NAMES_OFF);
 }
 
@@ -305,6 +306,59 @@ test_peer_when_changed_then_filter_and_port_say_so(void)
 	check(!net_ledger_get_tap(rig.net, 0)->peer);
 	rig.kernel.net.tables = false;
 	check_str(done(rig_peer(&rig, ALICE, 'a', true)), "NotFound");
+	rig_done(&rig);
+}
+
+static const struct {
+	KernelBlock block;
+	const char *chain, *way;
+} blocks[] = {
+	{ { .family = "inet", .table = "mine", .chain = "fw" },
+	  "table inet mine, chain fw",
+	  "nft insert rule inet mine fw iifname bgr-u1000 accept; nft insert rule inet mine fw "
+	  "oifname bgr-u1000 ct state established,related accept" },
+	{ { .family = "ip", .table = "filter", .chain = "FORWARD" },
+	  "table ip filter, chain FORWARD",
+	  "iptables -I FORWARD -i bgr-u1000 -j ACCEPT; iptables -I FORWARD -o bgr-u1000 -m "
+	  "conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT" },
+	{ { .family = "inet", .table = "firewalld", .chain = "x", .firewalld = true },
+	  "table inet firewalld",
+	  "firewall-cmd --zone=trusted --add-interface=bgr-u1000" },
+};
+
+static void
+check_blocked(bool lan, size_t i)
+{
+	size_t before = fake_net_count(&rig.kernel);
+	unsigned reaching = net_ledger_count_reaching(rig.net);
+	RigCall *call;
+
+	rig.kernel.net.block = &blocks[i].block;
+	call = rig_nat(&rig, ALICE, 'a', lan);
+	check_str(done(call), "NatBlocked");
+	check(strstr(call->text, blocks[i].chain));
+	check(strstr(call->text, blocks[i].way));
+	check_int(fake_net_count(&rig.kernel), before);
+	check_int(net_ledger_count_reaching(rig.net), reaching);
+	rig.kernel.net.block = NULL;
+}
+
+static void
+test_nat_when_a_firewall_drops_it_then_told_with_the_way_out_and_nothing_changes(void)
+{
+	rig_init(&rig);
+	make_bridge(ALICE);
+	make_tap(ALICE, 'a');
+	for (size_t i = 0; i < BN_ELEMENTSOF(blocks); i++)
+		check_blocked(/* lan= */ false, i);
+	check_str(done(rig_nat(&rig, ALICE, 'a', false)), "ok");
+	check_int(rig.kernel.net.n_doors, 1);
+	check_blocked(/* lan= */ true, 0);
+	check(has_element(NET_CHANGE_NAT) && !has_element(NET_CHANGE_LAN));
+	check_str(done(rig_call(&rig, OP_DISABLE_NAT, ALICE, 'a')), "ok");
+	check_int(rig.kernel.net.n_doors, 0);
+	clean(ALICE, "a");
+	check_int(fake_net_count(&rig.kernel), 0);
 	rig_done(&rig);
 }
 
@@ -560,6 +614,7 @@ fail_one(OpId id, unsigned k, bool restart)
 		check_int(found.failed, 0);
 		check_known();
 		check_int(rig.kernel.net.holders, net_ledger_count_reaching(rig.net));
+		check_int(rig.kernel.net.n_doors, net_ledger_count_reaching(rig.net));
 	}
 	check_int(rig_count_fds(), fds);
 	/* And it works again, as if nothing had been. */
@@ -629,6 +684,7 @@ TEST_MAIN(TEST(test_bridge_when_made_again_then_the_same_and_nothing_left_behind
 	  TEST(test_users_when_they_name_each_others_vms_then_nothing_is_found),
 	  TEST(test_nat_when_changed_then_only_the_last_word_holds),
 	  TEST(test_peer_when_changed_then_filter_and_port_say_so),
+	  TEST(test_nat_when_a_firewall_drops_it_then_told_with_the_way_out_and_nothing_changes),
 	  TEST(test_tables_when_somebody_flushed_them_then_the_next_bridge_restores_all),
 	  TEST(test_release_when_a_vm_has_a_network_then_it_goes_too),
 	  TEST(test_names_when_enabled_then_the_host_asks_at_the_bridge_until_disabled_or_removed),

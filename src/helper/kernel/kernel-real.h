@@ -67,6 +67,9 @@ int link_list(void *setup, void (*on_name)(void *data, const char *name), void *
 int filter_apply(void *setup, bool base, const NetChange *changes, size_t n, KernelText *reterr);
 int filter_end(void *setup);
 int user_find(void *setup, uid_t uid, char ret[static KERNEL_USER_SIZE]);
+int firewall_open(void *setup, const char *bridge, uint32_t guest, KernelBlock *ret_block);
+int firewall_close(void *setup, const char *bridge, uint32_t guest);
+int firewall_recover(void *setup, const char *bridge, uint32_t guest);
 int forwarding_hold(void *setup, const KernelNet *net, const char *bridge, KernelForwarding *ret);
 int forwarding_drop(void *setup, KernelForwarding *ret);
 int forwarding_recover(void *setup, unsigned holders, KernelForwarding *ret);

@@ -124,6 +124,14 @@ struct Kernel {
 	/* Where bridge or resolver are gone there is nothing to do. */
 	int (*names_end)(void *ctx, const char *bridge);
 
+	/* Packet filters of others let the bridge's guests pass from now on, until closed for the last
+	 * that it was opened for; called again it looks again. -EHOSTUNREACH where one does not, told
+	 * in `ret_block`. */
+	int (*firewall_open)(void *ctx, const char *bridge, uint32_t guest, KernelBlock *ret_block);
+	int (*firewall_close)(void *ctx, const char *bridge, uint32_t guest);
+	/* A predecessor has opened them for that one, perhaps; nothing is done about it. */
+	int (*firewall_recover)(void *ctx, const char *bridge, uint32_t guest);
+
 	/* The interfaces of `net` that lead anywhere forward from now on, and the user's bridge; what of
 	 * them did not before is told, also of earlier holders. Held by as many as asked. */
 	int (*forwarding_hold)(void *ctx, const KernelNet *net, const char *bridge,

@@ -3,7 +3,6 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <libmnl/libmnl.h>
 #include <libnftnl/common.h>
 #include <libnftnl/set.h>
 #include <linux/netfilter.h>
@@ -11,8 +10,8 @@
 #include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
+#include "helper/kernel/netfilter.h"
 #include "shared/base/cleanup.h"
 
 /* More than a message with an element takes: headers, names of table and set, and a key. */
@@ -23,9 +22,6 @@
 #define MESSAGES_AROUND 2
 /* A field of a key begins where a register of nftables does. */
 #define REGISTER_SIZE 4
-
-/* What the kernel says at once: refusals, each with the head of the message that it refuses. */
-#define ANSWER_SIZE 8192
 
 typedef struct Key {
 	uint8_t bytes[NFT_DATA_VALUE_MAXLEN];
@@ -38,13 +34,6 @@ typedef struct Batch {
 	size_t size;
 	uint32_t sequence;
 } Batch;
-
-static void
-mnl_socket_closep(struct mnl_socket **socket)
-{
-	if (*socket)
-		(void)mnl_socket_close(*socket);
-}
 
 static void
 add_bytes(Key *key, const void *bytes, size_t size)
@@ -127,36 +116,6 @@ add_change(Batch *batch, const NetChange *change)
 	return r;
 }
 
-/* The kernel has done, or refused, the whole of it before the send returns, and tells refusals only. */
-static int
-get_refusal(struct mnl_socket *socket)
-{
-	char answer[ANSWER_SIZE];
-	ssize_t n;
-	int r = 0;
-
-	while ((n = mnl_socket_recvfrom(socket, answer, sizeof(answer))) > 0)
-		if (mnl_cb_run(answer, (size_t)n, 0, mnl_socket_get_portid(socket), NULL, NULL) <
-			    0 &&
-		    r == 0)
-			r = -errno;
-	if (r == 0 && n < 0 && errno != EAGAIN)
-		r = -errno;
-	return r;
-}
-
-static int
-send_batch(const Batch *batch)
-{
-	__attribute__((cleanup(mnl_socket_closep))) struct mnl_socket *socket =
-		mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC | SOCK_NONBLOCK);
-
-	if (!socket || mnl_socket_bind(socket, 0, MNL_SOCKET_AUTOPID) < 0 ||
-	    mnl_socket_sendto(socket, batch->buffer, batch->size) < 0)
-		return -errno;
-	return get_refusal(socket);
-}
-
 int
 net_elements_apply(const NetChange *changes, size_t n)
 {
@@ -173,5 +132,5 @@ net_elements_apply(const NetChange *changes, size_t n)
 	if (r < 0)
 		return r;
 	batch.size += NLMSG_ALIGN(nftnl_batch_end(buffer + batch.size, batch.sequence)->nlmsg_len);
-	return send_batch(&batch);
+	return netfilter_send(batch.buffer, batch.size);
 }

@@ -47,6 +47,15 @@ typedef struct KernelNames {
 /* useradd(8) makes none that is longer than 32; other sources of users have longer ones. */
 #define KERNEL_USER_SIZE 257
 
+#define KERNEL_BLOCK_NAME_SIZE 72
+
+/* A chain of another program that drops what guests send. */
+typedef struct KernelBlock {
+	const char *family;                                                /* "ip" or "inet" */
+	char table[KERNEL_BLOCK_NAME_SIZE], chain[KERNEL_BLOCK_NAME_SIZE]; /* printable */
+	bool firewalld;                                                    /* made by that */
+} KernelBlock;
+
 /* Interfaces that forward because we told them to. */
 typedef struct KernelForwarding {
 	char links[KERNEL_UPLINKS_MAX][BN_LINK_NAME_SIZE];

@@ -140,6 +140,18 @@ drop_forwarding(const Kernel *kernel)
 	return r;
 }
 
+/* The counted one last: what fails before it is done again. */
+static int
+undo_way_out(const Kernel *kernel, const NetTap *tap)
+{
+	char bridge[BN_LINK_NAME_SIZE];
+	int r;
+
+	bn_net_bridge_name(tap->uid, bridge);
+	r = kernel->firewall_close(kernel->ctx, bridge, tap->address);
+	return r < 0 ? r : drop_forwarding(kernel);
+}
+
 int
 net_undo_reach(const Kernel *kernel, const NetTap *tap)
 {
@@ -149,7 +161,7 @@ net_undo_reach(const Kernel *kernel, const NetTap *tap)
 	if (!net_change_reach(tap, &change))
 		return 0;
 	r = remove_changes(kernel, &change, 1);
-	return r < 0 ? r : drop_forwarding(kernel);
+	return r < 0 ? r : undo_way_out(kernel, tap);
 }
 
 int
@@ -164,7 +176,7 @@ net_undo_tap(const Kernel *kernel, const NetTap *tap)
 	if (r >= 0)
 		r = remove_changes(kernel, changes, net_changes_of_tap(tap, changes));
 	if (r >= 0 && tap->reach != NET_REACH_NONE)
-		r = drop_forwarding(kernel);
+		r = undo_way_out(kernel, tap);
 	return r;
 }
 

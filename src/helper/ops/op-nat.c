@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* How far a VM reaches: EnableNat, DisableNat. */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "helper/ops/net-common.h"
@@ -40,12 +41,53 @@ list_changes(const OpNetWork *work, const KernelForwarding *ours, NetChange *ret
 	return n;
 }
 
+static int
+fail_blocked(OpCall *call, const char *bridge, const KernelBlock *block)
+{
+	char way[640];
+
+	if (block->firewalld)
+		(void)snprintf(way, sizeof(way), "firewall-cmd --zone=trusted --add-interface=%s",
+			       bridge);
+	else if (strcmp(block->family, "ip") == 0 && strcmp(block->table, "filter") == 0)
+		(void)snprintf(way, sizeof(way),
+			       "iptables -I %s -i %s -j ACCEPT; iptables -I %s -o %s -m conntrack "
+			       "--ctstate RELATED,ESTABLISHED -j ACCEPT",
+			       block->chain, bridge, block->chain, bridge);
+	else
+		(void)snprintf(
+			way, sizeof(way),
+			"nft insert rule %s %s %s iifname %s accept; nft insert rule %s %s %s "
+			"oifname %s ct state established,related accept",
+			block->family, block->table, block->chain, bridge, block->family,
+			block->table, block->chain, bridge);
+	return op_fail(call, OP_ERROR_NAT_BLOCKED,
+		       "this host's firewall drops what VMs send (table %s %s, chain %s); an "
+		       "administrator lets it pass with: %s",
+		       block->family, block->table, block->chain, way);
+}
+
+/* In the order in which what could not be taken back is still the VM's: DisableNat does it then. */
+static void
+undo(const Kernel *kernel, OpNetWork *work, const char *bridge, bool failed)
+{
+	KernelForwarding off = {};
+	int r = 0;
+
+	if (failed && work->before.reach == NET_REACH_NONE)
+		r = kernel->firewall_close(kernel->ctx, bridge, work->tap.address);
+	if (r >= 0)
+		r = kernel->forwarding_drop(kernel->ctx, &off);
+	work->undone = r >= 0;
+}
+
 int
 enable_nat_run(const Kernel *kernel, OpCall *call)
 {
 	NetChange changes[KERNEL_UPLINKS_MAX + KERNEL_NEAR_MAX + 2];
 	OpNetWork *work = &call->work.net;
-	KernelForwarding ours = {}, off = {};
+	KernelForwarding ours = {};
+	KernelBlock block = {};
 	KernelText detail = {};
 	char bridge[BN_LINK_NAME_SIZE];
 	int r;
@@ -55,12 +97,21 @@ enable_nat_run(const Kernel *kernel, OpCall *call)
 	r = kernel->forwarding_hold(kernel->ctx, work->net, bridge, &ours);
 	if (r < 0)
 		return op_fail_errno(call, r, "forwarding could not be switched on");
-	r = kernel->filter_apply(kernel->ctx, /* base= */ false, changes,
-				 list_changes(work, &ours, changes), &detail);
+	r = kernel->firewall_open(kernel->ctx, bridge, work->tap.address, &block);
+	if (r == -EHOSTUNREACH)
+		(void)fail_blocked(call, bridge, &block);
+	else if (r < 0)
+		(void)op_fail_errno(call, r, "the host's firewalls could not be looked at");
+	if (r >= 0) {
+		r = kernel->filter_apply(kernel->ctx, /* base= */ false, changes,
+					 list_changes(work, &ours, changes), &detail);
+		if (r < 0)
+			(void)net_fail(call, r, "the packet filter could not be told", &detail);
+	}
 	/* Held once for each VM that has it. */
 	if (r < 0 || work->before.reach != NET_REACH_NONE)
-		work->undone = kernel->forwarding_drop(kernel->ctx, &off) >= 0;
-	return r < 0 ? net_fail(call, r, "the packet filter could not be told", &detail) : 0;
+		undo(kernel, work, bridge, r < 0);
+	return r;
 }
 
 int

@@ -22,6 +22,7 @@ static const GDBusErrorEntry entries[] = {
 	NAME(NOT_AUTHORIZED, "NotAuthorized"),
 	NAME(INTERACTION_REQUIRED, "InteractionRequired"),
 	NAME(HELPER_UNAVAILABLE, "HelperUnavailable"),
+	NAME(NAT_BLOCKED, "NatBlocked"),
 	NAME(RESOLVER_UNAVAILABLE, "ResolverUnavailable"),
 	NAME(VMM_UNAVAILABLE, "VmmUnavailable"),
 	NAME(KVM_UNUSABLE, "KvmUnusable"),
