@@ -355,7 +355,7 @@ class Probe(Scenario):
 
 
 class Network(Scenario):
-    """A bridge, a tap that reaches the world, and all of it given back."""
+    """A bridge, a tap that reaches the world past a firewall like Docker's, and all of it given back."""
 
     @classmethod
     def setUpClass(cls):
@@ -364,9 +364,14 @@ class Network(Scenario):
         for words in ('link add up0 type veth peer name up1', 'addr add 192.168.50.2/24 dev up0', 'link set up0 up',
                       'link set up1 up', 'route add default via 192.168.50.1'):
             tell('ip', *words.split())
+        for words in ('add table ip filter', 'add chain ip filter DOCKER-USER',
+                      'add chain ip filter FORWARD {type filter hook forward priority 0;policy drop;}',
+                      'add rule ip filter FORWARD jump DOCKER-USER', 'add rule ip filter DOCKER-USER return'):
+            tell('nft', words)
 
     @classmethod
     def tearDownClass(cls):
+        tell('nft', 'delete table ip filter')
         tell('ip', 'link', 'delete', 'up0')
 
     def make(self):
