@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "helper/budget.h"
+#include "helper/firewalld.h"
 #include "helper/helper.h"
 #include "helper/kernel/kernel-real.h"
 #include "helper/op.h"
@@ -120,7 +121,9 @@ main(int argc, char **argv)
 					.jail_program = BANGER_LIBEXECDIR "/banger-jail",
 					.bus_address = BUS_ADDRESS,
 					.names_begin = resolved_begin,
-					.names_end = resolved_end };
+					.names_end = resolved_end,
+					.zone_enter = firewalld_enter,
+					.zone_leave = firewalld_leave };
 	Kernel kernel;
 	HelperSetup setup = { .bus_address = BUS_ADDRESS,
 			      .run_dir = BN_HELPER_RUN_DIR,

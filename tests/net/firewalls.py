@@ -2,8 +2,8 @@
 """Firewalls of others: guests reach the same with them, or are told what is in the way; and afterwards their rules are
 as they were.
 
-Docker's chains are made as its documentation and dockerd's own iptables calls have them; ufw is the package itself, in
-this world, which is thrown away.
+Docker's chains are made as its documentation and dockerd's own iptables calls have them; ufw and firewalld are
+the packages themselves, in this world, which is thrown away.
 """
 
 import itertools
@@ -11,12 +11,13 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import unittest
 
-from world import (BARRIER_PORT, DEV, DEV2, DNS_PORT, HOST, KINDS, OUTSIDER, UPLINK, WORDS, WORLD, Guest, Place,
-                   Refused, await_word, neighbourhood, run, services, tap, user)
+from world import (BARRIER_PORT, DEV, DEV2, DNS_PORT, HOST, KINDS, OUTSIDER, UPLINK, WORDS, WORLD, GLib, Gio, Guest,
+                   Place, Refused, await_word, neighbourhood, run, services, tap, user)
 
 PACKAGES = '/usr/src/banger-firewalls'
 IPTABLES = ('iptables', 'iptables-save', 'iptables-restore', 'ip6tables', 'ip6tables-save', 'ip6tables-restore')
@@ -70,6 +71,8 @@ def unpack():
         link.unlink(missing_ok=True)
         link.symlink_to('xtables-nft-multi')
     run('ldconfig')
+    policy = pathlib.Path('/usr/share/polkit-1/actions/org.fedoraproject.FirewallD1.policy')
+    policy.symlink_to(policy.with_suffix('.server.policy.choice'))
     templates = pathlib.Path('/usr/share/ufw')
     for file in (*templates.glob('iptables/*.rules'), *templates.glob('*.init'), templates / 'ufw.conf'):
         shutil.copy(file, '/etc/ufw')
@@ -282,6 +285,120 @@ class Ufw(Firewall):
         self.assertTrue(self.works(guest))
         self.assertEqual(run('iptables', '-S').count(f'-o {self.dev.bridge}'), 1)
         guest.set_reach('none')
+        self.assertEqual(rules(), before)
+
+
+class Firewalld(Firewall):
+    NAME = 'org.fedoraproject.FirewallD1'
+
+    def setUp(self):
+        super().setUp()
+        self.start()
+
+    def tearDown(self):
+        if self.daemon.poll() is None:
+            self.stop()
+        super().tearDown()
+
+    def start(self):
+        self.await_owner(True, self.begin)
+        self.prepare()
+
+    @staticmethod
+    def prepare():
+        """It answers once its rules are loaded. It makes a zone's chains when that is first used, and keeps them."""
+        run('firewall-cmd', f'--add-port={BARRIER_PORT}/udp')
+        for verb in 'add', 'remove':
+            run('firewall-cmd', '--zone=trusted', f'--{verb}-interface=eth7')
+
+    def begin(self):
+        log = os.open('/run/firewalld.log', os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        # pylint: disable-next=consider-using-with
+        self.daemon = subprocess.Popen(['firewalld', '--nofork', '--nopid'], stdout=log, stderr=log)
+        os.close(log)
+
+    def stop(self):
+        self.daemon.send_signal(signal.SIGCONT)
+        self.daemon.terminate()
+        self.daemon.wait()
+
+    def await_owner(self, expected, act):
+        loop = GLib.MainLoop()
+        bus = services().root.connection
+        watch = bus.signal_subscribe(
+            'org.freedesktop.DBus', 'org.freedesktop.DBus', 'NameOwnerChanged', '/org/freedesktop/DBus', self.NAME,
+            Gio.DBusSignalFlags.NONE, lambda *args: loop.quit() if bool(args[5].unpack()[2]) == expected else None)
+        act()
+        loop.run()
+        bus.signal_unsubscribe(watch)
+
+    def zone(self):
+        done = subprocess.run(['firewall-cmd', f'--get-zone-of-interface={self.dev.bridge}'], capture_output=True,
+                              text=True, check=False)
+        return done.stdout.strip() or done.stderr.strip()
+
+    def test_firewalld_when_there_then_guests_reach_the_same_and_its_rules_stay(self):
+        self.assert_unchanged()
+        self.assertEqual(self.zone(), 'no zone')
+
+    def test_firewalld_when_an_administrator_has_put_the_bridge_there_then_it_stays(self):
+        run('firewall-cmd', '--zone=trusted', f'--add-interface={self.dev.bridge}')
+        before = rules()
+        guest = self.guest()
+        self.assertTrue(self.works(guest))
+        guest.set_reach('none')
+        self.assertEqual(rules(), before)
+
+    def test_firewalld_when_it_loads_its_rules_anew_then_the_next_call_tells_it_again(self):
+        before = rules()
+        guest = self.guest()
+        run('firewall-cmd', '--complete-reload')
+        self.prepare()
+        guest.set_reach('nat')
+        self.assertTrue(self.works(guest))
+        guest.set_reach('none')
+        self.assertEqual(rules(), before)
+
+    def test_firewalld_when_it_has_gone_or_comes_back_then_nothing_of_ours_is_left(self):
+        guest = self.guest()
+        self.stop()
+        guest.set_reach('none')
+        self.start()
+        before = rules()
+        guest.set_reach('nat')
+        self.assertTrue(self.works(guest))
+        guest.set_reach('none')
+        self.assertEqual(rules(), before)
+
+    def test_firewalld_when_killed_then_its_rules_are_named_with_the_way_out(self):
+        guest = Guest(self.dev)
+        self.guests.append(guest)
+        self.daemon.kill()
+        self.daemon.wait()
+        before = rules()
+        message = self.blocked(guest)
+        self.assertIn('table inet firewalld, chain filter_FORWARD', message)
+        self.assertIn(f'firewall-cmd --zone=trusted --add-interface={self.dev.bridge}', message)
+        self.assertEqual(rules(), before)
+
+    def test_firewalld_when_it_does_not_answer_then_told_and_it_forgets_the_bridge_later(self):
+        guest = Guest(self.dev)
+        self.guests.append(guest)
+        before = rules()
+        self.daemon.send_signal(signal.SIGSTOP)
+        self.assertIn('table inet firewalld', self.blocked(guest))
+        self.daemon.send_signal(signal.SIGCONT)
+        # Behind what it had not answered yet.
+        self.assertEqual(self.zone(), 'no zone')
+        self.assertEqual(rules(), before)
+
+    def test_firewalld_when_another_firewall_is_beside_it_then_it_forgets_the_bridge(self):
+        run('nft', 'add', 'table', 'inet', 'mine')
+        run('nft', 'add', 'chain', 'inet', 'mine', 'fw', '{ type filter hook forward priority 500; policy drop; }')
+        before = rules()
+        guest = Guest(self.dev)
+        self.guests.append(guest)
+        self.assertIn('table inet mine, chain fw', self.blocked(guest))
         self.assertEqual(rules(), before)
 
 

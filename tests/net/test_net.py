@@ -12,7 +12,8 @@ import toolbox  # noqa: E402
 import trial  # noqa: E402
 
 # Never installed: who installs a firewall has it running.
-FIREWALLS = ('ufw', 'iptables', 'libip4tc2', 'libip6tc2', 'libxtables12', 'libnfnetlink0', 'libnetfilter-conntrack3')
+FIREWALLS = ('firewalld', 'python3-firewall', 'python3-nftables', 'python3-cap-ng', 'ufw', 'iptables', 'libip4tc2',
+             'libip6tc2', 'libxtables12', 'libnfnetlink0', 'libnetfilter-conntrack3')
 TESTS, BUILT = '/usr/src/banger-tests', '/usr/src/banger-built-tests'
 
 

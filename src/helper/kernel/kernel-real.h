@@ -23,6 +23,10 @@ typedef struct KernelRealSetup {
 	/* As names_begin and names_end of the seam. */
 	int (*names_begin)(const char *bus_address, const KernelNames *names, KernelText *reterr);
 	int (*names_end)(const char *bus_address, const char *bridge);
+	/* firewalld lets the bridge's guests pass, or as if it had not been asked to; where it is
+	 * gone there is nothing to leave. */
+	int (*zone_enter)(const char *bus_address, const char *bridge);
+	int (*zone_leave)(const char *bus_address, const char *bridge);
 } KernelRealSetup;
 
 /* `setup` is borrowed for as long as the kernel is used. */

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Firewalls of others. That we accept a packet does not help against one that drops it: who has a place for rules of
- * other programs gets ours there, who is open by an administrator's rule is left alone, and any other is told of.
- *
- * A door is as wide as the bridge, since our own chains judge before those of all others: what comes to one of theirs
+/* A door is as wide as the bridge, since our own chains judge before those of all others: what comes to one of theirs
  * may pass. And a condition of nftables' own on the state of a connection would make iptables refuse the table. */
+#include "helper/kernel/net-door.h"
+
 #include <errno.h>
 #include <libnftnl/common.h>
 #include <libnftnl/rule.h>
@@ -11,10 +10,8 @@
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <net/if.h>
-#include <pthread.h>
 #include <string.h>
 
-#include "helper/kernel/kernel-real.h"
 #include "helper/kernel/net-foreign.h"
 #include "helper/kernel/netfilter.h"
 #include "shared/base/macro.h"
@@ -56,74 +53,6 @@ typedef struct Batch {
 	uint32_t sequence;
 	int error; /* of one that was not added */
 } Batch;
-
-/* Guests of a bridge that have need of doors; one for each user who ever had any. */
-typedef struct Bridge Bridge;
-struct Bridge {
-	char name[BN_LINK_NAME_SIZE];
-	pthread_mutex_t lock; /* of what follows, and of the rules about it */
-	uint32_t *guests;
-	size_t n_guests;
-	Bridge *next;
-};
-
-static struct {
-	pthread_mutex_t lock; /* of the list, never held for long */
-	Bridge *first;
-} bridges = { .lock = PTHREAD_MUTEX_INITIALIZER };
-
-static Bridge *
-find_bridge(const char *name)
-{
-	Bridge *bridge;
-
-	(void)pthread_mutex_lock(&bridges.lock);
-	for (bridge = bridges.first; bridge; bridge = bridge->next)
-		if (bn_str_equal(bridge->name, name))
-			break;
-	if (!bridge)
-		bridge = calloc(1, sizeof(*bridge));
-	if (bridge && !bridge->name[0]) {
-		(void)bn_str_copy(bridge->name, sizeof(bridge->name), name);
-		(void)pthread_mutex_init(&bridge->lock, NULL);
-		bridge->next = bridges.first;
-		bridges.first = bridge;
-	}
-	(void)pthread_mutex_unlock(&bridges.lock);
-	return bridge;
-}
-
-static bool
-has_guest(const Bridge *bridge, uint32_t guest)
-{
-	for (size_t i = 0; i < bridge->n_guests; i++)
-		if (bridge->guests[i] == guest)
-			return true;
-	return false;
-}
-
-static int
-add_guest(Bridge *bridge, uint32_t guest)
-{
-	uint32_t *guests;
-
-	if (has_guest(bridge, guest))
-		return 0;
-	guests = reallocarray(bridge->guests, bridge->n_guests + 1, sizeof(*guests));
-	if (!guests)
-		return -ENOMEM;
-	bridge->guests = guests;
-	guests[bridge->n_guests++] = guest;
-	return 0;
-}
-
-static void
-remove_guest(Bridge *bridge, uint32_t guest)
-{
-	for (size_t i = 0; i < bridge->n_guests; i++)
-		if (bridge->guests[i] == guest)
-			bridge->guests[i] = bridge->guests[--bridge->n_guests];
-}
 
 static int
 batch_begin(Batch *batch, size_t messages)
@@ -380,57 +309,21 @@ has_moved(int r)
 }
 
 int
-firewall_open(void *ctx, const char *name, uint32_t guest, KernelBlock *ret_block)
+door_open(const char *bridge, KernelBlock *ret_block)
 {
-	Bridge *bridge = find_bridge(name);
-	bool had;
-	int r;
+	int r = open_doors(bridge, ret_block);
 
-	if (!bridge)
-		return -ENOMEM;
-	(void)pthread_mutex_lock(&bridge->lock);
-	had = has_guest(bridge, guest);
-	r = add_guest(bridge, guest);
-	if (r >= 0)
-		r = open_doors(name, ret_block);
 	for (int i = 1; has_moved(r) && i < ATTEMPTS; i++)
-		r = open_doors(name, ret_block);
-	if (r < 0 && !had)
-		remove_guest(bridge, guest);
-	(void)pthread_mutex_unlock(&bridge->lock);
+		r = open_doors(bridge, ret_block);
 	return r;
 }
 
 int
-firewall_close(void *ctx, const char *name, uint32_t guest)
+door_close(const char *bridge)
 {
-	Bridge *bridge = find_bridge(name);
-	int r = 0;
+	int r = close_doors(bridge);
 
-	if (!bridge)
-		return -ENOMEM;
-	(void)pthread_mutex_lock(&bridge->lock);
-	if (bridge->n_guests <= has_guest(bridge, guest)) {
-		r = close_doors(name);
-		for (int i = 1; has_moved(r) && i < ATTEMPTS; i++)
-			r = close_doors(name);
-	}
-	if (r >= 0)
-		remove_guest(bridge, guest);
-	(void)pthread_mutex_unlock(&bridge->lock);
-	return r;
-}
-
-int
-firewall_recover(void *ctx, const char *name, uint32_t guest)
-{
-	Bridge *bridge = find_bridge(name);
-	int r = -ENOMEM;
-
-	if (!bridge)
-		return r;
-	(void)pthread_mutex_lock(&bridge->lock);
-	r = add_guest(bridge, guest);
-	(void)pthread_mutex_unlock(&bridge->lock);
+	for (int i = 1; has_moved(r) && i < ATTEMPTS; i++)
+		r = close_doors(bridge);
 	return r;
 }
