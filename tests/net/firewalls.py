@@ -199,14 +199,14 @@ class Docker(Firewall):
     def start(docker):
         run('iptables-restore', text=docker.lstrip())
 
-    def test_docker_when_there_then_guests_reach_the_same_and_its_rules_stay(self):
+    def test_t43_docker_when_there_then_guests_reach_the_same_and_its_rules_stay(self):
         for docker in DOCKERS:
             with self.subTest(docker=docker[:80]):
                 self.start(docker)
                 self.assert_unchanged()
                 run('nft', 'delete', 'table', 'ip', 'filter')
 
-    def test_docker_when_its_chain_has_rules_of_an_administrator_then_they_count(self):
+    def test_t43_docker_when_its_chain_has_rules_of_an_administrator_then_they_count(self):
         for docker in DOCKERS:
             self.start(docker)
             run('iptables', '-I', 'DOCKER-USER', '-d', WORLD, '-p', 'udp', '-j', 'DROP')
@@ -264,7 +264,7 @@ class Ufw(Firewall):
         run('ufw', '--force', 'reset')
         super().tearDown()
 
-    def test_ufw_when_there_then_guests_reach_the_same_and_its_rules_stay(self):
+    def test_t43_ufw_when_there_then_guests_reach_the_same_and_its_rules_stay(self):
         files = {path: path.read_bytes() for path in pathlib.Path('/etc/ufw').glob('*.rules')}
         self.assert_unchanged()
         self.assertEqual({path: path.read_bytes() for path in files}, files)
@@ -337,7 +337,7 @@ class Firewalld(Firewall):
                               text=True, check=False)
         return done.stdout.strip() or done.stderr.strip()
 
-    def test_firewalld_when_there_then_guests_reach_the_same_and_its_rules_stay(self):
+    def test_t43_firewalld_when_there_then_guests_reach_the_same_and_its_rules_stay(self):
         self.assert_unchanged()
         self.assertEqual(self.zone(), 'no zone')
 
@@ -418,7 +418,7 @@ class Unknown(Firewall):
                 {str(path): path.read_text(encoding='ascii')
                  for path in pathlib.Path('/proc/sys/net/ipv4/conf').glob('*/forwarding')})
 
-    def test_table_when_it_drops_then_named_with_a_way_out_that_works(self):
+    def test_t43_table_when_it_drops_then_named_with_a_way_out_that_works(self):
         for family, name, chain, priority in (('inet', 'mine', 'fw', 0), ('ip', 'filter', 'FORWARD', 0),
                                               ('ip', 'other', 'forward', -200), ('inet', 'late', 'f', 300)):
             with self.subTest(family=family, name=name, chain=chain):
