@@ -109,7 +109,8 @@ abort_behind(Dispatch *d, Pending *first, const char *key)
 	for (Pending *p = first; p; p = next) {
 		next = p->next;
 		if (strcmp(p->call.key, key) == 0 && p->stage != STAGE_RUNNING)
-			end_early(p, EARLY_ABORTED, "a call before it, about the same VM, failed");
+			end_early(p, EARLY_ABORTED,
+				  "a call before it, about the same VM or bridge, failed");
 	}
 }
 
@@ -216,13 +217,15 @@ is_apart_from(const Pending *other, const Pending *p)
 	       (p->impl->whole_user && other->call.key[0]);
 }
 
-/* One VM's calls run in the order they came. A call about a whole user has a place before that user's
- * only from when it is authorized: anybody may ask for it and leave the question open. Without one,
- * the user's calls could keep it waiting for ever. */
+/* One VM's calls run in the order they came. A call about a whole user has a place before that user's, and one about
+ * the whole network before all about networks, only from when it is authorized: anybody may ask for it and leave the
+ * question open. Without one, other calls could keep it waiting for ever. */
 static bool
 is_in_the_way(const Pending *before, const Pending *p)
 {
-	if (before->impl->whole_user && before->stage == STAGE_TURN && is_apart_from(before, p))
+	if (before->stage == STAGE_TURN &&
+	    ((before->impl->whole_user && is_apart_from(before, p)) ||
+	     (before->impl->whole_network && p->impl->network)))
 		return true;
 	return p->call.key[0] && strcmp(before->call.key, p->call.key) == 0;
 }

@@ -627,7 +627,39 @@ test_launch_when_it_succeeds_then_reads_as_written(void)
 	rig_done(&rig);
 }
 
+/* Others go on beside each other for as long as they like. */
+static void
+test_bridge_when_others_never_pause_then_it_has_its_turn(void)
+{
+	RigCall *nat, *bridge, *later;
+
+	rig_init(&rig);
+	(void)rig_bridge(&rig, OP_ENSURE_BRIDGE, ALICE);
+	rig_settle(&rig);
+	(void)rig_tap(&rig, ALICE, 'a', 0, /* peer= */ false);
+	(void)rig_tap(&rig, ALICE, 'b', 0, /* peer= */ false);
+	rig_settle(&rig);
+	rig.hold_questions = true;
+	nat = rig_nat(&rig, ALICE, 'a', false);
+	bridge = rig_bridge(&rig, OP_ENSURE_BRIDGE, BOB);
+	later = rig_peer(&rig, ALICE, 'b', true);
+	fake_kernel_hold(&rig.kernel, "bgr-u1000");
+	rig_decide(nat, AUTHORITY_YES);
+	rig_wait(&rig); /* until it has looked at the host */
+	fake_kernel_wait_held(&rig.kernel);
+	rig_decide(bridge, AUTHORITY_YES);
+	rig_decide(later, AUTHORITY_YES);
+	fake_kernel_let_go(&rig.kernel);
+	rig_settle(&rig);
+	check_str(rig_result(nat), "ok");
+	check_str(rig_result(bridge), "ok");
+	check_str(rig_result(later), "ok");
+	check(bridge->order < later->order);
+	rig_done(&rig);
+}
+
 TEST_MAIN(TEST(test_calls_when_decided_out_of_order_then_run_in_order_of_arrival),
+	  TEST(test_bridge_when_others_never_pause_then_it_has_its_turn),
 	  TEST(test_failure_when_calls_wait_behind_then_they_are_aborted_and_no_others),
 	  TEST(test_quota_when_at_its_limit_then_only_the_next_is_refused),
 	  TEST(test_questions_when_as_many_are_open_as_may_be_then_the_next_wait_in_order),
