@@ -8,6 +8,7 @@
 #include "helper/kernel/kernel.h"
 #include "helper/ledger.h"
 #include "helper/ops/net-common.h"
+#include "shared/base/cleanup.h"
 #include "shared/base/str-util.h"
 #include "shared/rules/net.h"
 
@@ -69,7 +70,7 @@ reconcile_taps(NetLedger *ledger, const Kernel *kernel, const Links *links, NetR
 		bn_net_tap_name(tap.address, name);
 		if (tap.ready && has_link(links, name))
 			continue;
-		/* Nobody holds forwarding yet: it is counted at the end. */
+		/* Nobody holds forwarding yet: who does is said at the end. */
 		if (net_undo_tap(kernel, &tap) < 0 ||
 		    net_ledger_remove_tap(ledger, tap.uid, tap.vm) < 0)
 			result->failed++;
@@ -78,10 +79,12 @@ reconcile_taps(NetLedger *ledger, const Kernel *kernel, const Links *links, NetR
 	}
 }
 
-/* A predecessor ended in the midst of it: who wants it asks again. */
+/* A predecessor ended in the midst of it: who wants it asks again. A resolver that hangs holds everybody up once. */
 static void
 reconcile_names(NetLedger *ledger, const Kernel *kernel, NetReconciled *result)
 {
+	int r = 0;
+
 	for (size_t i = 0; i < net_ledger_count_bridges(ledger); i++) {
 		const NetBridge *bridge = net_ledger_get_bridge(ledger, i);
 		char name[BN_LINK_NAME_SIZE];
@@ -89,8 +92,9 @@ reconcile_names(NetLedger *ledger, const Kernel *kernel, NetReconciled *result)
 		if (bridge->names != NET_NAMES_MAKING)
 			continue;
 		bn_net_bridge_name(bridge->uid, name);
-		if (kernel->names_end(kernel->ctx, name) < 0 ||
-		    net_ledger_set_names(ledger, bridge->uid, NET_NAMES_OFF) < 0)
+		if (r != -ETIMEDOUT)
+			r = kernel->names_end(kernel->ctx, name);
+		if (r < 0 || net_ledger_set_names(ledger, bridge->uid, NET_NAMES_OFF) < 0)
 			result->failed++;
 		else
 			result->undone++;
@@ -145,11 +149,28 @@ remove_strangers(const NetLedger *ledger, const Kernel *kernel, const Links *lin
 	}
 }
 
+/* Of those that are left. */
+static int
+recover_forwarding(const NetLedger *ledger, const Kernel *kernel)
+{
+	size_t taps = net_ledger_count_taps(ledger, LEDGER_ALL), n = 0;
+	_cleanup_free_ uint32_t *guests = calloc(taps + 1, sizeof(*guests));
+
+	if (!guests)
+		return -ENOMEM;
+	for (size_t i = 0; i < taps; i++) {
+		const NetTap *tap = net_ledger_get_tap(ledger, i);
+
+		if (tap->reach != NET_REACH_NONE)
+			guests[n++] = tap->address;
+	}
+	return kernel->forwarding_recover(kernel->ctx, guests, n);
+}
+
 int
 net_reconcile(NetLedger *ledger, const Kernel *kernel, NetReconciled *ret)
 {
 	NetReconciled result = {};
-	KernelForwarding forwarding = {};
 	Links links = {};
 	int r = kernel->link_list(kernel->ctx, note_link, &links);
 
@@ -162,11 +183,8 @@ net_reconcile(NetLedger *ledger, const Kernel *kernel, NetReconciled *ret)
 		reconcile_bridges(ledger, kernel, &result);
 		reconcile_names(ledger, kernel, &result);
 		remove_strangers(ledger, kernel, &links, &result);
-		r = kernel->forwarding_recover(kernel->ctx, net_ledger_count_reaching(ledger),
-					       &forwarding);
+		r = recover_forwarding(ledger, kernel);
 	}
-	if (r >= 0 && net_ledger_count_reaching(ledger) == 0)
-		net_undo_uplinks(kernel, &forwarding);
 	free(links.names);
 	*ret = result;
 	return r;

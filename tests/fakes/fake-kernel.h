@@ -46,6 +46,7 @@ typedef struct FakeNet {
 	bool tables;
 	NetChange elements[FAKE_ELEMENTS_MAX];
 	size_t n_elements;
+	uint32_t guests[FAKE_LINKS_MAX]; /* that forwarding is held for */
 	unsigned holders;
 	KernelForwarding forwarding;
 	FakeDoor doors[FAKE_LINKS_MAX]; /* of others' firewalls, that are open */

@@ -234,35 +234,61 @@ fake_firewall_recover(void *ctx, const char *bridge, uint32_t guest)
 	return fake_kernel_end_call(f, r);
 }
 
+static size_t
+find_holder(const FakeNet *net, uint32_t guest)
+{
+	size_t i = 0;
+
+	while (i < net->holders && net->guests[i] != guest)
+		i++;
+	return i;
+}
+
+/* As the real one has it: the filter knows of an uplink as long as it forwards. */
+static void
+tell_uplinks(FakeNet *net, bool remove)
+{
+	for (size_t i = 0; i < net->forwarding.n; i++) {
+		NetChange change = { .kind = NET_CHANGE_UPLINK, .remove = remove };
+
+		memcpy(change.name, net->forwarding.links[i], BN_LINK_NAME_SIZE);
+		change_element(net, &change);
+	}
+	if (remove)
+		net->forwarding.n = 0;
+}
+
 static int
-fake_forwarding_hold(void *ctx, const KernelNet *net, const char *bridge, KernelForwarding *ret)
+fake_forwarding_hold(void *ctx, const KernelNet *net, const char *bridge, uint32_t guest)
 {
 	FakeKernel *f = ctx;
 	int r = fake_kernel_begin(f, bridge, "forwarding hold %s uplinks=%zu\n", bridge,
 				  net->n_uplinks);
 
+	if (r == 0 && !f->net.tables)
+		r = -ENOENT;
 	if (r == 0) {
-		f->net.holders++;
+		if (find_holder(&f->net, guest) == f->net.holders)
+			f->net.guests[f->net.holders++] = guest;
 		f->net.forwarding.n = net->n_uplinks;
 		memcpy(f->net.forwarding.links, net->uplinks, sizeof(net->uplinks));
-		*ret = f->net.forwarding;
+		tell_uplinks(&f->net, /* remove= */ false);
 	}
 	return fake_kernel_end_call(f, r);
 }
 
 static int
-fake_forwarding_drop(void *ctx, KernelForwarding *ret)
+fake_forwarding_drop(void *ctx, uint32_t guest)
 {
 	FakeKernel *f = ctx;
-	int r = fake_kernel_begin(f, "", "forwarding drop\n");
+	int r = fake_kernel_begin(f, "", "forwarding drop %08x\n", guest);
+	size_t i = find_holder(&f->net, guest);
 
-	ret->n = 0;
-	if (r == 0 && f->net.holders == 1) {
-		*ret = f->net.forwarding;
-		f->net.forwarding.n = 0;
+	if (r == 0 && i < f->net.holders) {
+		f->net.guests[i] = f->net.guests[--f->net.holders];
+		if (f->net.holders == 0)
+			tell_uplinks(&f->net, /* remove= */ true);
 	}
-	if (r == 0 && f->net.holders > 0)
-		f->net.holders--;
 	return fake_kernel_end_call(f, r);
 }
 
@@ -278,16 +304,16 @@ fake_forwarding_get(void *ctx, KernelForwarding *ret)
 }
 
 static int
-fake_forwarding_recover(void *ctx, unsigned holders, KernelForwarding *ret)
+fake_forwarding_recover(void *ctx, const uint32_t *guests, size_t n)
 {
 	FakeKernel *f = ctx;
-	int r = fake_kernel_begin(f, "", "forwarding recover %u\n", holders);
+	int r = fake_kernel_begin(f, "", "forwarding recover %zu\n", n);
 
 	if (r == 0) {
-		f->net.holders = holders;
-		if (holders == 0)
-			f->net.forwarding.n = 0;
-		*ret = f->net.forwarding;
+		f->net.holders = (unsigned)n;
+		memcpy(f->net.guests, guests, n * sizeof(*guests));
+		if (n == 0)
+			tell_uplinks(&f->net, /* remove= */ true);
 	}
 	return fake_kernel_end_call(f, r);
 }

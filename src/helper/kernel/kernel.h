@@ -132,13 +132,14 @@ struct Kernel {
 	/* A predecessor has opened them for that one, perhaps; nothing is done about it. */
 	int (*firewall_recover)(void *ctx, const char *bridge, uint32_t guest);
 
-	/* The interfaces of `net` that lead anywhere forward from now on, and the user's bridge; what of
-	 * them did not before is told, also of earlier holders. Held by as many as asked. */
-	int (*forwarding_hold)(void *ctx, const KernelNet *net, const char *bridge,
-			       KernelForwarding *ret);
-	/* With the last holder they are as they were, and told in `ret`. */
-	int (*forwarding_drop)(void *ctx, KernelForwarding *ret);
+	/* The interfaces of `net` that lead anywhere forward from now on for this guest, and its user's
+	 * bridge; what of them did not before is in the filter's set of uplinks as long as it does.
+	 * Called again it looks again. -ENOENT where the tables are gone. One that fails has switched
+	 * nothing on. */
+	int (*forwarding_hold)(void *ctx, const KernelNet *net, const char *bridge, uint32_t guest);
+	/* With the last guest they are as they were. */
+	int (*forwarding_drop)(void *ctx, uint32_t guest);
 	int (*forwarding_get)(void *ctx, KernelForwarding *ret);
-	/* So many hold them, after a predecessor that may have ended anywhere. */
-	int (*forwarding_recover)(void *ctx, unsigned holders, KernelForwarding *ret);
+	/* These guests have it, after a predecessor that may have ended anywhere. */
+	int (*forwarding_recover)(void *ctx, const uint32_t *guests, size_t n);
 };

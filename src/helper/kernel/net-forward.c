@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Forwarding, for each interface by itself: what did not forward before us does not after us. What we switched on is
- * in a file, written first, so that a successor can put it back. */
+/* Forwarding, for each interface by itself: what did not forward before us does not after us. What we switch on is
+ * first written to a file, so that a successor can put it back, and told to the filter, which lets nothing pass there
+ * but for guests: all under one lock, since an interface that forwards and is not known there makes the host a router
+ * for everybody. */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/ip.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -35,7 +38,8 @@ typedef struct Ours {
 
 static struct {
 	pthread_mutex_t lock;
-	unsigned holders;
+	uint32_t *guests; /* that it is held for */
+	size_t n_guests;
 	Ours ours[KERNEL_UPLINKS_MAX];
 	size_t n_ours;
 } forwarding = { .lock = PTHREAD_MUTEX_INITIALIZER };
@@ -122,31 +126,65 @@ set_forwarding(struct nl_sock *sock, struct rtnl_link *link, bool on)
 	return netlink_errno(r < 0 ? r : rtnl_link_change(sock, link, change, 0));
 }
 
-/* That it forwards because of us; written first. */
+static Ours *
+find_ours(const char *name)
+{
+	for (size_t i = 0; i < forwarding.n_ours; i++)
+		if (bn_str_equal(forwarding.ours[i].name, name))
+			return &forwarding.ours[i];
+	return NULL;
+}
+
+/* That it forwards because of us. */
 static int
 note(const KernelRealSetup *setup, const char *name, unsigned index)
 {
-	Ours *ours = NULL;
+	Ours *ours = find_ours(name), before;
+	bool is_new = !ours;
 	int r;
 
-	for (size_t i = 0; !ours && i < forwarding.n_ours; i++)
-		if (bn_str_equal(forwarding.ours[i].name, name))
-			ours = &forwarding.ours[i];
 	if (ours && ours->index == index)
 		return 0;
-	if (!ours && forwarding.n_ours == BN_ELEMENTSOF(forwarding.ours))
+	if (is_new && forwarding.n_ours == BN_ELEMENTSOF(forwarding.ours))
 		return -E2BIG;
-	if (!ours)
+	if (is_new)
 		ours = &forwarding.ours[forwarding.n_ours++];
+	before = *ours;
 	(void)bn_str_copy(ours->name, sizeof(ours->name), name);
 	ours->index = index;
 	r = is_router(&ours->router);
-	return r < 0 ? r : save(setup);
+	if (r >= 0)
+		r = save(setup);
+	if (r >= 0)
+		return 0;
+	if (is_new)
+		forwarding.n_ours--;
+	else
+		*ours = before;
+	/* It may say so already, and not have been sure to keep it. */
+	(void)save(setup);
+	return r;
 }
 
-/* `noted`: to be put back; a bridge of ours goes with what it has. */
 static int
-switch_on(const KernelRealSetup *setup, struct nl_sock *sock, const char *name, bool noted)
+tell_filter(const Ours *ours, size_t n, bool remove)
+{
+	NetChange changes[KERNEL_UPLINKS_MAX] = {};
+	KernelText ignored = {};
+
+	if (n == 0)
+		return 0;
+	for (size_t i = 0; i < n; i++) {
+		changes[i].kind = NET_CHANGE_UPLINK;
+		changes[i].remove = remove;
+		memcpy(changes[i].name, ours[i].name, BN_LINK_NAME_SIZE);
+	}
+	return filter_apply(NULL, /* base= */ false, changes, n, &ignored);
+}
+
+/* A bridge of ours goes with what it has. */
+static int
+switch_bridge(struct nl_sock *sock, const char *name)
 {
 	_cleanup_link_ struct rtnl_link *link = NULL;
 	uint32_t on = 0;
@@ -156,9 +194,27 @@ switch_on(const KernelRealSetup *setup, struct nl_sock *sock, const char *name, 
 		return r;
 	if (rtnl_link_inet_get_conf(link, IPV4_DEVCONF_FORWARDING, &on) >= 0 && on)
 		return 0;
-	if (noted)
-		r = note(setup, name, (unsigned)rtnl_link_get_ifindex(link));
-	return r < 0 ? r : set_forwarding(sock, link, true);
+	return set_forwarding(sock, link, true);
+}
+
+/* One that has gone since somebody looked leads nowhere. */
+static int
+switch_uplink(const KernelRealSetup *setup, struct nl_sock *sock, const char *name)
+{
+	_cleanup_link_ struct rtnl_link *link = NULL;
+	uint32_t on = 0;
+	int r = netlink_find_link(sock, name, &link);
+
+	if (r < 0)
+		return r == -ENODEV ? 0 : r;
+	if (rtnl_link_inet_get_conf(link, IPV4_DEVCONF_FORWARDING, &on) >= 0 && on)
+		return 0;
+	r = note(setup, name, (unsigned)rtnl_link_get_ifindex(link));
+	if (r >= 0)
+		r = tell_filter(find_ours(name), 1, /* remove= */ false);
+	if (r >= 0)
+		r = set_forwarding(sock, link, true);
+	return r == -ENODEV ? 0 : r;
 }
 
 /* One that is gone has nothing to be put back, nor has one of a host that has become a router meanwhile: that is what
@@ -177,8 +233,9 @@ put_one_back(struct nl_sock *sock, const Ours *ours, bool router)
 	return set_forwarding(sock, link, false);
 }
 
+/* All but the first `keep`, which were there before. */
 static int
-put_back(const KernelRealSetup *setup, KernelForwarding *ret)
+put_back(const KernelRealSetup *setup, size_t keep)
 {
 	_cleanup_netlink_ struct nl_sock *sock = NULL;
 	bool router = false;
@@ -186,57 +243,86 @@ put_back(const KernelRealSetup *setup, KernelForwarding *ret)
 
 	if (r >= 0)
 		r = is_router(&router);
-	for (size_t i = 0; r >= 0 && i < forwarding.n_ours; i++)
+	for (size_t i = keep; r >= 0 && i < forwarding.n_ours; i++)
 		r = put_one_back(sock, &forwarding.ours[i], router);
 	if (r < 0)
 		return r;
-	get_ours(ret);
-	forwarding.n_ours = 0;
+	/* Where the tables have gone, what was in them has too. */
+	(void)tell_filter(forwarding.ours + keep, forwarding.n_ours - keep, /* remove= */ true);
+	forwarding.n_ours = keep;
 	return save(setup);
 }
 
 static int
-hold(const KernelRealSetup *setup, const KernelNet *net, const char *bridge)
+switch_on(const KernelRealSetup *setup, const KernelNet *net, const char *bridge)
 {
 	_cleanup_netlink_ struct nl_sock *sock = NULL;
+	size_t before = forwarding.n_ours;
 	int r = netlink_open(&sock);
 
 	if (r >= 0)
-		r = switch_on(setup, sock, bridge, /* noted= */ false);
+		r = switch_bridge(sock, bridge);
 	for (size_t i = 0; r >= 0 && i < net->n_uplinks; i++)
-		r = switch_on(setup, sock, net->uplinks[i], /* noted= */ true);
+		r = switch_uplink(setup, sock, net->uplinks[i]);
+	if (r < 0 && forwarding.n_ours > before)
+		(void)put_back(setup, before);
 	return r;
 }
 
-int
-forwarding_hold(void *ctx, const KernelNet *net, const char *bridge, KernelForwarding *ret)
+static size_t
+find_guest(uint32_t guest)
 {
-	KernelForwarding ignored;
+	size_t i = 0;
+
+	while (i < forwarding.n_guests && forwarding.guests[i] != guest)
+		i++;
+	return i;
+}
+
+static int
+add_guest(uint32_t guest)
+{
+	uint32_t *guests;
+
+	if (find_guest(guest) < forwarding.n_guests)
+		return 0;
+	guests = reallocarray(forwarding.guests, forwarding.n_guests + 1, sizeof(*guests));
+	if (!guests)
+		return -ENOMEM;
+	forwarding.guests = guests;
+	guests[forwarding.n_guests++] = guest;
+	return 0;
+}
+
+int
+forwarding_hold(void *ctx, const KernelNet *net, const char *bridge, uint32_t guest)
+{
+	size_t before;
 	int r;
 
 	(void)pthread_mutex_lock(&forwarding.lock);
-	r = hold(ctx, net, bridge);
-	if (r >= 0) {
-		forwarding.holders++;
-		get_ours(ret);
-	} else if (forwarding.holders == 0) {
-		(void)put_back(ctx, &ignored);
-	}
+	before = forwarding.n_guests;
+	r = add_guest(guest);
+	if (r >= 0)
+		r = switch_on(ctx, net, bridge);
+	if (r < 0)
+		forwarding.n_guests = before;
 	(void)pthread_mutex_unlock(&forwarding.lock);
 	return r;
 }
 
 int
-forwarding_drop(void *ctx, KernelForwarding *ret)
+forwarding_drop(void *ctx, uint32_t guest)
 {
+	size_t i;
 	int r = 0;
 
 	(void)pthread_mutex_lock(&forwarding.lock);
-	ret->n = 0;
-	if (forwarding.holders == 1)
-		r = put_back(ctx, ret);
-	if (r >= 0 && forwarding.holders > 0)
-		forwarding.holders--;
+	i = find_guest(guest);
+	if (i < forwarding.n_guests && forwarding.n_guests == 1)
+		r = put_back(ctx, 0);
+	if (r >= 0 && i < forwarding.n_guests)
+		forwarding.guests[i] = forwarding.guests[--forwarding.n_guests];
 	(void)pthread_mutex_unlock(&forwarding.lock);
 	return r;
 }
@@ -251,17 +337,16 @@ forwarding_get(void *ctx, KernelForwarding *ret)
 }
 
 int
-forwarding_recover(void *ctx, unsigned holders, KernelForwarding *ret)
+forwarding_recover(void *ctx, const uint32_t *guests, size_t n)
 {
 	int r = 0;
 
 	(void)pthread_mutex_lock(&forwarding.lock);
 	load(ctx);
-	forwarding.holders = holders;
-	if (holders == 0)
-		r = put_back(ctx, ret);
-	else
-		get_ours(ret);
+	for (size_t i = 0; r >= 0 && i < n; i++)
+		r = add_guest(guests[i]);
+	if (r >= 0 && n == 0)
+		r = put_back(ctx, 0);
 	(void)pthread_mutex_unlock(&forwarding.lock);
 	return r;
 }

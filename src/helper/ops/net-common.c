@@ -23,7 +23,9 @@ net_check_operation(OpCall *call, const char *operation)
 NetChange
 net_change_bridge(const NetBridge *bridge)
 {
-	NetChange change = { .kind = NET_CHANGE_BRIDGE, .uid = bridge->uid };
+	NetChange change = { .kind = NET_CHANGE_BRIDGE,
+			     .uid = bridge->uid,
+			     .address = bridge->subnet.address + NET_HOST_FIRST };
 
 	bn_net_bridge_name(bridge->uid, change.name);
 	return change;
@@ -66,14 +68,10 @@ net_changes_of_tap(const NetTap *tap, NetChange ret[static NET_TAP_CHANGES])
 }
 
 size_t
-net_changes_of_host(const KernelForwarding *ours, const KernelNet *net, NetChange *ret)
+net_changes_of_host(const KernelNet *net, NetChange *ret)
 {
 	size_t n = 0;
 
-	for (size_t i = 0; i < ours->n; i++) {
-		ret[n] = (NetChange){ .kind = NET_CHANGE_UPLINK };
-		memcpy(ret[n++].name, ours->links[i], BN_LINK_NAME_SIZE);
-	}
 	for (size_t i = 0; i < net->n_near; i++)
 		ret[n++] = (NetChange){ .kind = NET_CHANGE_NEAR, .prefix = net->near[i] };
 	return n;
@@ -117,30 +115,6 @@ remove_changes(const Kernel *kernel, NetChange *changes, size_t n)
 	return r == -ENOENT ? 0 : r;
 }
 
-void
-net_undo_uplinks(const Kernel *kernel, const KernelForwarding *off)
-{
-	NetChange changes[KERNEL_UPLINKS_MAX] = {};
-
-	for (size_t i = 0; i < off->n; i++) {
-		changes[i].kind = NET_CHANGE_UPLINK;
-		memcpy(changes[i].name, off->links[i], BN_LINK_NAME_SIZE);
-	}
-	(void)remove_changes(kernel, changes, off->n);
-}
-
-static int
-drop_forwarding(const Kernel *kernel)
-{
-	KernelForwarding off = {};
-	int r = kernel->forwarding_drop(kernel->ctx, &off);
-
-	if (r >= 0)
-		net_undo_uplinks(kernel, &off);
-	return r;
-}
-
-/* The counted one last: what fails before it is done again. */
 static int
 undo_way_out(const Kernel *kernel, const NetTap *tap)
 {
@@ -149,7 +123,7 @@ undo_way_out(const Kernel *kernel, const NetTap *tap)
 
 	bn_net_bridge_name(tap->uid, bridge);
 	r = kernel->firewall_close(kernel->ctx, bridge, tap->address);
-	return r < 0 ? r : drop_forwarding(kernel);
+	return r < 0 ? r : kernel->forwarding_drop(kernel->ctx, tap->address);
 }
 
 int
@@ -195,6 +169,16 @@ net_undo_bridge(const Kernel *kernel, const NetBridge *bridge, bool last)
 }
 
 int
+net_fail_filter(OpCall *call, int r, const KernelText *detail)
+{
+	if (r == -ENOENT)
+		return op_fail(call, OP_ERROR_NOT_FOUND,
+			       "somebody removed the tables of banger from the host's packet "
+			       "filter; EnsureBridge makes them anew");
+	return net_fail(call, r, "the packet filter could not be told", detail);
+}
+
+int
 net_fail(OpCall *call, int r, const char *what, const KernelText *detail)
 {
 	(void)op_fail(call, OP_ERROR_FAILED, "%s: %s", what,
@@ -214,7 +198,10 @@ net_look_around(const OpEnv *env, OpCall *call)
 	r = env->kernel->net_look(env->kernel->ctx, &env->limits.pool, work->net);
 	if (r == -E2BIG)
 		return op_fail(call, OP_ERROR_FAILED,
-			       "this host has more networks than banger can look at");
+			       "this host has more networks than banger can look at: %d interfaces "
+			       "that lead anywhere, %d networks at its own door and %d in the pool "
+			       "are its limits; 'ip route show table all' shows them",
+			       KERNEL_UPLINKS_MAX, KERNEL_NEAR_MAX, KERNEL_BUSY_MAX);
 	return r < 0 ? op_fail_errno(call, r, "cannot look at the host's networks") : 0;
 }
 

@@ -20,16 +20,13 @@ size_t net_changes_of_tap(const NetTap *tap, NetChange ret[static NET_TAP_CHANGE
 bool net_change_reach(const NetTap *tap, NetChange *ret);
 
 /* What they hold of the host's own interfaces, as many as both have. Returns how many. */
-size_t net_changes_of_host(const KernelForwarding *ours, const KernelNet *net, NetChange *ret);
+size_t net_changes_of_host(const KernelNet *net, NetChange *ret);
 
 /* All that the tables hold, by the ledger: the caller's to free. */
 int net_changes_of_all(const NetLedger *ledger, NetChange **ret, size_t *ret_n);
 
 /* Takes a tap and all that goes with it out of the kernel. What is gone already is no error. */
 int net_undo_tap(const Kernel *kernel, const NetTap *tap);
-/* Interfaces that forward for guests no more: for everybody, or for nobody. Errors are no loss: EnsureBridge makes
- * the tables anew. */
-void net_undo_uplinks(const Kernel *kernel, const KernelForwarding *off);
 /* A reach alone. */
 int net_undo_reach(const Kernel *kernel, const NetTap *tap);
 /* Takes the bridge away, and the tables with the `last` one. */
@@ -37,3 +34,5 @@ int net_undo_bridge(const Kernel *kernel, const NetBridge *bridge, bool last);
 
 /* OP_ERROR_FAILED, with what nft said where it said something. */
 int net_fail(OpCall *call, int r, const char *what, const KernelText *detail);
+/* The packet filter's answer; OP_ERROR_NOT_FOUND where our tables are gone. */
+int net_fail_filter(OpCall *call, int r, const KernelText *detail);

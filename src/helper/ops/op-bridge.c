@@ -171,7 +171,11 @@ list_changes(const Kernel *kernel, OpNetWork *work)
 		return -ENOMEM;
 	if (work->bridge.dns)
 		changes[n++] = net_change_resolver(&work->bridge);
-	n += net_changes_of_host(&ours, work->net, &changes[n]);
+	for (size_t i = 0; i < ours.n; i++) {
+		changes[n] = (NetChange){ .kind = NET_CHANGE_UPLINK };
+		memcpy(changes[n++].name, ours.links[i], BN_LINK_NAME_SIZE);
+	}
+	n += net_changes_of_host(work->net, &changes[n]);
 	work->changes = changes;
 	work->n_changes = n;
 	return 0;
@@ -191,22 +195,17 @@ apply_tables(const Kernel *kernel, OpCall *call)
 		     : 0;
 }
 
-/* A bridge that had to be made anew does not forward. Those whose VMs need it hold it already: once more, and back. */
+/* A bridge that had to be made anew does not forward: it is held once more for those who hold it. */
 static int
 switch_forwarding(const Kernel *kernel, OpCall *call, const char *bridge)
 {
 	const OpNetWork *work = &call->work.net;
-	KernelForwarding ignored = {};
-	bool needed = false;
-	int r;
+	int r = 0;
 
-	for (size_t i = 0; i < work->n_taps; i++)
-		needed = needed || work->taps[i].reach != NET_REACH_NONE;
-	if (!needed)
-		return 0;
-	r = kernel->forwarding_hold(kernel->ctx, work->net, bridge, &ignored);
-	if (r >= 0)
-		r = kernel->forwarding_drop(kernel->ctx, &ignored);
+	for (size_t i = 0; r >= 0 && i < work->n_taps; i++)
+		if (work->taps[i].reach != NET_REACH_NONE)
+			r = kernel->forwarding_hold(kernel->ctx, work->net, bridge,
+						    work->taps[i].address);
 	return r < 0 ? op_fail_errno(call, r, "forwarding could not be switched on") : 0;
 }
 
@@ -254,9 +253,9 @@ ensure_bridge_run(const Kernel *kernel, OpCall *call)
 		return op_fail_errno(call, r, "the bridge could not be made");
 	r = open_dns(kernel, call, &bridge, &note);
 	if (r >= 0)
-		r = switch_forwarding(kernel, call, name);
-	if (r >= 0)
 		r = apply_tables(kernel, call);
+	if (r >= 0)
+		r = switch_forwarding(kernel, call, name);
 	/* Behind the tables: what is connected is filtered. */
 	if (r >= 0)
 		r = join_taps(kernel, call, name);

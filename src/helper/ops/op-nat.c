@@ -23,6 +23,7 @@ enable_nat_claim(const OpEnv *env, OpCall *call)
 
 	if (!tap || !tap->ready)
 		return op_fail(call, OP_ERROR_NOT_FOUND, "this VM has no tap; CreateTap makes it");
+	work->undone = true; /* nothing is done yet */
 	work->before = work->tap = *tap;
 	work->tap.reach = call->args.enable_nat.lan ? NET_REACH_LAN : NET_REACH_NAT;
 	r = net_ledger_put_tap(env->net, &work->tap);
@@ -31,9 +32,9 @@ enable_nat_claim(const OpEnv *env, OpCall *call)
 
 /* Also what the VM has no more: to NAT from LAN, and back. */
 static size_t
-list_changes(const OpNetWork *work, const KernelForwarding *ours, NetChange *ret)
+list_changes(const OpNetWork *work, NetChange *ret)
 {
-	size_t n = net_changes_of_host(ours, work->net, ret);
+	size_t n = net_changes_of_host(work->net, ret);
 
 	if (work->before.reach != work->tap.reach && net_change_reach(&work->before, &ret[n]))
 		ret[n++].remove = true;
@@ -67,50 +68,51 @@ fail_blocked(OpCall *call, const char *bridge, const KernelBlock *block)
 		       block->family, block->table, block->chain, way);
 }
 
-/* In the order in which what could not be taken back is still the VM's: DisableNat does it then. */
-static void
-undo(const Kernel *kernel, OpNetWork *work, const char *bridge, bool failed)
+/* What it had before it still has. */
+static bool
+undo(const Kernel *kernel, const OpNetWork *work, const char *bridge)
 {
-	KernelForwarding off = {};
-	int r = 0;
+	return work->before.reach != NET_REACH_NONE ||
+	       (kernel->firewall_close(kernel->ctx, bridge, work->tap.address) >= 0 &&
+		kernel->forwarding_drop(kernel->ctx, work->tap.address) >= 0);
+}
 
-	if (failed && work->before.reach == NET_REACH_NONE)
-		r = kernel->firewall_close(kernel->ctx, bridge, work->tap.address);
-	if (r >= 0)
-		r = kernel->forwarding_drop(kernel->ctx, &off);
-	work->undone = r >= 0;
+static int
+open_way_out(const Kernel *kernel, OpCall *call, const char *bridge)
+{
+	const OpNetWork *work = &call->work.net;
+	KernelBlock block = {};
+	int r = kernel->forwarding_hold(kernel->ctx, work->net, bridge, work->tap.address);
+
+	if (r == -ENOENT)
+		return net_fail_filter(call, r, NULL);
+	if (r < 0)
+		return op_fail_errno(call, r, "forwarding could not be switched on");
+	r = kernel->firewall_open(kernel->ctx, bridge, work->tap.address, &block);
+	if (r == -EHOSTUNREACH)
+		return fail_blocked(call, bridge, &block);
+	return r < 0 ? op_fail_errno(call, r, "the host's firewalls could not be looked at") : 0;
 }
 
 int
 enable_nat_run(const Kernel *kernel, OpCall *call)
 {
-	NetChange changes[KERNEL_UPLINKS_MAX + KERNEL_NEAR_MAX + 2];
+	NetChange changes[KERNEL_NEAR_MAX + 2];
 	OpNetWork *work = &call->work.net;
-	KernelForwarding ours = {};
-	KernelBlock block = {};
 	KernelText detail = {};
 	char bridge[BN_LINK_NAME_SIZE];
 	int r;
 
 	bn_net_bridge_name(work->tap.uid, bridge);
-	work->undone = true; /* nothing is done yet */
-	r = kernel->forwarding_hold(kernel->ctx, work->net, bridge, &ours);
-	if (r < 0)
-		return op_fail_errno(call, r, "forwarding could not be switched on");
-	r = kernel->firewall_open(kernel->ctx, bridge, work->tap.address, &block);
-	if (r == -EHOSTUNREACH)
-		(void)fail_blocked(call, bridge, &block);
-	else if (r < 0)
-		(void)op_fail_errno(call, r, "the host's firewalls could not be looked at");
+	r = open_way_out(kernel, call, bridge);
 	if (r >= 0) {
 		r = kernel->filter_apply(kernel->ctx, /* base= */ false, changes,
-					 list_changes(work, &ours, changes), &detail);
+					 list_changes(work, changes), &detail);
 		if (r < 0)
-			(void)net_fail(call, r, "the packet filter could not be told", &detail);
+			r = net_fail_filter(call, r, &detail);
 	}
-	/* Held once for each VM that has it. */
-	if (r < 0 || work->before.reach != NET_REACH_NONE)
-		undo(kernel, work, bridge, r < 0);
+	if (r < 0)
+		work->undone = undo(kernel, work, bridge);
 	return r;
 }
 

@@ -69,12 +69,8 @@ undo(const Kernel *kernel, const OpNetWork *work)
 static int
 fail(OpCall *call, int r, const KernelText *detail)
 {
-	if (detail && r == -ENOENT)
-		return op_fail(call, OP_ERROR_NOT_FOUND,
-			       "somebody removed the tables of banger from the host's packet "
-			       "filter; EnsureBridge makes them anew");
 	if (detail)
-		return net_fail(call, r, "the packet filter could not be told", detail);
+		return net_fail_filter(call, r, detail);
 	if (r == -ENODEV)
 		return op_fail(call, OP_ERROR_NOT_FOUND,
 			       "somebody removed the tap of this VM, or this user's bridge; the VM "

@@ -120,12 +120,8 @@ create_tap_run(const Kernel *kernel, OpCall *call)
 	/* What it may send is said before it can send anything. */
 	r = kernel->filter_apply(kernel->ctx, /* base= */ false, changes,
 				 net_changes_of_tap(&work->tap, changes), &detail);
-	if (r == -ENOENT)
-		return op_fail(call, OP_ERROR_NOT_FOUND,
-			       "somebody removed the tables of banger from the host's packet "
-			       "filter; EnsureBridge makes them anew");
 	if (r < 0)
-		return net_fail(call, r, "the packet filter could not be told", &detail);
+		return net_fail_filter(call, r, &detail);
 	r = kernel->tap_make(kernel->ctx, &tap, &call->reply.create_tap.tap);
 	if (r == -ENODEV)
 		return op_fail(call, OP_ERROR_NOT_FOUND,
