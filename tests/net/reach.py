@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Who reaches whom: every pair of places around the host, with every flag, by datagrams and by connections."""
 
+import contextlib
 import errno
 import itertools
 import select
@@ -140,6 +141,40 @@ class Outward(Reach):
             ping.sendto(struct.pack('!BBHHH', 8, 0, 0xf7ff - 1, 1, 0), (self.dev.address, 0))
             self.assertTrue(wait(ping))
             self.assertEqual(ping.recv(64)[20], 0)
+
+    def test_ping_when_a_guest_sends_them_without_end_then_another_guest_is_answered(self):
+        noisy, quiet = self.guest(), self.guest()
+        echo = struct.pack('!BBHHH', 8, 0, 0xf7ff - 1, 1, 0)
+        with noisy.space.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP) as flood, \
+             quiet.space.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP) as ping:
+            for _ in range(200):
+                flood.sendto(echo, (self.dev.address, 0))
+            settle(noisy, self.host)
+            ping.sendto(echo, (self.dev.address, 0))
+            self.assertTrue(wait(ping))
+
+    def test_connections_when_a_guest_begins_too_many_then_it_has_no_more_and_others_have(self):
+        # As many as src/helper/kernel/net-filter.c lets one have.
+        most = 4096
+        greedy, other = self.guest('nat'), self.guest('nat')
+        world = self.around['world']
+        with contextlib.ExitStack() as stack:
+            for _ in range(16):
+                sock = stack.enter_context(greedy.space.socket(socket.AF_INET, socket.SOCK_DGRAM))
+                for port in range(20000, 20000 + most // 8):
+                    sock.sendto(b'', (WORLD, port))
+                settle(greedy, self.host)
+            self.expect(greedy, world, False)
+            self.expect(other, world, True)
+
+    def test_segments_when_the_way_is_narrow_then_no_larger_than_it(self):
+        guest, world = self.guest('nat'), self.around['world']
+        HOST.batch(f'route add {WORLD}/32 via {ROUTER} mtu 1300')
+        flow = Flow(guest, world)
+        for end in flow.near, flow.far:
+            self.assertLessEqual(end.getsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG), 1260)
+        flow.close()
+        HOST.batch(f'route delete {WORLD}/32 via {ROUTER}')
 
     def test_source_when_a_guest_is_in_the_world_then_it_is_the_hosts(self):
         for reach in 'nat', 'lan':
@@ -307,6 +342,27 @@ class Inward(Reach):
                     self.expect(self.around[name], guest, False)
         for space, _ in routes:
             space.batch(f'route delete {subnet}')
+
+    def test_outside_when_it_has_a_route_to_the_bridge_then_nothing_of_it_answers(self):
+        bridge = Place(HOST, self.dev.address)
+        routes = (self.around.router, UPLINK), (self.around['lan'].space, UPLINK)
+        for space, gateway in routes:
+            space.batch(f'route add {self.dev.address}/32 via {gateway}')
+        for name in 'lan', 'world', 'near':
+            asking, word = self.around[name], next(WORDS)
+            with self.subTest(name=name):
+                with asking.space.socket(socket.AF_INET, socket.SOCK_DGRAM) as client, \
+                     asking.space.socket(socket.AF_INET, socket.SOCK_STREAM) as stream:
+                    client.sendto(word, (self.dev.address, DNS_PORT))
+                    stream.setblocking(False)
+                    stream.connect_ex((self.dev.address, DNS_PORT))
+                    settle(asking, Place(HOST, UPLINK2 if name == 'near' else UPLINK))
+                while (got := receive(self.dev.dns[0])) is not None:
+                    self.assertNotEqual(got, word)
+                self.assertFalse(wait(self.dev.dns[1], seconds=0))
+                self.expect(asking, bridge, False)
+        for space, _ in routes:
+            space.batch(f'route delete {self.dev.address}/32')
 
     def test_neighbours_when_they_take_the_host_for_a_router_then_it_is_none(self):
         guest = self.guest('lan')

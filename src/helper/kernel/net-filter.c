@@ -42,8 +42,11 @@ static const char inet_table[] =
 	"	set bridges { type ifname; }\n"
 	"	set own { type ifname . ifname; }\n"
 	"	set users { type ifname . uid; }\n"
+	"	set hosts { type ipv4_addr; }\n"
 	"	set resolvers { type ifname . ipv4_addr; }\n"
 	"	set asking { type ipv4_addr; size 65535; flags dynamic,timeout; timeout 1m; }\n"
+	"	set pinging { type ipv4_addr; size 65535; flags dynamic,timeout; timeout 1m; }\n"
+	"	set counted { type ipv4_addr; size 65535; flags dynamic; }\n"
 	"	set peers { type ipv4_addr; }\n"
 	"	set nat { type ipv4_addr; }\n"
 	"	set lan { type ipv4_addr; }\n"
@@ -56,12 +59,14 @@ static const char inet_table[] =
 	"	chain input {\n"
 	"		type filter hook input priority filter - 10; policy accept;\n"
 	"		iifname @bridges goto from_guest_to_host\n"
+	/* Linux answers on each interface for the addresses of all: what a bridge has is its guests' and the host's. */
+	"		iifname != \"lo\" ip daddr @hosts drop\n"
 	"	}\n"
 	/* What a guest began is judged again and again: a port may have changed hands. */
 	"	chain from_guest_to_host {\n"
 	"		ct direction reply ct state established accept\n"
 	"		ct state related accept\n"
-	"		icmp type echo-request limit rate 20/second accept\n"
+	"		icmp type echo-request update @pinging { ip saddr limit rate 20/second } accept\n"
 	/* One that asks without end would fill the socket that all ask at; whoever builds software asks some hundred
 	 * times at once. */
 	"		iifname . ip daddr @resolvers meta l4proto { tcp, udp } th dport 53 \\\n"
@@ -74,6 +79,9 @@ static const char inet_table[] =
 	"		iifname . oifname @own ip saddr @peers ip daddr @peers accept\n"
 	/* To everybody on the bridge: nothing that is routed looks like it, and the other table chooses the ports. */
 	"		iifname . oifname @own ip saddr @peers meta pkttype { broadcast, multicast } accept\n"
+	/* Behind a tunnel packets may be too large for it, and who says so may not be heard. */
+	"		iifname @bridges tcp flags & (syn | rst) == syn tcp option maxseg size set rt mtu\n"
+	"		oifname @bridges tcp flags & (syn | rst) == syn tcp option maxseg size set rt mtu\n"
 	"		iifname @bridges goto from_guest\n"
 	"		oifname @bridges goto to_guest\n"
 	/* The host forwards on these for guests alone, and was no router before; of IPv6 it may be one. What belongs
@@ -83,7 +91,8 @@ static const char inet_table[] =
 	"	chain from_guest {\n"
 	"		oifname @bridges drop\n"
 	"		meta nfproto ipv6 drop\n"
-	"		ct direction reply ct state established,related accept\n"
+	/* The host's table of connections is everybody's. */
+	"		ct state new add @counted { ip saddr ct count over 4096 } drop\n"
 	"		ip saddr @lan accept\n"
 	"		ip daddr @private drop\n"
 	"		ip daddr @near drop\n"
@@ -121,7 +130,8 @@ static const char inet_table[] =
 static const NetElement elements[_NET_CHANGE_MAX][NET_ELEMENTS_MAX + 1] = {
 	[NET_CHANGE_BRIDGE] = { { .set = "bridges", .fields = { NET_FIELD_NAME } },
 				{ .set = "own", .fields = { NET_FIELD_NAME, NET_FIELD_NAME } },
-				{ .set = "users", .fields = { NET_FIELD_NAME, NET_FIELD_UID } } },
+				{ .set = "users", .fields = { NET_FIELD_NAME, NET_FIELD_UID } },
+				{ .set = "hosts", .fields = { NET_FIELD_ADDRESS } } },
 	[NET_CHANGE_RESOLVER] = { { .set = "resolvers",
 				    .fields = { NET_FIELD_NAME, NET_FIELD_ADDRESS } } },
 	[NET_CHANGE_TAP] = { { .bridge = true,

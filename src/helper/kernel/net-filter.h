@@ -15,7 +15,7 @@
 #include "shared/rules/net.h"
 
 typedef enum NetChangeKind {
-	NET_CHANGE_BRIDGE,   /* name, uid: a user's bridge, which that user's processes may use */
+	NET_CHANGE_BRIDGE, /* name, uid, address: a user's bridge, which that user's processes may use */
 	NET_CHANGE_RESOLVER, /* name, address: guests may ask it for names */
 	NET_CHANGE_TAP,      /* name, address: what it may send; its MAC is made from the address */
 	NET_CHANGE_PEER,     /* name, address: speaks with the other peers of its bridge */
@@ -45,7 +45,7 @@ typedef enum NetField {
 } NetField;
 
 #define NET_FIELDS_MAX   3
-#define NET_ELEMENTS_MAX 3
+#define NET_ELEMENTS_MAX 4
 
 /* One of a set of ours, put together from a change's members. */
 typedef struct NetElement {
