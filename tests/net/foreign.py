@@ -7,8 +7,8 @@ import pathlib
 import socket
 import unittest
 
-from world import (DEV, DEV2, DNS_PORT, HOST, KINDS, ROUTER, WORDS, Guest, Place, Refused, User, neighbourhood,
-                   run, services, tap, user, wait)
+from world import (DEV, DEV2, DNS_PORT, HOST, KINDS, ROUTER, WORDS, WORLD, Guest, Place, Refused, User,
+                   neighbourhood, packets_on, run, services, tap, user, wait)
 
 CONF = pathlib.Path('/etc/banger/helper.conf')
 
@@ -195,6 +195,23 @@ class Subnets(Foreign):
                 after = self.dev.address
                 HOST.batch(f'route delete {route}')
                 self.assertEqual(self.dev.ensure().address, after)
+
+    def test_routes_when_a_vpn_covers_everything_then_networks_as_before_and_as_narrow_as_it(self):
+        before = self.dev.address
+        HOST.batch('link add tun0 type veth peer name tun1\nlink set tun1 up\nlink set tun0 mtu 1420 up\n'
+                   'addr add 198.51.100.9/32 dev tun0\nneigh add 198.51.100.8 lladdr 02:00:00:00:00:08 dev tun0\n'
+                   'route add 0.0.0.0/1 via 198.51.100.8 dev tun0 onlink\n'
+                   'route add 128.0.0.0/1 via 198.51.100.8 dev tun0 onlink')
+        self.assertEqual(self.dev.ensure().address, before)
+        self.assertEqual(self.dev.note, '')
+        guest = self.guest()
+        self.assertEqual(guest.mtu, 1420)
+        seen = packets_on('tun0', HOST)
+        with guest.space.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+            client.sendto(b'through the tunnel', (WORLD, 9))
+            self.assertTrue(wait(seen))
+        seen.close()
+        HOST.batch('link delete tun0')
 
     def test_pool_when_exhausted_then_told_and_others_keep_theirs(self):
         self.configure('[network]\npool=10.230.0.0/22\nsubnet-length=23\n')

@@ -9,9 +9,9 @@
 #include "helper/kernel/net-filter.h"
 #include "shared/rules/ipv4.h"
 
-#define KERNEL_NEAR_MAX    64
+#define KERNEL_NEAR_MAX    256
 #define KERNEL_BUSY_MAX    256
-#define KERNEL_UPLINKS_MAX 16
+#define KERNEL_UPLINKS_MAX 64
 
 /* The host's networks, but ours, as they are now. */
 typedef struct KernelNet {
@@ -21,7 +21,8 @@ typedef struct KernelNet {
 	size_t n_near;
 	char uplinks[KERNEL_UPLINKS_MAX][BN_LINK_NAME_SIZE]; /* that lead anywhere */
 	size_t n_uplinks;
-	unsigned mtu; /* of the way to everywhere; 1500 where there is none */
+	unsigned
+		mtu; /* of the way to everywhere, of several the smallest; 1500 where there is none */
 } KernelNet;
 
 typedef struct KernelBridge {

@@ -14,6 +14,8 @@
 #include "shared/rules/net.h"
 
 #define MTU_USUAL 1500
+/* VPNs cover everything with two or more routes, each shorter than any network is, for the default route to stay. */
+#define NETWORK_LENGTH_MIN 8
 
 typedef struct Look {
 	const BnPrefix *pool;
@@ -57,9 +59,22 @@ get_destination(struct rtnl_route *route)
 			   .length = (uint8_t)(address ? nl_addr_get_prefixlen(address) : 0) };
 }
 
+/* What passes by all of the ways to everywhere: which of them a packet takes may be others' to decide, by rules. */
 static void
-look_at_hop(Look *look, const BnPrefix *destination, struct rtnl_nexthop *hop)
+note_mtu(KernelNet *net, struct rtnl_route *route, struct rtnl_link *link)
 {
+	uint32_t mtu = 0, own = rtnl_link_get_mtu(link);
+
+	if (rtnl_route_get_metric(route, RTAX_MTU, &mtu) < 0 || mtu == 0 || mtu > own)
+		mtu = own;
+	if (net->mtu == 0 || mtu < net->mtu)
+		net->mtu = mtu;
+}
+
+static void
+look_at_hop(Look *look, struct rtnl_route *route, struct rtnl_nexthop *hop)
+{
+	BnPrefix destination = get_destination(route);
 	_cleanup_link_ struct rtnl_link *link = NULL;
 	KernelNet *net = look->net;
 	const char *name;
@@ -72,14 +87,14 @@ look_at_hop(Look *look, const BnPrefix *destination, struct rtnl_nexthop *hop)
 	    strncmp(name, BN_NET_BRIDGE_PREFIX, strlen(BN_NET_BRIDGE_PREFIX)) == 0)
 		return;
 	add_uplink(look, name);
-	if (destination->length == 0) {
-		net->mtu = rtnl_link_get_mtu(link);
+	if (destination.length < NETWORK_LENGTH_MIN) {
+		note_mtu(net, route, link);
 		return;
 	}
-	if (look->pool && bn_prefix_overlaps(look->pool, destination))
-		add_prefix(look, net->busy, &net->n_busy, BN_ELEMENTSOF(net->busy), destination);
+	if (look->pool && bn_prefix_overlaps(look->pool, &destination))
+		add_prefix(look, net->busy, &net->n_busy, BN_ELEMENTSOF(net->busy), &destination);
 	if (!rtnl_route_nh_get_gateway(hop))
-		add_prefix(look, net->near, &net->n_near, BN_ELEMENTSOF(net->near), destination);
+		add_prefix(look, net->near, &net->n_near, BN_ELEMENTSOF(net->near), &destination);
 }
 
 /* Of every table: what is routed by rules, as for a VPN, is in use as well. */
@@ -87,12 +102,11 @@ static void
 look_at_route(struct nl_object *object, void *data)
 {
 	struct rtnl_route *route = (struct rtnl_route *)object;
-	BnPrefix destination = get_destination(route);
 
 	if (rtnl_route_get_type(route) != RTN_UNICAST)
 		return;
 	for (int i = 0; i < rtnl_route_get_nnexthops(route); i++)
-		look_at_hop(data, &destination, rtnl_route_nexthop_n(route, i));
+		look_at_hop(data, route, rtnl_route_nexthop_n(route, i));
 }
 
 int
@@ -100,7 +114,7 @@ net_look(void *ctx, const BnPrefix *pool, KernelNet *ret)
 {
 	_cleanup_netlink_ struct nl_sock *sock = NULL;
 	_cleanup_cache_ struct nl_cache *routes = NULL;
-	KernelNet net = { .mtu = MTU_USUAL };
+	KernelNet net = {};
 	Look look = { .pool = pool, .net = &net };
 	int r = netlink_open(&sock);
 
@@ -112,6 +126,8 @@ net_look(void *ctx, const BnPrefix *pool, KernelNet *ret)
 	nl_cache_foreach(routes, look_at_route, &look);
 	if (look.too_many)
 		return -E2BIG;
+	if (net.mtu == 0)
+		net.mtu = MTU_USUAL;
 	*ret = net;
 	return 0;
 }
