@@ -396,12 +396,13 @@ is_good_lease(const NetLedger *ledger, const Lease *lease, const BnPrefix *pool,
 	return true;
 }
 
-/* None that is busy and none that is somebody's. */
+/* None that is busy and none that is somebody's, by a lease or, where that was lost, by a bridge that is there. */
 static int
 pick_subnet(const NetLedger *ledger, uid_t uid, const BnPrefix *pool, uint8_t length,
 	    const BnPrefix *busy, size_t n_busy, BnPrefix *ret)
 {
-	_cleanup_free_ BnPrefix *taken = calloc(n_busy + ledger->n_leases + 1, sizeof(*taken));
+	_cleanup_free_ BnPrefix *taken =
+		calloc(n_busy + ledger->n_leases + ledger->n_bridges + 1, sizeof(*taken));
 	size_t n = 0;
 
 	if (!taken)
@@ -411,6 +412,9 @@ pick_subnet(const NetLedger *ledger, uid_t uid, const BnPrefix *pool, uint8_t le
 	for (size_t i = 0; i < ledger->n_leases; i++)
 		if (ledger->leases[i].uid != uid)
 			taken[n++] = ledger->leases[i].subnet;
+	for (size_t i = 0; i < ledger->n_bridges; i++)
+		if (ledger->bridges[i].uid != uid)
+			taken[n++] = ledger->bridges[i].subnet;
 	return bn_prefix_pick(pool, length, uid, taken, n, ret);
 }
 
@@ -438,6 +442,22 @@ net_ledger_lease(NetLedger *ledger, uid_t uid, const BnPrefix *pool, uint8_t len
 		r = keep_lease(ledger, &lease);
 	if (r >= 0)
 		*ret = lease.subnet;
+	return r;
+}
+
+int
+net_ledger_remove_lease(NetLedger *ledger, uid_t uid)
+{
+	Lease *lease = find_lease(ledger, uid);
+	char name[11];
+	int r;
+
+	if (!lease)
+		return 0;
+	name_of_user(uid, name);
+	r = remove_file(ledger->lease_dir, name);
+	if (r >= 0)
+		*lease = ledger->leases[--ledger->n_leases];
 	return r;
 }
 

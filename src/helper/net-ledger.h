@@ -69,6 +69,9 @@ int net_ledger_lease(NetLedger *ledger, uid_t uid, const BnPrefix *pool, uint8_t
 /* The one of before; false where there is none. */
 bool net_ledger_find_lease(const NetLedger *ledger, uid_t uid, BnPrefix *ret);
 
+/* Where there is none there is nothing to do. */
+int net_ledger_remove_lease(NetLedger *ledger, uid_t uid);
+
 /* Borrowed until the ledger changes; NULL where there is none. */
 const NetBridge *net_ledger_find_bridge(const NetLedger *ledger, uid_t uid);
 const NetTap *net_ledger_find_tap(const NetLedger *ledger, uid_t uid, const char *vm);

@@ -386,6 +386,7 @@ static void
 test_release_when_a_vm_has_a_network_then_it_goes_too(void)
 {
 	RigCall *call;
+	BnPrefix lease;
 
 	rig_init(&rig);
 	make_bridge(ALICE);
@@ -403,6 +404,7 @@ test_release_when_a_vm_has_a_network_then_it_goes_too(void)
 	check_str(done(call), "ok");
 	check_int(fake_net_count(&rig.kernel), 0);
 	check_int(net_ledger_count_bridges(rig.net), 0);
+	check(!net_ledger_find_lease(rig.net, ALICE, &lease));
 	rig_done(&rig);
 }
 

@@ -214,5 +214,8 @@ release_user_settle(const OpEnv *env, OpCall *call, int result)
 {
 	int r = forget_released(env, call, &call->reply.release_user.released);
 
+	/* The user is going: the subnet is for somebody else. */
+	if (result >= 0 && r >= 0)
+		r = net_ledger_remove_lease(env->net, call->target);
 	return result < 0 ? result : r;
 }
