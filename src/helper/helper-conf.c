@@ -8,6 +8,7 @@
 
 #include "shared/base/cleanup.h"
 #include "shared/base/io-util.h"
+#include "shared/base/macro.h"
 #include "shared/base/str-util.h"
 #include "shared/rules/conf.h"
 
@@ -38,14 +39,32 @@ read_limit(OpLimits *limits, const char *key, const char *value)
 	return NULL;
 }
 
+/* What is nobody's in the world: VMs would hide whoever has it there. */
+static const char *
+read_pool(OpLimits *limits, const char *value)
+{
+	static const char *const private[] = { "10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12",
+					       "192.168.0.0/16" };
+	BnPrefix pool, within;
+
+	if (bn_prefix_parse(value, &pool) < 0)
+		return "not a network like " BN_NET_POOL;
+	for (size_t i = 0; i < BN_ELEMENTSOF(private); i++)
+		if (bn_prefix_parse(private[i], &within) >= 0 && pool.length >= within.length &&
+		    bn_prefix_contains(&within, pool.address)) {
+			limits->pool = pool;
+			return NULL;
+		}
+	return "not within 10.0.0.0/8, 100.64.0.0/10, 172.16.0.0/12 or 192.168.0.0/16";
+}
+
 static const char *
 read_network(OpLimits *limits, const char *key, const char *value)
 {
 	uint64_t number = 0;
 
 	if (bn_str_equal(key, "pool"))
-		return bn_prefix_parse(value, &limits->pool) < 0 ? "not a network like " BN_NET_POOL
-								 : NULL;
+		return read_pool(limits, value);
 	if (!bn_str_equal(key, "subnet-length"))
 		return "unknown key";
 	if (bn_str_parse_u64(value, SUBNET_LENGTH_MAX, &number) < 0 || number < SUBNET_LENGTH_MIN)

@@ -159,6 +159,13 @@ test_states_when_named_then_read_back(void)
 static void
 test_limits_when_read_then_bounded_and_unknown_keys_named(void)
 {
+	static const struct {
+		const char *pool;
+		int result;
+	} pools[] = { { "172.20.0.0/14", 0 },     { "100.64.0.0/10", 0 },
+		      { "127.0.0.0/8", -EINVAL }, { "224.0.0.0/4", -EINVAL },
+		      { "0.0.0.0/0", -EINVAL },   { "8.0.0.0/8", -EINVAL },
+		      { "10.0.0.0/7", -EINVAL } };
 	OpLimits limits;
 	char wrong[256];
 
@@ -184,6 +191,15 @@ test_limits_when_read_then_bounded_and_unknown_keys_named(void)
 		  -EINVAL);
 	check_str(wrong, "line 2: [limit] vms-per-user: unknown group");
 	check_int(limits.vms_per_user, 4096);
+	/* A network of the world's would be hidden by VMs. */
+	for (size_t j = 0; j < BN_ELEMENTSOF(pools); j++) {
+		char text[64];
+		int n = snprintf(text, sizeof(text), "[network]\npool=%s\n", pools[j].pool);
+
+		check_int(helper_conf_parse(text, (size_t)n, &limits, wrong, sizeof(wrong)),
+			  pools[j].result);
+		check(pools[j].result == 0 || strstr(wrong, "192.168.0.0/16"));
+	}
 }
 
 TEST_MAIN(TEST(test_entry_when_written_then_a_successor_reads_the_same),
