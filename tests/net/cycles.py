@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Networks made and given back, again and again and by two users at once: nothing grows, and nobody gets another's."""
 
+import ipaddress
 import json
 import os
 import pathlib
@@ -86,7 +87,7 @@ class Cycles(unittest.TestCase):
         times, wrong = {}, []
 
         def race(owner, kind):
-            prefix = owner.address.rsplit('.', 2)[0]
+            subnet = ipaddress.ip_network(f'{owner.address}/{owner.prefix}', strict=False)
             for _ in range(RACES):
                 try:
                     address, seconds = cycle(owner, nat=random.random() < 0.5)
@@ -94,7 +95,7 @@ class Cycles(unittest.TestCase):
                     wrong.append(str(error))
                     continue
                 times.setdefault((owner.uid, kind), []).append(seconds)
-                if not address.startswith(prefix):
+                if ipaddress.ip_address(address) not in subnet:
                     wrong.append(f'{owner.uid} has {address}')
                 others = [entry for entry in owner.list() if entry[1] == 'tap']
                 if others:
