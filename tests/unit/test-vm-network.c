@@ -87,6 +87,39 @@ test_bring_up_when_the_bridge_has_gone_then_it_is_made_once_more(void)
 	check_log(&rig, "create probe kernel disks bridge tap bridge tap untap destroy");
 }
 
+/* Of a VMM that runs, of which nobody could say so: to be looked for, with its network. */
+static void
+test_bring_up_when_it_has_a_tap_already_then_that_stays_and_it_is_held(void)
+{
+	g_auto(Rig) rig = {};
+	g_auto(Answer) up = {};
+
+	rig_init_reaching(&rig, BANGER_REACH_NAT);
+	rig_begin(&rig, BANGER_PLAN_START, &up);
+	rig_walk(&rig, "tap");
+	fake_ports_fail(rig.fakes, "tap", BANGER_ERROR_ALREADY_EXISTS);
+	check_failed(up, BANGER_ERROR_ALREADY_EXISTS);
+	check_log(&rig, "probe kernel disks bridge tap");
+	check(banger_vm_is_held(rig.vm));
+	check_int(banger_vm_get_state(rig.vm), BANGER_VM_ERROR);
+}
+
+static void
+test_bring_up_when_it_is_made_and_its_address_is_taken_then_undone(void)
+{
+	g_auto(Rig) rig = {};
+	g_auto(Answer) up = {};
+
+	rig_init_reaching(&rig, BANGER_REACH_NAT);
+	rig_begin(&rig, BANGER_PLAN_MAKE | BANGER_PLAN_START, &up);
+	rig_walk(&rig, "tap");
+	fake_ports_fail(rig.fakes, "tap", BANGER_ERROR_ALREADY_EXISTS);
+	rig_walk(&rig, /* until= */ NULL);
+	check_failed(up, BANGER_ERROR_ALREADY_EXISTS);
+	check_log(&rig, "create probe kernel disks bridge tap untap destroy");
+	check(!banger_vm_is_held(rig.vm));
+}
+
 static void
 on_set(GObject *source, GAsyncResult *result, gpointer data)
 {
@@ -285,6 +318,8 @@ TEST_MAIN(TEST(test_bring_up_when_it_has_a_network_then_the_tap_goes_with_the_la
 	  TEST(test_bring_up_when_it_reaches_the_host_alone_then_no_nat),
 	  TEST(test_bring_up_when_a_step_of_the_network_fails_then_undone),
 	  TEST(test_bring_up_when_the_bridge_has_gone_then_it_is_made_once_more),
+	  TEST(test_bring_up_when_it_has_a_tap_already_then_that_stays_and_it_is_held),
+	  TEST(test_bring_up_when_it_is_made_and_its_address_is_taken_then_undone),
 	  TEST(test_reach_when_changed_while_it_runs_then_at_once),
 	  TEST(test_reach_when_it_would_lose_its_card_then_refused_while_it_runs),
 	  TEST(test_reach_when_it_would_need_a_card_then_refused_while_it_runs),

@@ -565,6 +565,7 @@ banger_vm_bring_up_async(BangerVm *self, BangerPlanFlags flags, const char *oper
 		return;
 	}
 	self->operation = up->operation;
+	self->fresh = flags & BANGER_PLAN_MAKE;
 	self->bring_up = g_cancellable_new();
 	self->progress = progress;
 	self->progress_data = progress_data;

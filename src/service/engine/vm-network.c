@@ -67,6 +67,18 @@ take_back(BangerVm *self, GTask *step, GError *why)
 				     on_taken_back, refusal);
 }
 
+/* A tap that was there before may be that of a VMM that we know nothing of: to be looked for, and left alone. One that
+ * is being made cannot have any: another VM has its address. */
+static void
+fail_tap(BangerVm *self, GTask *step, GError *error)
+{
+	self->held = banger_error_is_already_exists(error) && !self->fresh;
+	if (self->held)
+		g_task_return_error(step, error);
+	else
+		take_back(self, step, error);
+}
+
 static void create_tap(BangerVm *self, GTask *step, GAsyncReadyCallback callback);
 
 static void
@@ -78,7 +90,7 @@ finish_tap(BangerVm *self, GTask *step, GAsyncResult *result)
 						&error))
 		g_task_return_boolean(step, true);
 	else
-		take_back(self, step, error);
+		fail_tap(self, step, error);
 }
 
 static void
@@ -119,7 +131,7 @@ on_tap(GObject *source, GAsyncResult *result, gpointer data)
 					    g_task_get_cancellable(step), on_bridge_again,
 					    g_object_ref(step));
 	} else {
-		take_back(self, step, error);
+		fail_tap(self, step, error);
 	}
 }
 

@@ -27,6 +27,7 @@ struct _BangerVm {
 	/* While a plan runs. */
 	GCancellable *bring_up;
 	const char *operation; /* "" while none runs */
+	bool fresh;            /* it makes the VM, too */
 	GError *stuck;         /* why a start was given up by ourselves, or NULL */
 	GSource *patience;     /* fires when a guest has not come up in all that time */
 	BangerVmProgress progress;
