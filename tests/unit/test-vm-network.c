@@ -87,6 +87,22 @@ test_bring_up_when_the_bridge_has_gone_then_it_is_made_once_more(void)
 	check_log(&rig, "create probe kernel disks bridge tap bridge tap untap destroy");
 }
 
+static void
+test_nat_when_the_tables_have_gone_then_they_are_made_once_more(void)
+{
+	g_auto(Rig) rig = {};
+	g_auto(Answer) up = {};
+
+	rig_init_reaching(&rig, BANGER_REACH_NAT);
+	rig_begin(&rig, BANGER_PLAN_START, &up);
+	rig_walk(&rig, "nat");
+	fake_ports_fail(rig.fakes, "nat", BANGER_ERROR_NOT_FOUND);
+	rig_walk(&rig, /* until= */ NULL);
+	check(up.ok);
+	check_log(&rig, "probe kernel disks bridge tap nat bridge nat launch vmm-new guest-new "
+			"console-new guest-open set-clock");
+}
+
 /* Of a VMM that runs, of which nobody could say so: to be looked for, with its network. */
 static void
 test_bring_up_when_it_has_a_tap_already_then_that_stays_and_it_is_held(void)
@@ -234,6 +250,34 @@ test_peer_when_changed_then_at_once_where_it_has_a_card(void)
 	check_log(&rig, "peer peer");
 }
 
+static void
+test_change_when_the_tables_have_gone_then_they_are_made_once_more(void)
+{
+	g_auto(Answer) widened = {}, peer = {}, failed = {};
+	g_auto(Rig) rig = {};
+
+	bring_up(&rig, BANGER_REACH_HOST);
+	g_string_truncate(rig.fakes->log, 0);
+	set_reach(&rig, BANGER_REACH_LAN, &widened);
+	fake_ports_fail(rig.fakes, "nat", BANGER_ERROR_NOT_FOUND);
+	check(!widened.done);
+	fake_ports_succeed(rig.fakes, "bridge");
+	fake_ports_succeed(rig.fakes, "nat");
+	check(widened.ok && rig.fakes->lan);
+	banger_vm_set_peer_async(rig.vm, true, "", on_peer, &peer);
+	fake_ports_fail(rig.fakes, "peer", BANGER_ERROR_NOT_FOUND);
+	fake_ports_succeed(rig.fakes, "bridge");
+	fake_ports_succeed(rig.fakes, "peer");
+	check(peer.ok && banger_vm_get_spec(rig.vm)->peer);
+	/* Once, and where there is no bridge to be had not that. */
+	banger_vm_set_peer_async(rig.vm, false, "", on_peer, &failed);
+	fake_ports_fail(rig.fakes, "peer", BANGER_ERROR_NOT_FOUND);
+	fake_ports_fail(rig.fakes, "bridge", BANGER_ERROR_QUOTA_REACHED);
+	check_failed(failed, BANGER_ERROR_QUOTA_REACHED);
+	check(banger_vm_get_spec(rig.vm)->peer);
+	check_log(&rig, "nat bridge nat peer bridge peer peer bridge");
+}
+
 static GArray *
 make_ports(const char *first, const char *second)
 {
@@ -318,6 +362,7 @@ TEST_MAIN(TEST(test_bring_up_when_it_has_a_network_then_the_tap_goes_with_the_la
 	  TEST(test_bring_up_when_it_reaches_the_host_alone_then_no_nat),
 	  TEST(test_bring_up_when_a_step_of_the_network_fails_then_undone),
 	  TEST(test_bring_up_when_the_bridge_has_gone_then_it_is_made_once_more),
+	  TEST(test_nat_when_the_tables_have_gone_then_they_are_made_once_more),
 	  TEST(test_bring_up_when_it_has_a_tap_already_then_that_stays_and_it_is_held),
 	  TEST(test_bring_up_when_it_is_made_and_its_address_is_taken_then_undone),
 	  TEST(test_reach_when_changed_while_it_runs_then_at_once),
@@ -325,6 +370,7 @@ TEST_MAIN(TEST(test_bring_up_when_it_has_a_network_then_the_tap_goes_with_the_la
 	  TEST(test_reach_when_it_would_need_a_card_then_refused_while_it_runs),
 	  TEST(test_reach_when_it_does_not_run_then_for_the_next_start),
 	  TEST(test_peer_when_changed_then_at_once_where_it_has_a_card),
+	  TEST(test_change_when_the_tables_have_gone_then_they_are_made_once_more),
 	  TEST(test_ports_when_it_runs_then_they_lead_to_it_and_are_given_back_at_its_end),
 	  TEST(test_ports_when_one_is_taken_then_nothing_is_started),
 	  TEST(test_ports_when_changed_while_it_runs_then_at_once_or_not_at_all))

@@ -137,6 +137,70 @@ banger_network_forget(BangerNetwork *self)
 	g_signal_emit(self, signal_changed, 0);
 }
 
+typedef struct Calling {
+	BangerNetwork *network;
+	const BangerNetworkCall *call;
+	char *operation;
+	GTask *task;
+	bool again;
+} Calling;
+
+static void
+end_call(Calling *calling, GError *error)
+{
+	calling->call->end(calling->task, error);
+	g_object_unref(calling->task);
+	g_free(calling->operation);
+	g_object_unref(calling->network);
+	g_free(calling);
+}
+
+static void on_called(GObject *source, GAsyncResult *result, gpointer data);
+
+static void
+on_made_again(GObject *source, GAsyncResult *result, gpointer data)
+{
+	Calling *calling = data;
+	GError *error = NULL;
+
+	if (banger_network_ensure_finish(calling->network, result, &error))
+		calling->call->begin(calling->task, on_called, calling);
+	else
+		end_call(calling, error);
+}
+
+static void
+on_called(GObject *source, GAsyncResult *result, gpointer data)
+{
+	Calling *calling = data;
+	GError *error = NULL;
+
+	if (calling->call->finish(calling->task, result, &error) || calling->again ||
+	    !banger_error_is_not_found(error)) {
+		end_call(calling, error);
+		return;
+	}
+	/* Somebody took it away since it was made. */
+	g_clear_error(&error);
+	calling->again = true;
+	banger_network_forget(calling->network);
+	banger_network_ensure_async(calling->network, calling->operation,
+				    g_task_get_cancellable(calling->task), on_made_again, calling);
+}
+
+void
+banger_network_call(BangerNetwork *self, const BangerNetworkCall *call, const char *operation,
+		    GTask *task)
+{
+	Calling *calling = g_new0(Calling, 1);
+
+	calling->network = g_object_ref(self);
+	calling->call = call;
+	calling->operation = g_strdup(operation);
+	calling->task = g_object_ref(task);
+	call->begin(task, on_called, calling);
+}
+
 static void
 on_removed(GObject *source, GAsyncResult *result, gpointer data)
 {

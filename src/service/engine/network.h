@@ -19,6 +19,19 @@ bool banger_network_ensure_finish(BangerNetwork *self, GAsyncResult *result, GEr
 /* The helper says that it is gone: the next one asks again. */
 void banger_network_forget(BangerNetwork *self);
 
+/* A call to the helper that takes the bridge: how it is made, and what its answer is. */
+typedef struct BangerNetworkCall {
+	void (*begin)(GTask *task, GAsyncReadyCallback callback, void *data);
+	bool (*finish)(GTask *task, GAsyncResult *result, GError **error);
+	/* The end of it; `error` is taken over, NULL where it succeeded. */
+	void (*end)(GTask *task, GError *error);
+} BangerNetworkCall;
+
+/* Makes it; where the helper says that the bridge has gone, or its tables, they are made again, and so is the call,
+ * once. `task` is given to each of them, and gives its cancellable; `call` must stay. */
+void banger_network_call(BangerNetwork *self, const BangerNetworkCall *call, const char *operation,
+			 GTask *task);
+
 /* Takes it away, where no VM is on it; what fails is only told to the log. */
 void banger_network_remove(BangerNetwork *self);
 

@@ -79,75 +79,41 @@ fail_tap(BangerVm *self, GTask *step, GError *error)
 		take_back(self, step, error);
 }
 
-static void create_tap(BangerVm *self, GTask *step, GAsyncReadyCallback callback);
-
 static void
-finish_tap(BangerVm *self, GTask *step, GAsyncResult *result)
+begin_tap(GTask *step, GAsyncReadyCallback callback, void *data)
 {
-	GError *error = NULL;
-
-	if (PRIVILEGED(self)->create_tap_finish(self->ports->privileged, result, &self->tap,
-						&error))
-		g_task_return_boolean(step, true);
-	else
-		fail_tap(self, step, error);
-}
-
-static void
-on_second_tap(GObject *source, GAsyncResult *result, gpointer data)
-{
-	g_autoptr(GTask) step = data;
-
-	finish_tap(g_task_get_task_data(step), step, result);
-}
-
-static void
-on_bridge_again(GObject *source, GAsyncResult *result, gpointer data)
-{
-	g_autoptr(GTask) step = data;
-	GError *error = NULL;
-
-	if (banger_network_ensure_finish(BANGER_NETWORK(source), result, &error))
-		create_tap(g_task_get_task_data(step), step, on_second_tap);
-	else
-		g_task_return_error(step, error);
-}
-
-static void
-on_tap(GObject *source, GAsyncResult *result, gpointer data)
-{
-	g_autoptr(GTask) step = data;
 	BangerVm *self = g_task_get_task_data(step);
-	GError *error = NULL;
 
-	if (PRIVILEGED(self)->create_tap_finish(self->ports->privileged, result, &self->tap,
-						&error)) {
-		g_task_return_boolean(step, true);
-	} else if (g_error_matches(error, BANGER_ERROR, BANGER_ERROR_NOT_FOUND)) {
-		/* Somebody took the bridge away since it was made; it is made again, once. */
-		g_clear_error(&error);
-		banger_network_forget(self->network);
-		banger_network_ensure_async(self->network, self->operation,
-					    g_task_get_cancellable(step), on_bridge_again,
-					    g_object_ref(step));
-	} else {
-		fail_tap(self, step, error);
-	}
-}
-
-static void
-create_tap(BangerVm *self, GTask *step, GAsyncReadyCallback callback)
-{
 	banger_tap_clear(&self->tap);
 	PRIVILEGED(self)->create_tap(self->ports->privileged, self->spec->id, self->operation,
 				     self->spec->host, self->spec->peer,
-				     g_task_get_cancellable(step), callback, g_object_ref(step));
+				     g_task_get_cancellable(step), callback, data);
+}
+
+static bool
+finish_tap(GTask *step, GAsyncResult *result, GError **error)
+{
+	BangerVm *self = g_task_get_task_data(step);
+
+	return PRIVILEGED(self)->create_tap_finish(self->ports->privileged, result, &self->tap,
+						   error);
+}
+
+static void
+end_tap(GTask *step, GError *error)
+{
+	if (error)
+		fail_tap(g_task_get_task_data(step), step, error);
+	else
+		g_task_return_boolean(step, true);
 }
 
 void
 banger_vm_run_tap(BangerVm *self, GTask *step)
 {
-	create_tap(self, step, on_tap);
+	static const BangerNetworkCall call = { begin_tap, finish_tap, end_tap };
+
+	banger_network_call(self->network, &call, self->operation, step);
 }
 
 static void
@@ -172,22 +138,35 @@ banger_vm_undo_tap(BangerVm *self, GTask *step)
 }
 
 static void
-on_nat(GObject *source, GAsyncResult *result, gpointer data)
+begin_nat(GTask *step, GAsyncReadyCallback callback, void *data)
 {
-	g_autoptr(GTask) step = data;
 	BangerVm *self = g_task_get_task_data(step);
-	GError *error = NULL;
-	bool ok = PRIVILEGED(self)->enable_nat_finish(self->ports->privileged, result, &error);
 
-	return_result(step, ok, error);
+	PRIVILEGED(self)->enable_nat(self->ports->privileged, self->spec->id, self->operation,
+				     self->spec->reach == BANGER_REACH_LAN,
+				     g_task_get_cancellable(step), callback, data);
+}
+
+static bool
+finish_nat(GTask *step, GAsyncResult *result, GError **error)
+{
+	BangerVm *self = g_task_get_task_data(step);
+
+	return PRIVILEGED(self)->enable_nat_finish(self->ports->privileged, result, error);
+}
+
+static void
+end_nat(GTask *step, GError *error)
+{
+	return_result(step, !error, error);
 }
 
 void
 banger_vm_run_nat(BangerVm *self, GTask *step)
 {
-	PRIVILEGED(self)->enable_nat(self->ports->privileged, self->spec->id, self->operation,
-				     self->spec->reach == BANGER_REACH_LAN,
-				     g_task_get_cancellable(step), on_nat, g_object_ref(step));
+	static const BangerNetworkCall call = { begin_nat, finish_nat, end_nat };
+
+	banger_network_call(self->network, &call, self->operation, step);
 }
 
 void
@@ -219,27 +198,69 @@ banger_vm_get_address(BangerVm *self)
 }
 
 typedef struct Change {
-	BangerReach reach;
+	char *operation;
+	BangerReach reach; /* of the two, the one that changes */
+	bool peer;
 } Change;
 
 static void
-on_changed(GObject *source, GAsyncResult *result, gpointer data)
+change_free(Change *change)
 {
-	g_autoptr(GTask) task = data;
-	BangerVm *self = g_task_get_source_object(task);
-	Change *change = g_task_get_task_data(task);
-	GError *error = NULL;
-	bool ok = change->reach == BANGER_REACH_HOST
-			  ? PRIVILEGED(self)->disable_nat_finish(self->ports->privileged, result,
-								 &error)
-			  : PRIVILEGED(self)->enable_nat_finish(self->ports->privileged, result,
-								&error);
+	g_free(change->operation);
+	g_free(change);
+}
 
-	if (ok) {
+static GTask *
+begin_change(BangerVm *self, BangerReach reach, bool peer, const char *operation,
+	     GAsyncReadyCallback callback, void *data)
+{
+	GTask *task = g_task_new(self, /* cancellable= */ NULL, callback, data);
+	Change *change = g_new0(Change, 1);
+
+	*change = (Change){ .operation = g_strdup(operation), .reach = reach, .peer = peer };
+	g_task_set_task_data(task, change, (GDestroyNotify)change_free);
+	return task;
+}
+
+static void
+begin_reach(GTask *task, GAsyncReadyCallback callback, void *data)
+{
+	BangerVm *self = g_task_get_source_object(task);
+	const Change *change = g_task_get_task_data(task);
+
+	if (change->reach == BANGER_REACH_HOST)
+		PRIVILEGED(self)->disable_nat(self->ports->privileged, self->spec->id,
+					      change->operation, callback, data);
+	else
+		PRIVILEGED(self)->enable_nat(self->ports->privileged, self->spec->id,
+					     change->operation, change->reach == BANGER_REACH_LAN,
+					     /* cancellable= */ NULL, callback, data);
+}
+
+static bool
+finish_reach(GTask *task, GAsyncResult *result, GError **error)
+{
+	BangerVm *self = g_task_get_source_object(task);
+	const Change *change = g_task_get_task_data(task);
+
+	return change->reach == BANGER_REACH_HOST
+		       ? PRIVILEGED(self)->disable_nat_finish(self->ports->privileged, result,
+							      error)
+		       : PRIVILEGED(self)->enable_nat_finish(self->ports->privileged, result,
+							     error);
+}
+
+static void
+end_reach(GTask *task, GError *error)
+{
+	BangerVm *self = g_task_get_source_object(task);
+	const Change *change = g_task_get_task_data(task);
+
+	if (!error) {
 		self->spec->reach = change->reach;
 		banger_vm_tell_change(self);
 	}
-	return_result(task, ok, error);
+	return_result(task, !error, error);
 }
 
 static bool
@@ -260,26 +281,17 @@ void
 banger_vm_set_reach_async(BangerVm *self, BangerReach reach, const char *operation,
 			  GAsyncReadyCallback callback, void *data)
 {
-	g_autoptr(GTask) task = g_task_new(self, /* cancellable= */ NULL, callback, data);
-	Change *change = g_new0(Change, 1);
+	static const BangerNetworkCall call = { begin_reach, finish_reach, end_reach };
+	g_autoptr(GTask) task =
+		begin_change(self, reach, /* peer= */ false, operation, callback, data);
 	GError *error = NULL;
 
-	change->reach = reach;
-	g_task_set_task_data(task, change, g_free);
-	if (!check_reach(self, reach, &error)) {
+	if (!check_reach(self, reach, &error))
 		g_task_return_error(task, error);
-	} else if (!has_card(self)) {
-		self->spec->reach = reach;
-		banger_vm_tell_change(self);
-		g_task_return_boolean(task, true);
-	} else if (reach == BANGER_REACH_HOST) {
-		PRIVILEGED(self)->disable_nat(self->ports->privileged, self->spec->id, operation,
-					      on_changed, g_steal_pointer(&task));
-	} else {
-		PRIVILEGED(self)->enable_nat(self->ports->privileged, self->spec->id, operation,
-					     reach == BANGER_REACH_LAN, /* cancellable= */ NULL,
-					     on_changed, g_steal_pointer(&task));
-	}
+	else if (has_card(self))
+		banger_network_call(self->network, &call, operation, task);
+	else
+		end_reach(task, /* error= */ NULL);
 }
 
 bool
@@ -289,39 +301,48 @@ banger_vm_set_reach_finish(BangerVm *self, GAsyncResult *result, GError **error)
 }
 
 static void
-keep_peer(BangerVm *self, bool peer)
+begin_peer(GTask *task, GAsyncReadyCallback callback, void *data)
 {
-	self->spec->peer = peer;
-	banger_vm_tell_change(self);
+	BangerVm *self = g_task_get_source_object(task);
+	const Change *change = g_task_get_task_data(task);
+
+	PRIVILEGED(self)->set_peer(self->ports->privileged, self->spec->id, change->operation,
+				   change->peer, callback, data);
+}
+
+static bool
+finish_peer(GTask *task, GAsyncResult *result, GError **error)
+{
+	BangerVm *self = g_task_get_source_object(task);
+
+	return PRIVILEGED(self)->set_peer_finish(self->ports->privileged, result, error);
 }
 
 static void
-on_peer_set(GObject *source, GAsyncResult *result, gpointer data)
+end_peer(GTask *task, GError *error)
 {
-	g_autoptr(GTask) task = data;
 	BangerVm *self = g_task_get_source_object(task);
-	GError *error = NULL;
-	bool ok = PRIVILEGED(self)->set_peer_finish(self->ports->privileged, result, &error);
+	const Change *change = g_task_get_task_data(task);
 
-	if (ok)
-		keep_peer(self, GPOINTER_TO_INT(g_task_get_task_data(task)));
-	return_result(task, ok, error);
+	if (!error) {
+		self->spec->peer = change->peer;
+		banger_vm_tell_change(self);
+	}
+	return_result(task, !error, error);
 }
 
 void
 banger_vm_set_peer_async(BangerVm *self, bool peer, const char *operation,
 			 GAsyncReadyCallback callback, void *data)
 {
-	g_autoptr(GTask) task = g_task_new(self, /* cancellable= */ NULL, callback, data);
+	static const BangerNetworkCall call = { begin_peer, finish_peer, end_peer };
+	g_autoptr(GTask) task =
+		begin_change(self, _BANGER_REACH_INVALID, peer, operation, callback, data);
 
-	g_task_set_task_data(task, GINT_TO_POINTER(peer), NULL);
-	if (has_card(self)) {
-		PRIVILEGED(self)->set_peer(self->ports->privileged, self->spec->id, operation, peer,
-					   on_peer_set, g_steal_pointer(&task));
-	} else {
-		keep_peer(self, peer);
-		g_task_return_boolean(task, true);
-	}
+	if (has_card(self))
+		banger_network_call(self->network, &call, operation, task);
+	else
+		end_peer(task, /* error= */ NULL);
 }
 
 bool
