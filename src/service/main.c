@@ -130,12 +130,21 @@ on_name_lost(GDBusConnection *connection, const char *name, gpointer data)
 }
 
 static void
+on_network_left(GObject *source, GAsyncResult *result, gpointer data)
+{
+	Daemon *daemon = data;
+
+	banger_manager_leave_network_finish(BANGER_MANAGER(source), result);
+	g_main_loop_quit(daemon->loop);
+}
+
+static void
 on_all_stopped(GObject *source, GAsyncResult *result, gpointer data)
 {
 	Daemon *daemon = data;
 
 	banger_manager_stop_all_finish(BANGER_MANAGER(source), result);
-	g_main_loop_quit(daemon->loop);
+	banger_manager_leave_network_async(daemon->manager, on_network_left, daemon);
 }
 
 static void
@@ -149,7 +158,7 @@ on_ending(GObject *source, GAsyncResult *result, gpointer data)
 		banger_manager_stop_all_async(daemon->manager, BANGER_MANAGER_END_S, on_all_stopped,
 					      daemon);
 	} else {
-		g_main_loop_quit(daemon->loop);
+		banger_manager_leave_network_async(daemon->manager, on_network_left, daemon);
 	}
 }
 

@@ -30,6 +30,7 @@ typedef struct FakePorts {
 	const char *end_reason;
 	const char *ended;      /* what release says */
 	const char *listed[4];  /* what list says, up to NULL */
+	bool lists_bridge;      /* and whether the bridge is among it */
 	const char *last_words; /* the guest's; NULL: it was silent */
 	const char *refused;    /* the action that polkit does not allow; NULL: all are allowed */
 	BangerLeave leave;      /* and what it says of that */

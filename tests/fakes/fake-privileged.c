@@ -185,11 +185,14 @@ list(BangerPrivileged *self, GAsyncReadyCallback callback, void *data)
 }
 
 static bool
-list_finish(BangerPrivileged *self, GAsyncResult *result, char ***ret, GError **error)
+list_finish(BangerPrivileged *self, GAsyncResult *result, char ***ret, bool *ret_bridge,
+	    GError **error)
 {
 	if (!fake_finish(result, error))
 		return false;
 	*ret = g_strdupv((char **)fake_world->listed);
+	if (ret_bridge)
+		*ret_bridge = fake_world->lists_bridge;
 	return true;
 }
 

@@ -149,8 +149,135 @@ test_bridge_when_no_vm_wants_one_then_never_asked_for(void)
 	check(!strstr(rig_take_log(&rig), "bridge"));
 }
 
+/* A VM that has been there: its bridge is, for a while. */
+static void
+leave_bridge(Rig *rig)
+{
+	g_auto(End) started = {};
+
+	rig->fakes->ports.bridge_idle_s = 3600;
+	rig_begin(rig);
+	(void)run_reaching(rig, BANGER_REACH_HOST, &started);
+	rig_finish_off(rig);
+	check(!fake_ports_is_asked(rig->fakes, "no-bridge"));
+	(void)rig_take_log(rig);
+}
+
+static void
+on_left(GObject *source, GAsyncResult *result, gpointer data)
+{
+	banger_manager_leave_network_finish(BANGER_MANAGER(source), result);
+	((End *)data)->done = true;
+}
+
+static void
+leave(Rig *rig, End *left)
+{
+	banger_manager_leave_network_async(rig->manager, on_left, left);
+	fake_ports_settle(rig->fakes);
+}
+
+static void
+test_bridge_when_bangerd_ends_then_taken_away_before(void)
+{
+	g_auto(Rig) rig = {};
+	g_auto(End) left = {}, again = {};
+
+	rig_init(&rig);
+	leave_bridge(&rig);
+	leave(&rig, &left);
+	check(!left.done);
+	fake_ports_succeed(rig.fakes, "no-bridge");
+	check(left.done);
+	leave(&rig, &again);
+	check(again.done);
+	check_str(rig_take_log(&rig), "no-bridge");
+}
+
+static void
+test_bridge_when_bangerd_ends_and_a_vm_runs_then_it_stays(void)
+{
+	g_auto(Rig) rig = {};
+	g_auto(End) started = {}, left = {};
+
+	rig_init(&rig);
+	rig_begin(&rig);
+	(void)run_reaching(&rig, BANGER_REACH_HOST, &started);
+	leave(&rig, &left);
+	check(left.done && !fake_ports_is_asked(rig.fakes, "no-bridge"));
+	finish_off(&rig);
+}
+
+/* As a bangerd does that dies, and its successor. */
+static void
+begin_again(Rig *rig)
+{
+	g_clear_object(&rig->manager);
+	rig->recovered = false;
+	rig->fakes->ports.bridge_idle_s = 0;
+	rig_begin(rig);
+}
+
+static void
+test_bridge_when_a_bangerd_before_left_it_then_taken_away(void)
+{
+	g_auto(Rig) rig = {};
+
+	rig_init(&rig);
+	leave_bridge(&rig);
+	rig.fakes->lists_bridge = true;
+	begin_again(&rig);
+	check(!rig.recovered);
+	fake_ports_succeed(rig.fakes, "list");
+	check(rig.recovered);
+	fake_ports_succeed(rig.fakes, "no-bridge");
+	begin_again(&rig);
+	check(rig.recovered);
+	check_str(rig_take_log(&rig), "list no-bridge");
+}
+
+/* The host has been started since, say. */
+static void
+test_bridge_when_there_is_none_any_more_then_it_is_forgotten(void)
+{
+	g_auto(Rig) rig = {};
+
+	rig_init(&rig);
+	leave_bridge(&rig);
+	begin_again(&rig);
+	fake_ports_succeed(rig.fakes, "list");
+	begin_again(&rig);
+	check(rig.recovered);
+	check_str(rig_take_log(&rig), "list");
+}
+
+static void
+test_bridge_when_it_cannot_be_taken_away_then_tried_again(void)
+{
+	g_auto(Rig) rig = {};
+	g_auto(End) started = {}, left = {};
+
+	rig_init(&rig);
+	leave_bridge(&rig);
+	leave(&rig, &left);
+	fake_ports_fail(rig.fakes, "no-bridge", BANGER_ERROR_BUSY);
+	check(left.done);
+	rig.fakes->ports.bridge_idle_s = 0;
+	(void)run_reaching(&rig, BANGER_REACH_NONE, &started);
+	fake_ports_settle(rig.fakes);
+	fake_ports_succeed(rig.fakes, "no-bridge");
+	rig_finish_off(&rig);
+	fake_ports_settle(rig.fakes);
+	check(!fake_ports_is_asked(rig.fakes, "no-bridge"));
+}
+
 TEST_MAIN(TEST(test_names_when_a_vm_has_an_address_then_served_until_it_ends),
 	  TEST(test_names_when_port_53_is_taken_then_vms_run_all_the_same),
 	  TEST(test_names_when_the_host_is_not_told_then_vms_run_all_the_same),
 	  TEST(test_set_when_one_of_the_changes_cannot_be_had_then_none_is),
-	  TEST(test_bridge_when_no_vm_wants_one_then_never_asked_for))
+	  TEST(test_bridge_when_no_vm_wants_one_then_never_asked_for),
+	  TEST(test_bridge_when_bangerd_ends_then_taken_away_before),
+	  TEST(test_bridge_when_bangerd_ends_and_a_vm_runs_then_it_stays),
+	  TEST(test_bridge_when_a_bangerd_before_left_it_then_taken_away),
+	  TEST(test_bridge_when_there_is_none_any_more_then_it_is_forgotten),
+	  TEST(test_bridge_when_it_cannot_be_taken_away_then_tried_again))

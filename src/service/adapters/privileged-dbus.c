@@ -491,24 +491,30 @@ list(BangerPrivileged *port, GAsyncReadyCallback callback, void *data)
 }
 
 static bool
-list_finish(BangerPrivileged *port, GAsyncResult *result, char ***ret, GError **error)
+list_finish(BangerPrivileged *port, GAsyncResult *result, char ***ret, bool *ret_bridge,
+	    GError **error)
 {
 	g_autoptr(GAsyncResult) answer = take_answer(result, error);
 	g_autoptr(GVariant) resources = NULL;
 	g_autoptr(GStrvBuilder) ids = g_strv_builder_new();
 	GVariantIter iter;
-	const char *vm;
+	const char *vm, *kind;
+	bool bridge = false;
 
 	if (!answer)
 		return false;
 	if (!banger_helper_call_list_resources_finish(bus_of(answer), answer, &resources, error))
 		return convert(error);
 	g_variant_iter_init(&iter, resources);
-	while (g_variant_iter_next(&iter, "(&s&s&s&s)", &vm, NULL, NULL, NULL))
+	while (g_variant_iter_next(&iter, "(&s&s&s&s)", &vm, &kind, NULL, NULL)) {
 		/* The bridge is no VM's. A VM may stand there twice, for its tap too: no harm. */
 		if (*vm)
 			g_strv_builder_add(ids, vm);
+		bridge = bridge || g_str_equal(kind, "bridge");
+	}
 	*ret = g_strv_builder_end(ids);
+	if (ret_bridge)
+		*ret_bridge = bridge;
 	return true;
 }
 

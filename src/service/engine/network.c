@@ -11,6 +11,7 @@ struct _BangerNetwork {
 	BangerPrivileged *privileged;
 	bool known;
 	bool asking;
+	bool left; /* one that is not known may be there */
 	BangerBridge bridge;
 	GPtrArray *waiting; /* GTask */
 };
@@ -67,6 +68,7 @@ set_bridge(BangerNetwork *self, BangerBridge *bridge)
 	self->bridge = *bridge;
 	*bridge = (BangerBridge)BANGER_BRIDGE_INIT;
 	self->known = true;
+	self->left = false;
 	if (*self->bridge.note)
 		bn_log_notice("network: %s", self->bridge.note);
 	g_signal_emit(self, signal_changed, 0);
@@ -201,26 +203,55 @@ banger_network_call(BangerNetwork *self, const BangerNetworkCall *call, const ch
 	call->begin(task, on_called, calling);
 }
 
+void
+banger_network_find(BangerNetwork *self)
+{
+	self->left = !self->known;
+}
+
+bool
+banger_network_is_there(BangerNetwork *self)
+{
+	return self->known || self->left;
+}
+
 static void
 on_removed(GObject *source, GAsyncResult *result, gpointer data)
 {
-	g_autoptr(BangerNetwork) self = data;
-	g_autoptr(GError) error = NULL;
+	g_autoptr(GTask) task = data;
+	BangerNetwork *self = g_task_get_source_object(task);
+	GError *error = NULL;
 
-	if (!BANGER_PRIVILEGED_GET_IFACE(self->privileged)
-		     ->remove_bridge_finish(self->privileged, result, &error))
-		bn_log_notice("network: the bridge stays: %s", error->message);
+	if (BANGER_PRIVILEGED_GET_IFACE(self->privileged)
+		    ->remove_bridge_finish(self->privileged, result, &error)) {
+		g_task_return_boolean(task, true);
+	} else {
+		self->left = !self->known;
+		g_task_return_error(task, error);
+	}
 }
 
 /* A VM that begins meanwhile asks for a bridge, and the helper does one thing after the other. */
 void
-banger_network_remove(BangerNetwork *self)
+banger_network_remove_async(BangerNetwork *self, GAsyncReadyCallback callback, void *data)
 {
-	if (!self->known || self->asking)
+	g_autoptr(GTask) task = g_task_new(self, /* cancellable= */ NULL, callback, data);
+
+	if (self->asking) {
+		g_task_return_new_error(task, BANGER_ERROR, BANGER_ERROR_BUSY,
+					"a VM is about to be connected with it");
 		return;
+	}
 	banger_network_forget(self);
+	self->left = false;
 	BANGER_PRIVILEGED_GET_IFACE(self->privileged)
-		->remove_bridge(self->privileged, on_removed, g_object_ref(self));
+		->remove_bridge(self->privileged, on_removed, g_steal_pointer(&task));
+}
+
+bool
+banger_network_remove_finish(BangerNetwork *self, GAsyncResult *result, GError **error)
+{
+	return g_task_propagate_boolean(G_TASK(result), error);
 }
 
 bool

@@ -32,8 +32,14 @@ typedef struct BangerNetworkCall {
 void banger_network_call(BangerNetwork *self, const BangerNetworkCall *call, const char *operation,
 			 GTask *task);
 
-/* Takes it away, where no VM is on it; what fails is only told to the log. */
-void banger_network_remove(BangerNetwork *self);
+/* The helper has one of which we know no more than that: of a daemon before us. */
+void banger_network_find(BangerNetwork *self);
+/* Whether there is one, known or not, or may be. */
+bool banger_network_is_there(BangerNetwork *self);
+
+/* Takes it away, where no VM is on it. False where it stays, which may be tried again. */
+void banger_network_remove_async(BangerNetwork *self, GAsyncReadyCallback callback, void *data);
+bool banger_network_remove_finish(BangerNetwork *self, GAsyncResult *result, GError **error);
 
 /* The sockets of port 53, once: the caller's then. False where there are none. */
 bool banger_network_take_dns(BangerNetwork *self, int ret[static 2]);

@@ -215,7 +215,7 @@ on_listed(GObject *source, GAsyncResult *result, gpointer data)
 	g_auto(GStrv) ids = NULL;
 
 	if (!BANGER_PRIVILEGED_GET_IFACE(privileged)
-		     ->list_finish(privileged, result, &ids, &error)) {
+		     ->list_finish(privileged, result, &ids, /* ret_bridge= */ NULL, &error)) {
 		add(rows, "fail", "helper", error->message, helper_remedy(error));
 		finish(task);
 		return;

@@ -61,7 +61,10 @@ void banger_manager_watch_network(BangerManager *self);
 /* A VM has changed: its name is known as long as it has an address, and the bridge goes behind the last. */
 void banger_manager_update_network(BangerManager *self, BangerVm *vm);
 void banger_manager_drop_network(BangerManager *self);
-/* Asks for the bridge again where a VM that runs is on it. */
+/* Whether a daemon before us may have left a bridge; what the helper says of that. */
+bool banger_manager_may_find_network(BangerManager *self);
+void banger_manager_find_network(BangerManager *self, bool is_there);
+/* Asks for the bridge again where a VM that runs is on it; else it is not to stay. */
 void banger_manager_recover_network(BangerManager *self);
 
 /* Puts a VM into the table and begins to record its changes. */

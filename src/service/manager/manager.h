@@ -92,6 +92,11 @@ void banger_manager_stop_all_async(BangerManager *self, unsigned timeout_s,
 				   GAsyncReadyCallback callback, void *data);
 void banger_manager_stop_all_finish(BangerManager *self, GAsyncResult *result);
 
+/* Takes the user's bridge away now, where no VM is on it: nobody is there to do it later. Ends soon, in any case. */
+void banger_manager_leave_network_async(BangerManager *self, GAsyncReadyCallback callback,
+					void *data);
+void banger_manager_leave_network_finish(BangerManager *self, GAsyncResult *result);
+
 /* The requests are taken over. */
 BangerJob *banger_manager_make_image(BangerManager *self, BangerImageRequest *request,
 				     bool make_default, const char *operation, GError **error);

@@ -125,8 +125,12 @@ on_listed(GObject *source, GAsyncResult *result, gpointer data)
 	BangerPrivileged *privileged = BANGER_PRIVILEGED(source);
 	g_autoptr(GError) error = NULL;
 	g_auto(GStrv) ids = NULL;
+	bool bridge = false;
 
-	if (!BANGER_PRIVILEGED_GET_IFACE(privileged)->list_finish(privileged, result, &ids, &error))
+	if (BANGER_PRIVILEGED_GET_IFACE(privileged)
+		    ->list_finish(privileged, result, &ids, &bridge, &error))
+		banger_manager_find_network(self, bridge);
+	else
 		bn_log_error("the helper cannot say what runs: %s", error->message);
 	/* Before anything is looked for, which has ended by then what it does not find. */
 	release_strays(self, task, ids);
@@ -187,7 +191,7 @@ banger_manager_recover_async(BangerManager *self, GAsyncReadyCallback callback, 
 	g_task_set_task_data(task, recovery, (GDestroyNotify)recovery_free);
 	recovery->pending = 1;
 	/* Nothing ran: the helper need not be woken. */
-	if (!incomplete && !any)
+	if (!incomplete && !any && !banger_manager_may_find_network(self))
 		unpend(task);
 	else
 		BANGER_PRIVILEGED_GET_IFACE(privileged)

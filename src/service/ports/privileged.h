@@ -142,10 +142,11 @@ struct _BangerPrivilegedInterface {
 	bool (*release_finish)(BangerPrivileged *self, GAsyncResult *result, char **ret_ended,
 			       GError **error);
 
-	/* *ret: ids of the VMs for which the helper holds anything; freed by g_strfreev(). */
+	/* *ret: ids of the VMs for which the helper holds anything; freed by g_strfreev(). *ret_bridge: whether it
+	 * holds the user's bridge, too; may be NULL. */
 	void (*list)(BangerPrivileged *self, GAsyncReadyCallback callback, void *data);
 	bool (*list_finish)(BangerPrivileged *self, GAsyncResult *result, char ***ret,
-			    GError **error);
+			    bool *ret_bridge, GError **error);
 
 	/* Whether an action of polkit's is allowed, in general: nobody is asked, and nothing is done. */
 	void (*look_leave)(BangerPrivileged *self, const char *action, GAsyncReadyCallback callback,
