@@ -163,17 +163,20 @@ class Streams(Published):
     def test_port_when_it_cannot_be_had_then_told_why(self):
         self.assertIn('cannot be published: ', self.tell('publish', 'one', '192.0.2.1:8080:80', GUEST))
 
-    def test_port_when_published_again_then_it_leads_to_the_new_place(self):
+    def test_port_when_published_again_then_it_leads_to_the_new_place_alone(self):
         self.publish('8080:80')
         old, first = self.connect(), self.accept()
+        self.publish('8080:80')
+        old.sendall(b'old')
+        self.assertEqual(first.recv(3), b'old')
         with listen(OTHER, 81) as other:
             self.publish('8080:81', guest=OTHER)
             client = self.connect()
             with other.accept()[0] as second:
                 client.sendall(b'new')
                 self.assertEqual(second.recv(3), b'new')
-        old.sendall(b'old')
-        self.assertEqual(first.recv(3), b'old')
+        self.assertTrue(has_ended(old))
+        self.assertTrue(has_ended(first))
 
     def test_clients_when_too_many_then_the_next_waits_for_an_end(self):
         self.publish('8080:80')

@@ -92,50 +92,6 @@ test_names_when_the_host_is_not_told_then_vms_run_all_the_same(void)
 }
 
 static void
-on_set(GObject *source, GAsyncResult *result, gpointer data)
-{
-	End *end = data;
-
-	end->done = true;
-	(void)banger_manager_set_vm_finish(BANGER_MANAGER(source), result, &end->error);
-}
-
-static void
-test_set_when_one_of_the_changes_cannot_be_had_then_none_is(void)
-{
-	g_auto(Rig) rig = {};
-	g_auto(End) started = {}, failed = {}, set = {};
-	g_autoptr(GArray) ports = banger_port_list_new();
-	BangerVmChange change = { .reach = BANGER_REACH_LAN, .peer = true, .ports = ports };
-	const char *const texts[] = { "8080:80", NULL };
-	const BangerVmSpec *spec;
-	BangerVm *vm;
-
-	rig_init(&rig);
-	rig_begin(&rig);
-	vm = run_reaching(&rig, BANGER_REACH_HOST, &started);
-	spec = banger_vm_get_spec(vm);
-	check(banger_port_list_add(ports, texts, NULL));
-	(void)rig_take_log(&rig);
-	banger_manager_set_vm_async(rig.manager, vm, &change, "", on_set, &failed);
-	fake_ports_succeed(rig.fakes, "peer");
-	check(!failed.done && spec->peer && rig.fakes->peer);
-	fake_ports_fail(rig.fakes, "nat", BANGER_ERROR_NOT_AUTHORIZED);
-	check(!failed.done);
-	fake_ports_succeed(rig.fakes, "peer");
-	check(banger_error_is_not_authorized(failed.error));
-	check(!spec->peer && !rig.fakes->peer && spec->ports->len == 0);
-	check_int(spec->reach, BANGER_REACH_HOST);
-	check_str(rig_take_log(&rig), "publish peer nat peer withdraw");
-	banger_manager_set_vm_async(rig.manager, vm, &change, "", on_set, &set);
-	fake_ports_succeed(rig.fakes, "peer");
-	fake_ports_succeed(rig.fakes, "nat");
-	check(set.done && !set.error && spec->peer && spec->ports->len == 1);
-	check_int(spec->reach, BANGER_REACH_LAN);
-	finish_off(&rig);
-}
-
-static void
 test_bridge_when_no_vm_wants_one_then_never_asked_for(void)
 {
 	g_auto(Rig) rig = {};
@@ -274,7 +230,6 @@ test_bridge_when_it_cannot_be_taken_away_then_tried_again(void)
 TEST_MAIN(TEST(test_names_when_a_vm_has_an_address_then_served_until_it_ends),
 	  TEST(test_names_when_port_53_is_taken_then_vms_run_all_the_same),
 	  TEST(test_names_when_the_host_is_not_told_then_vms_run_all_the_same),
-	  TEST(test_set_when_one_of_the_changes_cannot_be_had_then_none_is),
 	  TEST(test_bridge_when_no_vm_wants_one_then_never_asked_for),
 	  TEST(test_bridge_when_bangerd_ends_then_taken_away_before),
 	  TEST(test_bridge_when_bangerd_ends_and_a_vm_runs_then_it_stays),

@@ -303,8 +303,9 @@ test_ports_when_it_runs_then_they_lead_to_it_and_are_given_back_at_its_end(void)
 	g_auto(Rig) rig = {};
 
 	rig_init_reaching(&rig, BANGER_REACH_HOST);
-	check(banger_vm_set_ports(rig.vm, ports, NULL));
+	banger_vm_keep_ports(rig.vm, ports);
 	check_int(g_hash_table_size(rig.fakes->published), 0);
+	g_string_truncate(rig.fakes->log, 0);
 	rig_begin(&rig, BANGER_PLAN_MAKE | BANGER_PLAN_START, &up);
 	rig_walk(&rig, /* until= */ NULL);
 	check(up.ok);
@@ -326,7 +327,7 @@ test_ports_when_one_is_taken_then_nothing_is_started(void)
 	g_auto(Rig) rig = {};
 
 	rig_init_reaching(&rig, BANGER_REACH_HOST);
-	check(banger_vm_set_ports(rig.vm, ports, NULL));
+	banger_vm_keep_ports(rig.vm, ports);
 	rig.fakes->fail_call = "publish";
 	rig_begin(&rig, BANGER_PLAN_MAKE | BANGER_PLAN_START, &up);
 	rig_walk(&rig, /* until= */ NULL);
@@ -336,26 +337,47 @@ test_ports_when_one_is_taken_then_nothing_is_started(void)
 }
 
 static void
-test_ports_when_changed_while_it_runs_then_at_once_or_not_at_all(void)
+test_ports_when_changed_while_it_runs_then_none_goes_before_it_is_certain(void)
 {
 	g_autoptr(GArray) ports = make_ports("80:1", "81:1"), others = make_ports("81:2", "82:3");
 	g_autoptr(GError) error = NULL;
 	g_auto(Rig) rig = {};
 
 	bring_up(&rig, BANGER_REACH_NAT);
-	check(banger_vm_set_ports(rig.vm, ports, NULL));
+	check(banger_vm_take_ports(rig.vm, ports, NULL));
+	banger_vm_keep_ports(rig.vm, ports);
 	check_int(published(&rig, "127.0.0.1:80/tcp"), 7);
 	rig.fakes->fail_call = "publish";
-	check(!banger_vm_set_ports(rig.vm, others, &error));
+	check(!banger_vm_take_ports(rig.vm, others, &error));
 	check(g_error_matches(error, BANGER_ERROR, BANGER_ERROR_BUSY));
-	check_int(banger_vm_get_spec(rig.vm)->ports->len, 2);
-	check(banger_port_list_has(banger_vm_get_spec(rig.vm)->ports,
-				   &g_array_index(ports, BnPort, 0)));
 	rig.fakes->fail_call = NULL;
-	check(banger_vm_set_ports(rig.vm, others, NULL));
+	check_int(g_hash_table_size(rig.fakes->published), 2);
+	check(banger_vm_take_ports(rig.vm, others, NULL));
+	check_int(g_hash_table_size(rig.fakes->published), 3);
+	banger_vm_give_back_ports(rig.vm, others);
+	check_int(g_hash_table_size(rig.fakes->published), 2);
+	check_int(published(&rig, "127.0.0.1:81/tcp"), 7);
+	check(banger_vm_take_ports(rig.vm, others, NULL));
+	banger_vm_keep_ports(rig.vm, others);
 	check_int(published(&rig, "127.0.0.1:80/tcp"), 0);
 	check_int(published(&rig, "127.0.0.1:81/tcp"), 7);
 	check_int(published(&rig, "127.0.0.1:82/tcp"), 7);
+}
+
+static void
+test_ports_when_it_has_ended_since_they_were_taken_then_given_back(void)
+{
+	g_autoptr(GArray) ports = make_ports("80:1", NULL);
+	g_auto(Answer) stopped = {};
+	g_auto(Rig) rig = {};
+
+	bring_up(&rig, BANGER_REACH_NAT);
+	check(banger_vm_take_ports(rig.vm, ports, NULL));
+	rig_stop(&rig, /* timeout_s= */ 0, &stopped);
+	fake_ports_succeed(rig.fakes, "release");
+	banger_vm_keep_ports(rig.vm, ports);
+	check_int(g_hash_table_size(rig.fakes->published), 0);
+	check_int(banger_vm_get_spec(rig.vm)->ports->len, 1);
 }
 
 TEST_MAIN(TEST(test_bring_up_when_it_has_a_network_then_the_tap_goes_with_the_launch),
@@ -373,4 +395,5 @@ TEST_MAIN(TEST(test_bring_up_when_it_has_a_network_then_the_tap_goes_with_the_la
 	  TEST(test_change_when_the_tables_have_gone_then_they_are_made_once_more),
 	  TEST(test_ports_when_it_runs_then_they_lead_to_it_and_are_given_back_at_its_end),
 	  TEST(test_ports_when_one_is_taken_then_nothing_is_started),
-	  TEST(test_ports_when_changed_while_it_runs_then_at_once_or_not_at_all))
+	  TEST(test_ports_when_changed_while_it_runs_then_none_goes_before_it_is_certain),
+	  TEST(test_ports_when_it_has_ended_since_they_were_taken_then_given_back))

@@ -117,10 +117,24 @@ banger_port_streams_new(GSocket *listener, GSocketAddress *guest)
 	return streams;
 }
 
+static void
+cut(BangerPortStreams *streams)
+{
+	for (guint i = 0; i < streams->streams->len; i++) {
+		Stream *stream = g_ptr_array_index(streams->streams, i);
+
+		stream->owner = NULL;
+		g_cancellable_cancel(stream->ending);
+	}
+	g_ptr_array_set_size(streams->streams, 0);
+}
+
 void
 banger_port_streams_set_guest(BangerPortStreams *streams, GSocketAddress *guest)
 {
 	(void)g_set_object(&streams->guest, guest);
+	cut(streams);
+	banger_acceptor_set_open(streams->acceptor, true);
 }
 
 void
@@ -129,12 +143,7 @@ banger_port_streams_free(BangerPortStreams *streams)
 	if (!streams)
 		return;
 	banger_acceptor_free(streams->acceptor);
-	for (guint i = 0; i < streams->streams->len; i++) {
-		Stream *stream = g_ptr_array_index(streams->streams, i);
-
-		stream->owner = NULL;
-		g_cancellable_cancel(stream->ending);
-	}
+	cut(streams);
 	g_ptr_array_unref(streams->streams);
 	g_object_unref(streams->guest);
 	g_free(streams);

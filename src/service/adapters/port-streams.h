@@ -11,7 +11,7 @@ typedef struct BangerPortStreams BangerPortStreams;
 
 /* `listener` does not block, and is kept. */
 BangerPortStreams *banger_port_streams_new(GSocket *listener, GSocketAddress *guest);
-/* Whom those that come from now on are passed on to. */
+/* Whom those that come from now on are passed on to; the others are cut. */
 void banger_port_streams_set_guest(BangerPortStreams *streams, GSocketAddress *guest);
 /* Cuts every connection; what still holds of one goes with the next turns of the main loop. */
 void banger_port_streams_free(BangerPortStreams *streams);

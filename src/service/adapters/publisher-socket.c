@@ -19,6 +19,7 @@ struct _BangerPublisherSocket {
 typedef struct Published {
 	char *vm;
 	BnPort port;
+	uint32_t guest;
 	BangerPortStreams *streams;
 	BangerPortDatagrams *datagrams;
 } Published;
@@ -140,6 +141,8 @@ publish(BangerPublisher *publisher, const char *vm, const BnPort *port, uint32_t
 		refuse(port, BANGER_ERROR_BUSY, "another of your VMs has it published", error);
 		return false;
 	}
+	if (published && published->guest == guest && published->port.guest == port->guest)
+		return true;
 	if (published && published->streams) {
 		banger_port_streams_set_guest(published->streams, address);
 	} else if (published) {
@@ -159,6 +162,7 @@ publish(BangerPublisher *publisher, const char *vm, const BnPort *port, uint32_t
 		g_ptr_array_add(self->published, published);
 	}
 	published->port = *port;
+	published->guest = guest;
 	return true;
 }
 

@@ -42,6 +42,12 @@ banger_port_list_has(const GArray *list, const BnPort *port)
 	return i >= 0 && g_array_index(list, BnPort, i).guest == port->guest;
 }
 
+bool
+banger_port_list_has_host(const GArray *list, const BnPort *port)
+{
+	return find(list, port) >= 0;
+}
+
 static bool
 add(GArray *list, const char *text, GError **error)
 {

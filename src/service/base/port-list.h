@@ -19,6 +19,8 @@ bool banger_port_list_add(GArray *list, const char *const *texts, GError **error
 bool banger_port_list_remove(GArray *list, const char *const *texts, GError **error);
 
 bool banger_port_list_has(const GArray *list, const BnPort *port);
+/* Whether that of the host is there, wherever it leads. */
+bool banger_port_list_has_host(const GArray *list, const BnPort *port);
 
 /* In the form that bn_port_render() gives them; the caller's. */
 char **banger_port_list_render(const GArray *list);

@@ -147,7 +147,7 @@ handle_set(BangerDBusVM *skeleton, GDBusMethodInvocation *invocation, GVariant *
 	const BangerVmSpec *spec = banger_vm_get_spec(export->vm);
 	g_autofree const char **publish = NULL, **unpublish = NULL;
 	const char *network = NULL, *operation;
-	bool peer = spec->peer;
+	bool peer = false;
 	const BangerOption table[] = {
 		{ "network", "s", &network },
 		{ "peer", "b", &peer },
@@ -155,18 +155,20 @@ handle_set(BangerDBusVM *skeleton, GDBusMethodInvocation *invocation, GVariant *
 		{ "unpublish", "as", &unpublish },
 		{},
 	};
-	g_autoptr(GArray) ports = g_array_copy(spec->ports);
-	BangerVmChange change = { .reach = _BANGER_REACH_INVALID, .ports = ports };
+	g_autoptr(GArray) ports = g_array_copy(spec->ports), taken = banger_port_list_new();
+	BangerVmChange change = { .reach = _BANGER_REACH_INVALID, .ports = ports, .taken = taken };
 	GError *error = NULL;
 
 	if (!banger_bus_read_options(options, table, &operation, &error) ||
 	    !banger_port_list_remove(ports, unpublish, &error) ||
-	    !banger_port_list_add(ports, publish, &error))
+	    !banger_port_list_add(ports, publish, &error) ||
+	    !banger_port_list_add(taken, publish, &error))
 		return banger_bus_refuse(invocation, error);
 	if (network)
 		change.reach = banger_reach_from_string(network);
 	if (network && !banger_reach_check(change.reach, &error))
 		return banger_bus_refuse(invocation, error);
+	change.sets_peer = g_variant_lookup(options, "peer", "b", NULL);
 	change.peer = peer;
 	banger_manager_set_vm_async(export->bus->manager, export->vm, &change, operation, on_set,
 				    invocation);

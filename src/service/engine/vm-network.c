@@ -263,8 +263,8 @@ end_reach(GTask *task, GError *error)
 	return_result(task, !error, error);
 }
 
-static bool
-check_reach(BangerVm *self, BangerReach reach, GError **error)
+bool
+banger_vm_check_reach(BangerVm *self, BangerReach reach, GError **error)
 {
 	bool wants = reach != BANGER_REACH_NONE;
 
@@ -286,7 +286,7 @@ banger_vm_set_reach_async(BangerVm *self, BangerReach reach, const char *operati
 		begin_change(self, reach, /* peer= */ false, operation, callback, data);
 	GError *error = NULL;
 
-	if (!check_reach(self, reach, &error))
+	if (!banger_vm_check_reach(self, reach, &error))
 		g_task_return_error(task, error);
 	else if (has_card(self))
 		banger_network_call(self->network, &call, operation, task);

@@ -35,7 +35,8 @@ const char *banger_vm_get_boot_id(BangerVm *self);
 uint32_t banger_vm_get_address(BangerVm *self);
 
 /* How far it reaches from now on; for one that does not run, from its next start on. BANGER_ERROR_INVALID_STATE where
- * that takes a card that it has not, or is rid of one that it has. */
+ * that takes a card that it has not, or is rid of one that it has; which can be asked before. */
+bool banger_vm_check_reach(BangerVm *self, BangerReach reach, GError **error);
 void banger_vm_set_reach_async(BangerVm *self, BangerReach reach, const char *operation,
 			       GAsyncReadyCallback callback, void *data);
 bool banger_vm_set_reach_finish(BangerVm *self, GAsyncResult *result, GError **error);
@@ -48,8 +49,15 @@ bool banger_vm_set_peer_finish(BangerVm *self, GAsyncResult *result, GError **er
 /* Takes the ports of the host that are to lead to it, while it runs and its address is known; where it has them they
  * lead to its address of now. False, and none is taken, where one cannot be had. */
 bool banger_vm_publish(BangerVm *self, GError **error);
-/* Other ports from now on; false, and nothing changed, where one cannot be had. `ports`: see port-list.h; copied. */
-bool banger_vm_set_ports(BangerVm *self, const GArray *ports, GError **error);
+/* The same, where it runs: takes those that can be had, and tells the log of the others. */
+void banger_vm_publish_again(BangerVm *self);
+
+/* Other ports, in two steps (see port-list.h). First those that are to be new are taken, where it runs: false, and none
+ * is, where one cannot be had. Then either they are given back, or `ports` is all that it publishes from now on, which
+ * cannot fail: what is open through others is cut. */
+bool banger_vm_take_ports(BangerVm *self, const GArray *ports, GError **error);
+void banger_vm_give_back_ports(BangerVm *self, const GArray *ports);
+void banger_vm_keep_ports(BangerVm *self, const GArray *ports);
 
 /* Called when a step begins. */
 typedef void (*BangerVmProgress)(const char *text, double progress, void *data);

@@ -25,6 +25,7 @@ struct _BangerManager {
 	GError *routing_error;
 	unsigned routing_round; /* of bridges: an answer about one before this is none about this */
 	GHashTable *vms;        /* id → BangerVm */
+	GHashTable *changing;   /* BangerVm, set: one change at a time */
 	GPtrArray *
 		incomplete; /* BangerVm: whose creation was interrupted in a daemon before us; until recovery */
 	GHashTable *images;  /* id → BangerImageRow */

@@ -18,6 +18,7 @@ banger_manager_finalize(GObject *object)
 	BangerManager *self = BANGER_MANAGER(object);
 
 	g_hash_table_unref(self->vms);
+	g_hash_table_unref(self->changing);
 	g_ptr_array_unref(self->incomplete);
 	g_hash_table_unref(self->images);
 	g_hash_table_unref(self->kernels);
@@ -53,6 +54,7 @@ static void
 banger_manager_init(BangerManager *self)
 {
 	self->vms = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, g_object_unref);
+	self->changing = g_hash_table_new(NULL, NULL);
 	self->incomplete = g_ptr_array_new_with_free_func(g_object_unref);
 	self->images = g_hash_table_new_full(g_str_hash, g_str_equal, NULL,
 					     (GDestroyNotify)banger_image_row_free);

@@ -59,11 +59,13 @@ BangerJob *banger_manager_create_vm(BangerManager *self, BangerVmSpec *spec, boo
 char **banger_manager_plan_vm(BangerManager *self, const BangerVmSpec *spec, GError **error);
 typedef struct BangerVmChange {
 	BangerReach reach;   /* how far it reaches; _BANGER_REACH_INVALID: as before */
+	bool sets_peer;      /* whether that is to change, too */
 	bool peer;           /* whether it and the user's other peers reach each other */
 	const GArray *ports; /* all that lead to it: see port-list.h */
+	const GArray *taken; /* of these, those that it is to have now */
 } BangerVmChange;
 
-/* From now on, and recorded. All of it, or nothing changes. */
+/* From now on, and recorded. All of it, or nothing changes. BANGER_ERROR_BUSY while it is changed already. */
 void banger_manager_set_vm_async(BangerManager *self, BangerVm *vm, const BangerVmChange *change,
 				 const char *operation, GAsyncReadyCallback callback, void *data);
 bool banger_manager_set_vm_finish(BangerManager *self, GAsyncResult *result, GError **error);

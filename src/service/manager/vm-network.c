@@ -31,16 +31,6 @@ update_name(BangerManager *self, BangerVm *vm)
 		NAMES(self)->remove(self->ports->names, name);
 }
 
-/* Those of a VM that a bangerd before us had started; or its address is another one now. */
-static void
-publish(BangerVm *vm)
-{
-	g_autoptr(GError) error = NULL;
-
-	if (!banger_vm_publish(vm, &error))
-		bn_log_warning("vm=%s: %s", banger_vm_get_spec(vm)->id, error->message);
-}
-
 static void
 set_routing(BangerManager *self, BangerRouting routing)
 {
@@ -137,7 +127,8 @@ on_network_changed(BangerNetwork *network, BangerManager *self)
 	}
 	for (GList *l = vms; l; l = l->next) {
 		update_name(self, l->data);
-		publish(l->data);
+		/* It may be that of a bangerd before us, or its address another one now. */
+		banger_vm_publish_again(l->data);
 	}
 	begin_routing_when_due(self);
 }

@@ -15,8 +15,8 @@ struct _BangerPublisherInterface {
 	GTypeInterface parent;
 
 	/* Takes the host's port for a VM, and passes on what comes there to that port of `guest` (an address in host
-	 * order). One that it has already is passed on to the new guest, and to the new port of it, from then on. False
-	 * where it cannot be had: BANGER_ERROR_BUSY where somebody has it, another VM for one. */
+	 * order). Where it has it already that cannot fail, and what is open there is cut if it leads elsewhere from
+	 * then on. False where it cannot be had: BANGER_ERROR_BUSY where somebody has it, another VM for one. */
 	bool (*publish)(BangerPublisher *self, const char *vm, const BnPort *port, uint32_t guest,
 			GError **error);
 	/* Gives it back, and cuts what is open there. Nothing happens where the VM has not taken it. */
