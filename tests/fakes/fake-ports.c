@@ -315,6 +315,10 @@ names_start(BangerNames *self, int udp_fd, int tcp_fd, GError **error)
 {
 	(void)close(udp_fd);
 	(void)close(tcp_fd);
+	if (g_strcmp0(fake_world->fail_call, "names-start") == 0) {
+		g_set_error(error, BANGER_ERROR, BANGER_ERROR_FAILED, "names-start failed");
+		return false;
+	}
 	fake_world->serves_names = true;
 	return true;
 }
@@ -362,6 +366,10 @@ publish(BangerPublisher *self, const char *vm, const BnPort *port, uint32_t gues
 {
 	if (!answer_now("publish", error))
 		return false;
+	if (port->host == fake_world->taken_port) {
+		g_set_error(error, BANGER_ERROR, BANGER_ERROR_BUSY, "%u is in use", port->host);
+		return false;
+	}
 	(void)g_hash_table_insert(fake_world->published, name_port(port),
 				  GUINT_TO_POINTER(guest - FAKE_SUBNET));
 	return true;

@@ -41,6 +41,7 @@ typedef struct FakePorts {
 	GHashTable *names; /* of VMs that are served → number in the subnet */
 	bool serves_names;
 	GHashTable *published;  /* the host's ports, "127.0.0.1:80/tcp" → number in the subnet */
+	uint16_t taken_port;    /* of the host; somebody else's */
 	const char *note;       /* on the bridge; NULL: none */
 	bool has_dns;           /* port 53 of the bridge is ours */
 	uint32_t host;          /* number of the latest tap in its subnet */

@@ -2,6 +2,7 @@
 /* The user's network as the manager keeps it: names as long as VMs have addresses, a bridge as long as there are
  * VMs. */
 #include "fakes/manager-rig.h"
+#include "service/manager/diagnose-network.h"
 
 static BangerVm *
 run_reaching(Rig *rig, BangerReach reach, End *end)
@@ -88,6 +89,42 @@ test_names_when_the_host_is_not_told_then_vms_run_all_the_same(void)
 	check_str(banger_vm_get_last_error(vm), "");
 	check(rig.fakes->serves_names);
 	check(!fake_ports_is_asked(rig.fakes, "names"));
+	finish_off(&rig);
+}
+
+static void
+test_ports_when_one_cannot_be_had_any_more_then_the_doctor_knows_and_the_others_work(void)
+{
+	g_auto(Rig) rig = {};
+	g_autoptr(BangerVmSpec) spec = rig_make_spec(/* ephemeral= */ false);
+	const char *const ports[] = { "8080:80", "8081:81", NULL };
+	g_autoptr(GVariantBuilder) rows = g_variant_builder_new(G_VARIANT_TYPE("a(ssss)"));
+	g_autoptr(GVariant) all = NULL;
+	g_autofree char *text = NULL;
+	g_auto(End) started = {};
+	BangerVm *vm;
+
+	rig_init(&rig);
+	rig_begin(&rig);
+	spec->reach = BANGER_REACH_NAT;
+	check(banger_port_list_add(spec->ports, ports, NULL));
+	rig_watch(&rig,
+		  banger_manager_create_vm(rig.manager, spec, /* start= */ true, "", &vm, NULL),
+		  &started);
+	rig_walk(&rig);
+	check(started.done && !started.error);
+	/* As it is when a bangerd takes them that is the next one. */
+	g_hash_table_remove_all(rig.fakes->published);
+	rig.fakes->taken_port = 8080;
+	banger_vm_publish_again(vm);
+	check_int(g_hash_table_size(rig.fakes->published), 1);
+	banger_diagnose_network(rig.manager, rows);
+	all = g_variant_ref_sink(g_variant_builder_end(rows));
+	text = g_variant_print(all, FALSE);
+	check(strstr(text, "('warn', 'ports', 'VM web: 8080 is in use', "));
+	check(strstr(text,
+		     "'banger vm set -p 127.0.0.1:8080:80/tcp web' takes it once it is free"));
+	check(!strstr(text, "8081"));
 	finish_off(&rig);
 }
 
@@ -227,12 +264,14 @@ test_bridge_when_it_cannot_be_taken_away_then_tried_again(void)
 	check(!fake_ports_is_asked(rig.fakes, "no-bridge"));
 }
 
-TEST_MAIN(TEST(test_names_when_a_vm_has_an_address_then_served_until_it_ends),
-	  TEST(test_names_when_port_53_is_taken_then_vms_run_all_the_same),
-	  TEST(test_names_when_the_host_is_not_told_then_vms_run_all_the_same),
-	  TEST(test_bridge_when_no_vm_wants_one_then_never_asked_for),
-	  TEST(test_bridge_when_bangerd_ends_then_taken_away_before),
-	  TEST(test_bridge_when_bangerd_ends_and_a_vm_runs_then_it_stays),
-	  TEST(test_bridge_when_a_bangerd_before_left_it_then_taken_away),
-	  TEST(test_bridge_when_there_is_none_any_more_then_it_is_forgotten),
-	  TEST(test_bridge_when_it_cannot_be_taken_away_then_tried_again))
+TEST_MAIN(
+	TEST(test_names_when_a_vm_has_an_address_then_served_until_it_ends),
+	TEST(test_names_when_port_53_is_taken_then_vms_run_all_the_same),
+	TEST(test_names_when_the_host_is_not_told_then_vms_run_all_the_same),
+	TEST(test_ports_when_one_cannot_be_had_any_more_then_the_doctor_knows_and_the_others_work),
+	TEST(test_bridge_when_no_vm_wants_one_then_never_asked_for),
+	TEST(test_bridge_when_bangerd_ends_then_taken_away_before),
+	TEST(test_bridge_when_bangerd_ends_and_a_vm_runs_then_it_stays),
+	TEST(test_bridge_when_a_bangerd_before_left_it_then_taken_away),
+	TEST(test_bridge_when_there_is_none_any_more_then_it_is_forgotten),
+	TEST(test_bridge_when_it_cannot_be_taken_away_then_tried_again))

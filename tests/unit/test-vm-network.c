@@ -8,6 +8,23 @@
 	"create probe kernel disks bridge tap nat launch vmm-new guest-new console-new "           \
 	"guest-open set-clock"
 
+static GArray *
+make_ports(const char *first, const char *second)
+{
+	const char *const texts[] = { first, second, NULL };
+	GArray *ports = banger_port_list_new();
+
+	check(banger_port_list_add(ports, texts, NULL));
+	return ports;
+}
+
+/* The number in the subnet that it leads to; 0: to none. */
+static unsigned
+published(Rig *rig, const char *port)
+{
+	return GPOINTER_TO_UINT(g_hash_table_lookup(rig->fakes->published, port));
+}
+
 static void
 bring_up(Rig *rig, BangerReach reach)
 {
@@ -107,8 +124,9 @@ test_nat_when_the_tables_have_gone_then_they_are_made_once_more(void)
 static void
 test_bring_up_when_it_has_a_tap_already_then_that_stays_and_it_is_held(void)
 {
+	g_autoptr(GArray) ports = make_ports("80:1", NULL);
 	g_auto(Rig) rig = {};
-	g_auto(Answer) up = {};
+	g_auto(Answer) up = {}, found = {};
 
 	rig_init_reaching(&rig, BANGER_REACH_NAT);
 	rig_begin(&rig, BANGER_PLAN_START, &up);
@@ -118,6 +136,12 @@ test_bring_up_when_it_has_a_tap_already_then_that_stays_and_it_is_held(void)
 	check_log(&rig, "probe kernel disks bridge tap");
 	check(banger_vm_is_held(rig.vm));
 	check_int(banger_vm_get_state(rig.vm), BANGER_VM_ERROR);
+	banger_vm_keep_ports(rig.vm, ports);
+	rig_recover_again(&rig, &found);
+	fake_ports_succeed(rig.fakes, "open");
+	fake_ports_succeed(rig.fakes, "guest-open");
+	check(found.ok);
+	check_int(published(&rig, "127.0.0.1:80/tcp"), 7);
 }
 
 static void
@@ -278,23 +302,6 @@ test_change_when_the_tables_have_gone_then_they_are_made_once_more(void)
 	check_log(&rig, "nat bridge nat peer bridge peer peer bridge");
 }
 
-static GArray *
-make_ports(const char *first, const char *second)
-{
-	const char *const texts[] = { first, second, NULL };
-	GArray *ports = banger_port_list_new();
-
-	check(banger_port_list_add(ports, texts, NULL));
-	return ports;
-}
-
-/* The number in the subnet that it leads to; 0: to none. */
-static unsigned
-published(Rig *rig, const char *port)
-{
-	return GPOINTER_TO_UINT(g_hash_table_lookup(rig->fakes->published, port));
-}
-
 static void
 test_ports_when_it_runs_then_they_lead_to_it_and_are_given_back_at_its_end(void)
 {
@@ -364,6 +371,32 @@ test_ports_when_changed_while_it_runs_then_none_goes_before_it_is_certain(void)
 	check_int(published(&rig, "127.0.0.1:82/tcp"), 7);
 }
 
+/* By the successor of a bangerd that had taken them, say. */
+static void
+test_ports_when_taken_again_and_one_is_somebody_elses_then_the_others_work(void)
+{
+	g_autoptr(GArray) ports = make_ports("80:1", "81:1"), one = make_ports("81:1", NULL);
+	g_auto(Rig) rig = {};
+
+	bring_up(&rig, BANGER_REACH_NAT);
+	rig.fakes->taken_port = 80;
+	banger_vm_keep_ports(rig.vm, ports);
+	check_int(published(&rig, "127.0.0.1:80/tcp"), 0);
+	check_int(published(&rig, "127.0.0.1:81/tcp"), 7);
+	check_int(g_hash_table_size(banger_vm_get_missing_ports(rig.vm)), 1);
+	check_str(g_hash_table_lookup(banger_vm_get_missing_ports(rig.vm), "127.0.0.1:80:1/tcp"),
+		  "80 is in use");
+	/* It is free again, and asked for; or it is done without. */
+	rig.fakes->taken_port = 0;
+	check(banger_vm_take_ports(rig.vm, ports, NULL));
+	check_int(g_hash_table_size(banger_vm_get_missing_ports(rig.vm)), 0);
+	rig.fakes->taken_port = 80;
+	banger_vm_publish_again(rig.vm);
+	check_int(g_hash_table_size(banger_vm_get_missing_ports(rig.vm)), 1);
+	banger_vm_keep_ports(rig.vm, one);
+	check_int(g_hash_table_size(banger_vm_get_missing_ports(rig.vm)), 0);
+}
+
 static void
 test_ports_when_it_has_ended_since_they_were_taken_then_given_back(void)
 {
@@ -396,4 +429,5 @@ TEST_MAIN(TEST(test_bring_up_when_it_has_a_network_then_the_tap_goes_with_the_la
 	  TEST(test_ports_when_it_runs_then_they_lead_to_it_and_are_given_back_at_its_end),
 	  TEST(test_ports_when_one_is_taken_then_nothing_is_started),
 	  TEST(test_ports_when_changed_while_it_runs_then_none_goes_before_it_is_certain),
+	  TEST(test_ports_when_taken_again_and_one_is_somebody_elses_then_the_others_work),
 	  TEST(test_ports_when_it_has_ended_since_they_were_taken_then_given_back))

@@ -11,6 +11,7 @@ struct _BangerNetwork {
 	BangerPrivileged *privileged;
 	bool known;
 	bool asking;
+	bool has_dns;
 	bool left; /* one that is not known may be there */
 	BangerBridge bridge;
 	GPtrArray *waiting; /* GTask */
@@ -68,6 +69,7 @@ set_bridge(BangerNetwork *self, BangerBridge *bridge)
 	self->bridge = *bridge;
 	*bridge = (BangerBridge)BANGER_BRIDGE_INIT;
 	self->known = true;
+	self->has_dns = self->bridge.dns[0] >= 0;
 	self->left = false;
 	if (*self->bridge.note)
 		bn_log_notice("network: %s", self->bridge.note);
@@ -262,4 +264,10 @@ banger_network_take_dns(BangerNetwork *self, int ret[static 2])
 	ret[0] = BN_TAKE_FD(self->bridge.dns[0]);
 	ret[1] = BN_TAKE_FD(self->bridge.dns[1]);
 	return true;
+}
+
+bool
+banger_network_has_dns(BangerNetwork *self)
+{
+	return self->known && self->has_dns;
 }

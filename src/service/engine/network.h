@@ -44,5 +44,8 @@ bool banger_network_remove_finish(BangerNetwork *self, GAsyncResult *result, GEr
 /* The sockets of port 53, once: the caller's then. False where there are none. */
 bool banger_network_take_dns(BangerNetwork *self, int ret[static 2]);
 
+/* Whether the helper gave us any, whoever has them now. */
+bool banger_network_has_dns(BangerNetwork *self);
+
 /* The bridge, borrowed until it changes; NULL where none is known. */
 const BangerBridge *banger_network_get(BangerNetwork *self);

@@ -5,6 +5,34 @@
 
 #define PUBLISHER(self) BANGER_PUBLISHER_GET_IFACE((self)->ports->publisher)
 
+static char *
+render(const BnPort *port)
+{
+	char *text = g_malloc(BN_PORT_SIZE);
+
+	bn_port_render(port, text);
+	return text;
+}
+
+/* `why`: NULL where it is not missing. */
+static void
+note_missing(BangerVm *self, const BnPort *port, const GError *why)
+{
+	g_autofree char *text = render(port);
+
+	if (why)
+		(void)g_hash_table_insert(self->missing, g_steal_pointer(&text),
+					  g_strdup(why->message));
+	else
+		(void)g_hash_table_remove(self->missing, text);
+}
+
+GHashTable *
+banger_vm_get_missing_ports(BangerVm *self)
+{
+	return self->missing;
+}
+
 /* But for those of the host that are in `but`. */
 static void
 withdraw(BangerVm *self, const GArray *ports, const GArray *but)
@@ -12,6 +40,8 @@ withdraw(BangerVm *self, const GArray *ports, const GArray *but)
 	for (guint i = 0; i < ports->len; i++) {
 		const BnPort *port = &g_array_index(ports, BnPort, i);
 
+		if (!but || !banger_port_list_has(but, port))
+			note_missing(self, port, /* why= */ NULL);
 		if (!but || !banger_port_list_has_host(but, port))
 			PUBLISHER(self)->withdraw(self->ports->publisher, self->spec->id, port);
 	}
@@ -20,8 +50,12 @@ withdraw(BangerVm *self, const GArray *ports, const GArray *but)
 static bool
 publish_one(BangerVm *self, const BnPort *port, uint32_t address, GError **error)
 {
-	return PUBLISHER(self)->publish(self->ports->publisher, self->spec->id, port, address,
-					error);
+	bool ok = PUBLISHER(self)->publish(self->ports->publisher, self->spec->id, port, address,
+					   error);
+
+	if (ok)
+		note_missing(self, port, /* why= */ NULL);
+	return ok;
 }
 
 bool
@@ -45,10 +79,13 @@ banger_vm_publish_again(BangerVm *self)
 	uint32_t address = banger_vm_get_address(self);
 
 	for (guint i = 0; address && i < ports->len; i++) {
+		const BnPort *port = &g_array_index(ports, BnPort, i);
 		g_autoptr(GError) error = NULL;
 
-		if (!publish_one(self, &g_array_index(ports, BnPort, i), address, &error))
-			bn_log_warning("vm=%s: %s", self->spec->id, error->message);
+		if (publish_one(self, port, address, &error))
+			continue;
+		bn_log_warning("vm=%s: %s", self->spec->id, error->message);
+		note_missing(self, port, error);
 	}
 }
 

@@ -43,6 +43,9 @@ struct _BangerVm {
 	unsigned deletions; /* that have begun: it is not to begin anything */
 	bool held; /* the helper may still have something of it: a release failed, or nobody could say */
 
+	GHashTable *
+		missing; /* ports that it publishes and that cannot be had, as they are written → why */
+
 	/* While a VMM runs. */
 	BangerVmm *vmm;
 	BangerGuest *guest;

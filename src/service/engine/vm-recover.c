@@ -127,6 +127,8 @@ on_guest_found(GObject *source, GAsyncResult *result, gpointer data)
 	/* Else it was paused, which its VMM told before it could answer. */
 	if (self->state == BANGER_VM_STARTING)
 		banger_vm_apply_ready(self);
+	/* They were given back when it was lost. */
+	banger_vm_publish_again(self);
 	/* A guest without an agent goes on, as it would have under the daemon before. */
 	if (error) {
 		bn_log_warning("vm=%s: its guest does not answer any more: %s", self->spec->id,

@@ -31,6 +31,7 @@ banger_vm_finalize(GObject *object)
 	g_clear_error(&self->stuck);
 	g_clear_object(&self->looking);
 	g_free(self->accelerator_reason);
+	g_hash_table_unref(self->missing);
 	g_ptr_array_unref(self->waiting_guest);
 	g_ptr_array_unref(self->waiting_end);
 	G_OBJECT_CLASS(banger_vm_parent_class)->finalize(object);
@@ -58,6 +59,7 @@ banger_vm_init(BangerVm *self)
 	self->kernel_fd = -1;
 	self->initramfs_fd = -1;
 	self->tap = (BangerTap)BANGER_TAP_INIT;
+	self->missing = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
 	self->waiting_guest = g_ptr_array_new_with_free_func(g_object_unref);
 	self->waiting_end = g_ptr_array_new_with_free_func(g_object_unref);
 }

@@ -51,6 +51,8 @@ bool banger_vm_set_peer_finish(BangerVm *self, GAsyncResult *result, GError **er
 bool banger_vm_publish(BangerVm *self, GError **error);
 /* The same, where it runs: takes those that can be had, and tells the log of the others. */
 void banger_vm_publish_again(BangerVm *self);
+/* Of those, the ones that could not: the port, "127.0.0.1:8080:80/tcp" → why; borrowed. */
+GHashTable *banger_vm_get_missing_ports(BangerVm *self);
 
 /* Other ports, in two steps (see port-list.h). First those that are to be new are taken, where it runs: false, and none
  * is, where one cannot be had. Then either they are given back, or `ports` is all that it publishes from now on, which

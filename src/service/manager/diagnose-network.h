@@ -4,5 +4,5 @@
 
 #include "service/manager/manager.h"
 
-/* Adds rows of a(ssss); none where no VM has a network now. */
+/* Adds rows of a(ssss). */
 void banger_diagnose_network(BangerManager *manager, GVariantBuilder *rows);

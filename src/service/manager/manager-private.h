@@ -6,8 +6,9 @@
 
 /* Whether this host's other programs know the names of VMs. */
 typedef enum BangerRouting {
-	BANGER_ROUTING_OFF,    /* nobody serves them */
-	BANGER_ROUTING_WANTED, /* as soon as no VM starts */
+	BANGER_ROUTING_OFF,      /* there are none, or port 53 is not ours */
+	BANGER_ROUTING_UNSERVED, /* they cannot be served there; routing_error says why */
+	BANGER_ROUTING_WANTED,   /* as soon as no VM starts */
 	BANGER_ROUTING_ASKING,
 	BANGER_ROUTING_ON,
 	BANGER_ROUTING_FAILED, /* routing_error says why */

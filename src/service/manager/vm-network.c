@@ -95,10 +95,13 @@ serve_names(BangerManager *self, BangerNetwork *network)
 
 	if (!banger_network_take_dns(network, fds))
 		return;
-	if (NAMES(self)->start(self->ports->names, fds[0], fds[1], &error))
+	if (NAMES(self)->start(self->ports->names, fds[0], fds[1], &error)) {
 		set_routing(self, BANGER_ROUTING_WANTED);
-	else
-		bn_log_warning("names of VMs cannot be served, ignoring: %s", error->message);
+		return;
+	}
+	bn_log_warning("names of VMs cannot be served, ignoring: %s", error->message);
+	set_routing(self, BANGER_ROUTING_UNSERVED);
+	self->routing_error = g_steal_pointer(&error);
 }
 
 static void
