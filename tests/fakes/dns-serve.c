@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "service/adapters/dns-server.h"
+#include "shared/base/fd-util.h"
 #include "shared/rules/ipv4.h"
 
 #define PORT 53
@@ -90,6 +91,7 @@ main(int argc, char **argv)
 
 	g_assert(argc == 3);
 	address = argv[2];
+	bn_fd_raise_limit();
 	names = banger_dns_server_new(argv[1], &error);
 	g_assert_no_error(error);
 	loop = g_main_loop_new(NULL, FALSE);

@@ -55,15 +55,22 @@ free_pending(gpointer data)
 	g_free(pending);
 }
 
-/* Sends what the client gets, who may be gone, and forgets the query. */
+/* What the client gets, who may be gone. */
+static void
+send_answer(BangerDnsForward *forward, GSocketAddress *client, const uint8_t *bytes, size_t size)
+{
+	if (size > 0)
+		(void)g_socket_send_to(forward->socket, client, (const char *)bytes, size,
+				       /* cancellable= */ NULL, /* error= */ NULL);
+}
+
+/* The query is forgotten. */
 static void
 answer(Pending *pending, const uint8_t *bytes, size_t size)
 {
 	BangerDnsForward *forward = pending->forward;
 
-	if (size > 0)
-		(void)g_socket_send_to(forward->socket, pending->client, (const char *)bytes, size,
-				       /* cancellable= */ NULL, /* error= */ NULL);
+	send_answer(forward, pending->client, bytes, size);
 	(void)g_ptr_array_remove_fast(forward->pending, pending);
 }
 
@@ -74,6 +81,15 @@ give_up(Pending *pending)
 
 	banger_dns_packet_set_id(pending->query, pending->client_id);
 	answer(pending, bytes, banger_dns_zone_give_up(pending->query, pending->size, bytes));
+}
+
+/* Who is not answered waits, seconds for most, before it asks again. */
+static void
+refuse(BangerDnsForward *forward, GSocketAddress *client, const uint8_t *query, size_t size)
+{
+	uint8_t bytes[BANGER_DNS_ANSWER_MAX];
+
+	send_answer(forward, client, bytes, banger_dns_zone_give_up(query, size, bytes));
 }
 
 static gboolean
@@ -178,8 +194,10 @@ banger_dns_forward_ask(BangerDnsForward *forward, GSocketAddress *client, const 
 {
 	Pending *pending;
 
-	if (!has_room(forward, client))
+	if (!has_room(forward, client)) {
+		refuse(forward, client, bytes, size);
 		return;
+	}
 	pending = g_malloc0(sizeof(*pending) + size);
 	pending->forward = forward;
 	pending->client = g_object_ref(client);

@@ -5,10 +5,10 @@
 
 #include "service/adapters/dns-resolvers.h"
 
-/* Of all, and of one client: the next is dropped. Each takes a descriptor, and a client whose queries all wait asks for
- * what nobody knows. */
-#define BANGER_DNS_PENDING_MAX        256
-#define BANGER_DNS_PENDING_CLIENT_MAX 64
+/* Of all, and of one client: the next is told at once that it failed. Each takes a descriptor; whoever builds software
+ * asks some hundred at once. */
+#define BANGER_DNS_PENDING_MAX        1024
+#define BANGER_DNS_PENDING_CLIENT_MAX 256
 
 typedef struct BangerDnsForward BangerDnsForward;
 
@@ -16,6 +16,6 @@ typedef struct BangerDnsForward BangerDnsForward;
 BangerDnsForward *banger_dns_forward_new(GSocket *socket, BangerDnsResolvers *resolvers);
 void banger_dns_forward_free(BangerDnsForward *forward);
 
-/* `bytes`: a query that banger_dns_packet_read() took. Answered later, or never. */
+/* `bytes`: a query that banger_dns_packet_read() took. Answered sooner or later, unless all of it ends before. */
 void banger_dns_forward_ask(BangerDnsForward *forward, GSocketAddress *client, const uint8_t *bytes,
 			    size_t size);

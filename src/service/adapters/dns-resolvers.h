@@ -9,7 +9,7 @@
 /* How long a resolver may take; the last one longer: just shorter than clients wait before they ask once more. */
 #define BANGER_DNS_RESOLVER_MS      2000
 #define BANGER_DNS_LAST_RESOLVER_MS 4000
-/* Before everything else that a daemon does for a person comes its turn: a guest may ask without end. */
+/* Behind everything that bangerd does for a person: a guest may ask without end. */
 #define BANGER_DNS_PRIORITY (G_PRIORITY_DEFAULT + 10)
 
 typedef struct BangerDnsResolvers BangerDnsResolvers;
