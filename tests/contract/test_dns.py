@@ -19,7 +19,8 @@ import namespaces
 import tap
 
 A, TXT, AAAA = 1, 16, 28
-SERVFAIL, NXDOMAIN = 2, 3
+SERVFAIL, NXDOMAIN, REFUSED = 2, 3, 5
+OUTSIDE = '127.128.0.1'
 QR, TC = 0x8000, 0x0200
 SERVER = '127.0.0.1'
 RESOLVERS = '127.0.0.11', '127.0.0.12', '127.0.0.13'
@@ -273,6 +274,19 @@ class Dns(unittest.TestCase):
             resolver.sendto(reply(message, address.encode()), source)
             self.assertEqual(client.recv(512), reply(query('debian.org'), address.encode()))
             resolver.close()
+
+    def test_client_when_outside_of_the_subnet_then_it_hears_of_the_zone_alone(self):
+        client, stream, resolver = self.client(OUTSIDE), self.stream(OUTSIDE), self.resolver()
+        self.stream_resolver()
+        self.await_turn(client)
+        self.assert_serves(stream)
+        client.send(query('debian.org'))
+        answer = client.recv(512)
+        self.assertEqual((number_of(answer), code_of(answer)), (0x1234, REFUSED))
+        stream.sendall(framed(query('debian.org')))
+        self.assertEqual(read_framed(stream), answer)
+        self.assert_serves(stream)
+        self.assertFalse(is_ready(resolver))
 
     # ---- by TCP
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Answers for names on an address, port 53, as bangerd does: dns-serve ZONE ADDRESS. Told what to do on standard input,
- * a line each: "set NAME ADDRESS", "remove NAME", "stop", "start"; says "ok" or "no" when it is done, and ends with its
- * input. */
+/* Answers for names on an address, port 53, as bangerd does, where 127.0.0.0/9 is the VMs': dns-serve ZONE ADDRESS.
+ * Told what to do on standard input, a line each: "set NAME ADDRESS", "remove NAME", "stop", "start"; says "ok" or "no"
+ * when it is done, and ends with its input. */
 #include <arpa/inet.h>
 #include <glib-unix.h>
 #include <stdio.h>
@@ -38,10 +38,11 @@ open_one(int type)
 static bool
 start(BangerNames *names)
 {
+	const BnPrefix subnet = { .address = 0x7f000000, .length = 9 };
 	g_autoptr(GError) error = NULL;
 
 	return BANGER_NAMES_GET_IFACE(names)->start(names, open_one(SOCK_DGRAM),
-						    open_one(SOCK_STREAM), &error);
+						    open_one(SOCK_STREAM), &subnet, &error);
 }
 
 static bool

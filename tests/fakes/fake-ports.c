@@ -311,8 +311,10 @@ fake_session_init(BangerSessionInterface *iface)
 }
 
 static bool
-names_start(BangerNames *self, int udp_fd, int tcp_fd, GError **error)
+names_start(BangerNames *self, int udp_fd, int tcp_fd, const BnPrefix *subnet, GError **error)
 {
+	check_int(subnet->address, FAKE_SUBNET);
+	check_int(subnet->length, 22);
 	(void)close(udp_fd);
 	(void)close(tcp_fd);
 	if (g_strcmp0(fake_world->fail_call, "names-start") == 0) {

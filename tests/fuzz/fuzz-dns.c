@@ -36,7 +36,7 @@ ask(const BangerDnsZone *zone, const uint8_t *query, size_t size)
 		check_answer(query, size, answer, n);
 	if (verdict == BANGER_DNS_DROP)
 		assert(!banger_dns_packet_read(query, size, &read));
-	n = banger_dns_zone_give_up(query, size, answer);
+	n = banger_dns_zone_give_up(query, size, BANGER_DNS_SERVFAIL, answer);
 	assert((verdict == BANGER_DNS_DROP) == (n == 0));
 	if (n > 0)
 		check_answer(query, size, answer, n);

@@ -80,16 +80,18 @@ give_up(Pending *pending)
 	uint8_t bytes[BANGER_DNS_ANSWER_MAX];
 
 	banger_dns_packet_set_id(pending->query, pending->client_id);
-	answer(pending, bytes, banger_dns_zone_give_up(pending->query, pending->size, bytes));
+	answer(pending, bytes,
+	       banger_dns_zone_give_up(pending->query, pending->size, BANGER_DNS_SERVFAIL, bytes));
 }
 
 /* Who is not answered waits, seconds for most, before it asks again. */
 static void
-refuse(BangerDnsForward *forward, GSocketAddress *client, const uint8_t *query, size_t size)
+refuse(BangerDnsForward *forward, GSocketAddress *client, BangerDnsRcode rcode,
+       const uint8_t *query, size_t size)
 {
 	uint8_t bytes[BANGER_DNS_ANSWER_MAX];
 
-	send_answer(forward, client, bytes, banger_dns_zone_give_up(query, size, bytes));
+	send_answer(forward, client, bytes, banger_dns_zone_give_up(query, size, rcode, bytes));
 }
 
 static gboolean
@@ -194,8 +196,12 @@ banger_dns_forward_ask(BangerDnsForward *forward, GSocketAddress *client, const 
 {
 	Pending *pending;
 
+	if (!banger_dns_resolvers_serve(forward->resolvers, client)) {
+		refuse(forward, client, BANGER_DNS_REFUSED, bytes, size);
+		return;
+	}
 	if (!has_room(forward, client)) {
-		refuse(forward, client, bytes, size);
+		refuse(forward, client, BANGER_DNS_SERVFAIL, bytes, size);
 		return;
 	}
 	pending = g_malloc0(sizeof(*pending) + size);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "service/adapters/dns-resolvers.h"
 
+#include <endian.h>
 #include <netinet/in.h>
 #include <resolv.h>
 #include <sys/random.h>
@@ -8,16 +9,18 @@
 
 struct BangerDnsResolvers {
 	GSocketAddress *own;
+	BnPrefix subnet;
 	GPtrArray *addresses;
 	struct stat seen; /* the file, when it was read */
 };
 
 BangerDnsResolvers *
-banger_dns_resolvers_new(GSocketAddress *own)
+banger_dns_resolvers_new(GSocketAddress *own, const BnPrefix *subnet)
 {
 	BangerDnsResolvers *resolvers = g_new0(BangerDnsResolvers, 1);
 
 	resolvers->own = g_object_ref(own);
+	resolvers->subnet = *subnet;
 	return resolvers;
 }
 
@@ -29,6 +32,16 @@ banger_dns_resolvers_free(BangerDnsResolvers *resolvers)
 	g_clear_pointer(&resolvers->addresses, g_ptr_array_unref);
 	g_object_unref(resolvers->own);
 	g_free(resolvers);
+}
+
+bool
+banger_dns_resolvers_serve(const BangerDnsResolvers *resolvers, GSocketAddress *client)
+{
+	struct sockaddr_in native;
+
+	return g_socket_address_get_family(client) == G_SOCKET_FAMILY_IPV4 &&
+	       g_socket_address_to_native(client, &native, sizeof(native), /* error= */ NULL) &&
+	       bn_prefix_contains(&resolvers->subnet, be32toh(native.sin_addr.s_addr));
 }
 
 bool

@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "shared/rules/ipv4.h"
+
 /* How long a resolver may take; the last one longer: just shorter than clients wait before they ask once more. */
 #define BANGER_DNS_RESOLVER_MS      2000
 #define BANGER_DNS_LAST_RESOLVER_MS 4000
@@ -14,9 +16,13 @@
 
 typedef struct BangerDnsResolvers BangerDnsResolvers;
 
-/* `own`: where we answer, which is never asked, whatever the file says: that would have no end. */
-BangerDnsResolvers *banger_dns_resolvers_new(GSocketAddress *own);
+/* `own`: where we answer, which is never asked, whatever the file says: that would have no end. `subnet`: for whom they
+ * are asked. */
+BangerDnsResolvers *banger_dns_resolvers_new(GSocketAddress *own, const BnPrefix *subnet);
 void banger_dns_resolvers_free(BangerDnsResolvers *resolvers);
+
+/* Whether they are asked for that one. */
+bool banger_dns_resolvers_serve(const BangerDnsResolvers *resolvers, GSocketAddress *client);
 
 /* GSocketAddresses in their order, perhaps none; the caller's to unref, and the same for as long as it keeps them. */
 GPtrArray *banger_dns_resolvers_dup(BangerDnsResolvers *resolvers);

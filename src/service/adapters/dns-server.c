@@ -121,7 +121,7 @@ take_socket(int *fd, GSocketType type, GError **error)
 }
 
 static bool
-start(BangerNames *names, int udp_fd, int tcp_fd, GError **error)
+start(BangerNames *names, int udp_fd, int tcp_fd, const BnPrefix *subnet, GError **error)
 {
 	BangerDnsServer *self = BANGER_DNS_SERVER(names);
 	_cleanup_close_ int udp = udp_fd, tcp = tcp_fd;
@@ -137,7 +137,7 @@ start(BangerNames *names, int udp_fd, int tcp_fd, GError **error)
 		return false;
 	stop(names);
 	self->datagrams = g_steal_pointer(&datagrams);
-	self->resolvers = banger_dns_resolvers_new(own);
+	self->resolvers = banger_dns_resolvers_new(own, subnet);
 	self->forward = banger_dns_forward_new(self->datagrams, self->resolvers);
 	self->streams = banger_dns_streams_new(listener, self->zone, self->resolvers);
 	self->source = g_socket_create_source(self->datagrams, G_IO_IN, /* cancellable= */ NULL);

@@ -231,13 +231,13 @@ on_connected(GObject *source, GAsyncResult *result, gpointer data)
 }
 
 static void
-give_up(Stream *stream)
+give_up(Stream *stream, BangerDnsRcode rcode)
 {
 	size_t size;
 
 	banger_dns_packet_set_id(stream->query + PREFIX, stream->client_id);
 	stream->reply = g_malloc(PREFIX + BANGER_DNS_ANSWER_MAX);
-	size = banger_dns_zone_give_up(stream->query + PREFIX, stream->size,
+	size = banger_dns_zone_give_up(stream->query + PREFIX, stream->size, rcode,
 				       stream->reply + PREFIX);
 	if (size > 0)
 		answer(stream, size);
@@ -259,7 +259,7 @@ try_next(Stream *stream)
 				      G_SOCKET_PROTOCOL_TCP, /* error= */ NULL);
 	}
 	if (!socket) {
-		give_up(stream);
+		give_up(stream, BANGER_DNS_SERVFAIL);
 		return;
 	}
 	banger_dns_packet_set_id(stream->query + PREFIX, banger_dns_resolvers_make_id());
@@ -273,6 +273,10 @@ static void
 forward(Stream *stream)
 {
 	stream->client_id = banger_dns_packet_get_id(stream->query + PREFIX);
+	if (!banger_dns_resolvers_serve(stream->owner->resolvers, stream->address)) {
+		give_up(stream, BANGER_DNS_REFUSED);
+		return;
+	}
 	g_clear_pointer(&stream->resolvers, g_ptr_array_unref);
 	stream->resolvers = banger_dns_resolvers_dup(stream->owner->resolvers);
 	stream->next = 0;

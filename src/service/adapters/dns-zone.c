@@ -259,10 +259,10 @@ banger_dns_zone_serve(const BangerDnsZone *zone, const uint8_t *bytes, size_t si
 }
 
 size_t
-banger_dns_zone_give_up(const uint8_t *bytes, size_t size,
+banger_dns_zone_give_up(const uint8_t *bytes, size_t size, BangerDnsRcode rcode,
 			uint8_t ret[static BANGER_DNS_ANSWER_MAX])
 {
-	const BangerDnsAnswer answer = { .rcode = BANGER_DNS_SERVFAIL };
+	const BangerDnsAnswer answer = { .rcode = rcode };
 	BangerDnsQuery query;
 
 	return banger_dns_packet_read(bytes, size, &query)

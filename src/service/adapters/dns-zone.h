@@ -27,6 +27,6 @@ typedef enum BangerDnsVerdict {
 /* What becomes of a message of anybody's: for ANSWER, the answer. */
 BangerDnsVerdict banger_dns_zone_serve(const BangerDnsZone *zone, const uint8_t *bytes, size_t size,
 				       uint8_t ret[static BANGER_DNS_ANSWER_MAX], size_t *ret_size);
-/* Nobody could be asked: the answer that says so; its size, or 0. */
-size_t banger_dns_zone_give_up(const uint8_t *bytes, size_t size,
+/* Nobody could be asked, or is for that client: the answer that says so; its size, or 0. */
+size_t banger_dns_zone_give_up(const uint8_t *bytes, size_t size, BangerDnsRcode rcode,
 			       uint8_t ret[static BANGER_DNS_ANSWER_MAX]);

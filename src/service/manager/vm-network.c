@@ -90,12 +90,15 @@ begin_routing_when_due(BangerManager *self)
 static void
 serve_names(BangerManager *self, BangerNetwork *network)
 {
+	const BangerBridge *bridge = banger_network_get(network);
+	const BnPrefix subnet = { .address = bridge->address & bn_prefix_mask(bridge->length),
+				  .length = bridge->length };
 	g_autoptr(GError) error = NULL;
 	int fds[2];
 
 	if (!banger_network_take_dns(network, fds))
 		return;
-	if (NAMES(self)->start(self->ports->names, fds[0], fds[1], &error)) {
+	if (NAMES(self)->start(self->ports->names, fds[0], fds[1], &subnet, &error)) {
 		set_routing(self, BANGER_ROUTING_WANTED);
 		return;
 	}

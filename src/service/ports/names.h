@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "shared/rules/ipv4.h"
+
 #define BANGER_TYPE_NAMES (banger_names_get_type())
 G_DECLARE_INTERFACE(BangerNames, banger_names, BANGER, NAMES, GObject)
 
@@ -13,8 +15,10 @@ struct _BangerNamesInterface {
 	GTypeInterface parent;
 
 	/* Answers from now on, on a bound UDP socket and a listening TCP socket, and no longer where it did before.
-	 * Both are taken over, also on failure, which means that they are no such sockets. */
-	bool (*start)(BangerNames *self, int udp_fd, int tcp_fd, GError **error);
+	 * Both are taken over, also on failure, which means that they are no such sockets. Who asks from outside of
+	 * `subnet` hears of the user's VMs, and of nothing else. */
+	bool (*start)(BangerNames *self, int udp_fd, int tcp_fd, const BnPrefix *subnet,
+		      GError **error);
 	/* Closes both; what was asked and not answered yet never is. The names stay known. */
 	void (*stop)(BangerNames *self);
 
