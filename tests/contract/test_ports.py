@@ -18,7 +18,9 @@ import namespaces
 import tap
 
 HOST, GUEST, OTHER = '127.0.0.1', '127.0.0.2', '127.0.0.3'
-STREAMS, CLIENTS = 128, 128
+STREAMS, STREAMS_OF_ONE, CLIENTS = 128, 64, 128
+# Of this host, and not of its loopback.
+NEAR, NEAR_V6, OTHER_V6 = '198.51.100.1', '2001:db8::1', '2001:db8::2'
 
 
 def listen(address=GUEST, port=80):
@@ -197,6 +199,35 @@ class Streams(Published):
         self.keep(guest.accept()[0]).sendall(b'x')
         self.assertEqual(clients[-1].recv(1), b'x')
 
+    def test_clients_when_one_has_many_then_its_next_is_closed_and_others_are_served(self):
+        self.publish('0.0.0.0:8080:80')
+
+        def connect(source):
+            return self.keep(socket.create_connection((source, 8080), source_address=(source, 0)))
+
+        many = [connect(NEAR) for _ in range(STREAMS_OF_ONE)]
+        served = [self.accept() for _ in many]
+        self.assertTrue(has_ended(connect(NEAR)))
+        for source in HOST, OTHER:
+            client = connect(source)
+            client.sendall(b'x')
+            self.assertEqual(self.accept().recv(1), b'x')
+        served[0].close()
+        self.assertTrue(has_ended(many[0]))
+        many[0].close()
+        client = connect(NEAR)
+        client.sendall(b'x')
+        self.assertEqual(self.accept().recv(1), b'x')
+
+    def test_connection_when_silent_then_both_ends_are_asked_whether_they_are_there(self):
+        self.publish('8080:80')
+        self.connect()
+        self.accept()
+        for end in 'sport = :8080', 'dport = :80':
+            told = subprocess.run(['ss', '-tnoH', 'state', 'established', f'( {end} )'], check=True, text=True,
+                                  capture_output=True).stdout
+            self.assertIn('timer:(keepalive,', told)
+
     def test_descriptors_when_none_is_left_then_who_came_is_served_later(self):
         self.publish('8080:80')
         soft, hard = resource.prlimit(self.publisher.pid, resource.RLIMIT_NOFILE)
@@ -248,6 +279,22 @@ class Datagrams(Published):
             client.send(b'x')
         self.assertIn(guest.recvfrom(9)[0], (b'x', b'lost'))
 
+    def test_answer_when_the_port_has_all_addresses_then_it_is_from_the_one_that_was_asked(self):
+        self.publish('0.0.0.0:5454:53/udp')
+        self.publish('[::]:5555:53/udp')
+        for source, asked in ((HOST, ('127.0.0.9', 5454)), (HOST, ('127.0.0.10', 5454)),
+                              (OTHER_V6, (NEAR_V6, 5555)), (HOST, ('127.0.0.9', 5555))):
+            family = socket.AF_INET6 if ':' in source else socket.AF_INET
+            client = self.keep(socket.socket(family, socket.SOCK_DGRAM))
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            client.bind((source, 7777))
+            client.connect(asked)
+            client.send(b'question')
+            _, address = self.guest.recvfrom(99)
+            self.guest.sendto(b'answer', address)
+            self.assertEqual(client.recv(99), b'answer')
+            client.close()
+
     def test_clients_when_too_many_then_who_was_silent_for_longest_is_forgotten(self):
         idle = self.descriptors()
         first = self.keep(send_from_anew(b'first'))
@@ -266,6 +313,8 @@ class Datagrams(Published):
 if __name__ == '__main__':
     namespaces.enter()
     subprocess.run(['ip', 'link', 'set', 'lo', 'up'], check=True)
+    for address in NEAR, NEAR_V6, OTHER_V6:
+        subprocess.run(['ip', 'address', 'add', address, 'dev', 'lo'], check=True)
     # Nothing takes as long; what never comes is to fail, not to hang.
     socket.setdefaulttimeout(40)
     tap.main()

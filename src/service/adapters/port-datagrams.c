@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "service/adapters/port-datagrams.h"
 
+#include "service/adapters/datagram-path.h"
+
 /* Datagrams passed on in one turn, before the other sources of the main loop have theirs. */
 #define TURN 16
 /* The most that one can hold. */
@@ -18,6 +20,7 @@ typedef struct Client {
 	BangerPortDatagrams *owner;
 	GList link;
 	GSocketAddress *address;
+	BangerDatagramPath path; /* where it asks, and is answered from */
 	GSocket *socket;
 	GSource *source, *idle;
 } Client;
@@ -74,8 +77,8 @@ on_answer(GSocket *socket, GIOCondition condition, gpointer data)
 
 		if (n < 0)
 			break;
-		(void)g_socket_send_to(client->owner->socket, client->address, buffer, (gsize)n,
-				       /* cancellable= */ NULL, /* error= */ NULL);
+		(void)banger_datagram_path_send(client->owner->socket, buffer, (size_t)n,
+						client->address, &client->path);
 		touch(client);
 	}
 	return G_SOURCE_CONTINUE;
@@ -105,7 +108,7 @@ connect_guest(GSocketAddress *guest)
 }
 
 static Client *
-add_client(BangerPortDatagrams *datagrams, GSocketAddress *address)
+add_client(BangerPortDatagrams *datagrams, GSocketAddress *address, const BangerDatagramPath *path)
 {
 	g_autoptr(GSocket) socket = connect_guest(datagrams->guest);
 	Client *client;
@@ -118,6 +121,7 @@ add_client(BangerPortDatagrams *datagrams, GSocketAddress *address)
 	client->owner = datagrams;
 	client->link.data = client;
 	client->address = g_object_ref(address);
+	client->path = *path;
 	client->source = attach(g_socket_create_source(socket, G_IO_IN, /* cancellable= */ NULL),
 				G_SOURCE_FUNC(on_answer), client);
 	client->socket = g_steal_pointer(&socket);
@@ -138,12 +142,16 @@ is_same(GSocketAddress *a, GSocketAddress *b)
 }
 
 static Client *
-find_client(BangerPortDatagrams *datagrams, GSocketAddress *address)
+find_client(BangerPortDatagrams *datagrams, GSocketAddress *address, const BangerDatagramPath *path)
 {
-	for (GList *l = datagrams->clients.tail; l; l = l->prev)
-		if (is_same(((Client *)l->data)->address, address))
-			return l->data;
-	return add_client(datagrams, address);
+	for (GList *l = datagrams->clients.tail; l; l = l->prev) {
+		Client *client = l->data;
+
+		if (is_same(client->address, address) &&
+		    banger_datagram_path_is_same(&client->path, path))
+			return client;
+	}
+	return add_client(datagrams, address, path);
 }
 
 static gboolean
@@ -153,13 +161,14 @@ on_datagram(GSocket *socket, GIOCondition condition, gpointer data)
 
 	for (unsigned i = 0; i < TURN; i++) {
 		g_autoptr(GSocketAddress) address = NULL;
-		gssize n = g_socket_receive_from(socket, &address, buffer, sizeof(buffer),
-						 /* cancellable= */ NULL, /* error= */ NULL);
+		BangerDatagramPath path;
+		ssize_t n = banger_datagram_path_receive(socket, buffer, sizeof(buffer), &address,
+							 &path);
 		Client *client;
 
 		if (n < 0)
 			break;
-		client = address ? find_client(datagrams, address) : NULL;
+		client = address ? find_client(datagrams, address, &path) : NULL;
 		if (!client)
 			continue;
 		(void)g_socket_send(client->socket, buffer, (gsize)n, /* cancellable= */ NULL,
@@ -176,6 +185,7 @@ banger_port_datagrams_new(GSocket *socket, GSocketAddress *guest)
 
 	datagrams->socket = g_object_ref(socket);
 	datagrams->guest = g_object_ref(guest);
+	banger_datagram_path_begin(socket);
 	g_queue_init(&datagrams->clients);
 	datagrams->source = attach(g_socket_create_source(socket, G_IO_IN, /* cancellable= */ NULL),
 				   G_SOURCE_FUNC(on_datagram), datagrams);

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "service/adapters/port-streams.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+
 #include "service/adapters/acceptor.h"
 
 struct BangerPortStreams {
@@ -12,6 +15,7 @@ struct BangerPortStreams {
 typedef struct Stream {
 	BangerPortStreams *owner; /* NULL: is to end */
 	GSocketConnection *client, *guest;
+	GInetAddress *address; /* the client's */
 	GCancellable *ending;
 	unsigned ways; /* that still go on, of two */
 } Stream;
@@ -27,6 +31,7 @@ free_stream(Stream *stream)
 	}
 	g_object_unref(stream->client);
 	g_clear_object(&stream->guest);
+	g_object_unref(stream->address);
 	g_object_unref(stream->ending);
 	g_free(stream);
 }
@@ -82,6 +87,30 @@ on_connected(GObject *source, GAsyncResult *result, gpointer data)
 	splice(stream, stream->guest, stream->client, on_client_told);
 }
 
+/* Other programs of this host are its user's affair. */
+static bool
+has_room(const BangerPortStreams *streams, GInetAddress *address)
+{
+	unsigned n = 0;
+
+	for (guint i = 0; i < streams->streams->len; i++) {
+		const Stream *stream = g_ptr_array_index(streams->streams, i);
+
+		n += g_inet_address_equal(stream->address, address);
+	}
+	return n < BANGER_PORT_STREAMS_CLIENT_MAX || g_inet_address_get_is_loopback(address);
+}
+
+/* One whose other end has gone without a word does not hold a place for ever. */
+static void
+keep_alive(GSocket *socket)
+{
+	g_socket_set_keepalive(socket, TRUE);
+	(void)g_socket_set_option(socket, IPPROTO_TCP, TCP_KEEPIDLE, BANGER_PORT_STREAM_IDLE_S,
+				  /* error= */ NULL);
+}
+
+/* With no room for that client its connection is closed. */
 static void
 add_stream(GSocket *socket, void *data)
 {
@@ -89,11 +118,17 @@ add_stream(GSocket *socket, void *data)
 	g_autoptr(GSocket) out =
 		g_socket_new(g_socket_address_get_family(owner->guest), G_SOCKET_TYPE_STREAM,
 			     G_SOCKET_PROTOCOL_TCP, /* error= */ NULL);
+	g_autoptr(GSocketAddress) from = g_socket_get_remote_address(socket, /* error= */ NULL);
+	GInetAddress *address =
+		from ? g_inet_socket_address_get_address(G_INET_SOCKET_ADDRESS(from)) : NULL;
 	Stream *stream;
 
-	if (!out)
+	if (!out || !address || !has_room(owner, address))
 		return;
+	keep_alive(socket);
+	keep_alive(out);
 	stream = g_new0(Stream, 1);
+	stream->address = g_object_ref(address);
 	stream->owner = owner;
 	stream->client = g_socket_connection_factory_create_connection(socket);
 	stream->guest = g_socket_connection_factory_create_connection(out);

@@ -6,6 +6,10 @@
 
 /* Of one port; who comes then waits in the kernel until another ends. */
 #define BANGER_PORT_STREAMS_MAX 128
+/* Of these, of one client's address that is not this host's: the next is closed at once. */
+#define BANGER_PORT_STREAMS_CLIENT_MAX 64
+/* Who is silent for so long is asked whether it is still there. */
+#define BANGER_PORT_STREAM_IDLE_S 600
 
 typedef struct BangerPortStreams BangerPortStreams;
 
