@@ -5,6 +5,7 @@
 #include "client/cli.h"
 #include "client/create.h"
 #include "client/out.h"
+#include "service/base/error.h"
 #include "service/base/vm-spec.h"
 #include "shared/rules/port.h"
 
@@ -61,14 +62,20 @@ make_options(const SetOptions *set)
 	return NULL;
 }
 
+/* `several`: the error says of which. */
 static bool
-set(Cli *cli, const char *reference, GVariant *options)
+set(Cli *cli, const char *reference, GVariant *options, bool several)
 {
 	GError *error = NULL;
 	g_autoptr(BangerDBusVM) vm = cli_find_vm(cli, reference, &error);
 
 	if (vm && banger_dbus_vm_call_set_sync(vm, options, /* cancellable= */ NULL, &error))
 		return true;
+	/* Not of an error that is about bangerd as a whole. */
+	if (vm && several && error->domain == BANGER_ERROR) {
+		(void)g_dbus_error_strip_remote_error(error);
+		g_prefix_error(&error, "%s: ", reference);
+	}
 	(void)cli_fail(error);
 	return false;
 }
@@ -77,12 +84,13 @@ static int
 set_each(Cli *cli, char **references, GVariant *options)
 {
 	g_autoptr(GPtrArray) done = g_ptr_array_new();
+	bool several = references[0] && references[1];
 	int status = CLI_OK;
 
 	if (!cli_connect(cli))
 		return CLI_FAILED;
 	for (char **reference = references; *reference; reference++) {
-		if (set(cli, *reference, options))
+		if (set(cli, *reference, options, several))
 			g_ptr_array_add(done, *reference);
 		else
 			status = CLI_FAILED;

@@ -605,6 +605,14 @@ class Others(Rig):
         self.assertEqual(done.stderr, "banger: option 'suite': must be a release's name\n"
                          "banger: see 'banger image build --help'\n")
 
+    def test_set_when_one_of_several_fails_then_it_is_named(self):
+        for name in 'web', 'busy':
+            self.banger('vm', 'create', '--name', name)
+        done = self.banger('vm', 'set', '--peer', 'web', 'busy')
+        self.assertEqual((done.returncode, done.stdout), (1, 'web\n'))
+        self.assertIn('banger: busy: it is in use\n', done.stderr)
+        self.assertTrue(self.banger('vm', 'set', '--peer', 'busy').stderr.startswith('banger: it is in use\n'))
+
     def test_doctor_when_a_check_fails_then_1(self):
         done = self.banger('doctor')
         self.assertEqual(done.returncode, 1)

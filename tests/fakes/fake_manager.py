@@ -4,8 +4,9 @@
 
 fake_manager.py SOURCE: prints "ready" when it owns its name. Every call is a line of JSON on standard output. Names
 choose behaviour: an image called "denied" makes the start fail, "slow" makes it run until it is cancelled, or SIGUSR1
-lets it end; a VM called "slow" never stops, and that cannot be cancelled; the log of one called "unreadable" cannot be
-read; no guest has a user called "nobody-here". A command that begins with "pause" first pauses its VM.
+lets it end; a VM called "slow" never stops, and that cannot be cancelled; one called "busy" cannot be changed; the log
+of one called "unreadable" cannot be read; no guest has a user called "nobody-here". A command that begins with "pause"
+first pauses its VM.
 """
 
 import contextlib
@@ -179,6 +180,12 @@ class Fake:
 
     def on_VM_ResizeExec(self, _path, _arguments, invocation):
         invocation.return_value(None)
+
+    def on_VM_Set(self, path, _arguments, invocation):
+        if self.objects[path][1]['Name'] == 'busy':
+            invocation.return_dbus_error(ERROR + 'Busy', 'it is in use')
+        else:
+            invocation.return_value(None)
 
     def on_VM_Delete(self, path, _arguments, invocation):
         vm = self.objects.pop(path)
