@@ -25,6 +25,8 @@ import toolbox
 # The user of tools/stack/people.c whose home carries the images.
 OWNER = 41001
 PROGRAMS = ('banger-stack', 'bench-init')
+# Where the programs of this directory are found inside.
+TOOLS = '/usr/src/tools'
 # What each is made by: a change there makes it anew.
 # The migrations too: a state of a newer schema is refused by an older bangerd.
 IMAGE_SOURCES = ('src/image', 'src/service/manager/migrations.c')
@@ -68,6 +70,11 @@ def drop_forsaken(cache):
     for path in toolbox.forsaken_builds(builds):
         if drop_others(stages, os.path.basename(path) + '-', []):
             toolbox.drop(path)
+
+
+def tools():
+    """Options that show what is in this directory at TOOLS."""
+    return ('--bind-ro', f'{toolbox.SOURCE}/tools:{TOOLS}')
 
 
 def hold(path):

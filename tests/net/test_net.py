@@ -44,7 +44,7 @@ def main():
             for word in ('--setenv', f'{variable}={os.environ[variable]}')]
     if name == 'firewalls':
         told += ['--bind-ro', f'{fetch_firewalls(shared)}:/usr/src/banger-firewalls']
-    shared.become(['/usr/bin/python3', '-B', f'{TESTS}/net/{name}.py', *tests], '--user', 'root', *told,
+    shared.become(['/usr/bin/python3', '-B', f'{TESTS}/net/{name}.py', *tests], '--user', 'root', *told, *trial.tools(),
                  '--bind-ro', f'{SOURCE}/tests:{TESTS}', '--bind-ro', f'{os.environ["BANGER_BUILT_TESTS"]}:{BUILT}')
 
 

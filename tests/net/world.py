@@ -1,17 +1,10 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The host's neighbourhood, and guests that are namespaces behind the helper's taps.
-
-    world 93.184.216.34     far 10.77.0.5     metadata 169.254.169.254
-           `--------------- router ------------------'
-                             | 192.168.50.1
-      lan 192.168.50.7 ------+------ up0 192.168.50.2  host  up1 93.184.220.2 ------ near 93.184.220.9
+"""The host's neighbourhood (tools/neighbourhood.py), and guests that are namespaces behind the helper's taps.
 
 A process may have sockets in every namespace at once: whoever speaks in a test is a socket made in there, and nothing
 has to be started. What must not arrive is awaited by what may: a datagram that takes the same way behind it.
 """
 
-import contextlib
-import ctypes
 import fcntl
 import functools
 import itertools
@@ -28,9 +21,12 @@ gi.require_version('Gio', '2.0')
 from gi.repository import Gio, GLib  # noqa: E402
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path += [os.path.join(HERE, '..', 'contract'), os.path.join(HERE, '..', 'faults')]
+sys.path += [os.path.join(HERE, *parts) for parts in (('..', 'contract'), ('..', 'faults'), ('..', '..', 'tools'))]
 import inside as faults  # noqa: E402
+import neighbourhood as around  # noqa: E402
 import tap  # noqa: E402,F401
+from neighbourhood import (FAR, HOST, LAN, LAN6, METADATA, NEAR, NEAR6, ROUTER, UPLINK, UPLINK2,  # noqa: E402,F401
+                           UPLINK6, WORLD, Space, ip_batch, run, write)
 
 HELPER, HELPER_PATH = faults.NAME, faults.PATH
 WIRE = f'{faults.BUILT}/net/wire'
@@ -38,48 +34,9 @@ DEV, DEV2, OUTSIDER = (pwd.getpwnam(name).pw_uid for name in ('dev', 'dev2', 'ou
 # Nothing waits for longer: what has not come by then does not come.
 PATIENCE = 30
 PORT, BARRIER_PORT, DNS_PORT = 7777, 7778, 53
-ROUTER, LAN, WORLD, FAR, METADATA, NEAR = ('192.168.50.1', '192.168.50.7', '93.184.216.34', '10.77.0.5',
-                                           '169.254.169.254', '93.184.220.9')
-UPLINK, UPLINK2 = '192.168.50.2', '93.184.220.2'
-UPLINK6, LAN6, NEAR6 = 'fd50::2', 'fd50::7', 'fd52::9'
-CLONE_NEWNET = 0x40000000
 TUNSETIFF, IFF_TAP, IFF_NO_PI, IFF_VNET_HDR = 0x400454ca, 0x2, 0x1000, 0x4000
 ETH_P_ALL, ETH_P_IP, ETH_P_ARP, ETH_P_IPV6 = 3, 0x800, 0x806, 0x86dd
 BROADCAST = b'\xff' * 6
-
-LINKS = """
-link add up0 type veth peer name port0 netns router
-link add up1 type veth peer name eth0 netns near
-addr add 192.168.50.2/24 dev up0
-addr add 93.184.220.2/24 dev up1
-addr add fd50::2/64 dev up0 nodad
-addr add fd52::2/64 dev up1 nodad
-link set up0 up
-link set up1 up
-route add default via 192.168.50.1
-"""
-ROUTER_LINKS = """
-link set lo up
-addr add 169.254.169.254/32 dev lo
-link add door type bridge
-link add port1 type veth peer name eth0 netns lan
-link add to-world type veth peer name eth0 netns world
-link add to-far type veth peer name eth0 netns far
-link set port0 master door up
-link set port1 master door up
-addr add 192.168.50.1/24 dev door
-addr add 93.184.216.1/24 dev to-world
-addr add 10.77.0.1/24 dev to-far
-link set door up
-link set to-world up
-link set to-far up
-"""
-END_LINKS = """
-link set lo up
-addr add {address}/24 dev eth0
-link set eth0 up
-route add default via {router}
-"""
 
 
 class Refused(Exception):
@@ -91,73 +48,9 @@ class Refused(Exception):
         self.message = message
 
 
-def run(*argv, text=None):
-    done = subprocess.run(argv, input=text, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise AssertionError(f'{argv}: {done.stderr}{text or ""}')
-    return done.stdout
-
-
-def ip_batch(text):
-    run('ip', '-batch', '-', text=text.strip() + '\n')
-
-
-def write(path, text):
-    with open(path, 'w', encoding='ascii') as file:
-        file.write(text)
-
-
 def read(path):
     with open(path, encoding='ascii') as file:
         return file.read().strip()
-
-
-class Space:
-    """A network namespace."""
-
-    def __init__(self, name):
-        self.name = name
-        if name != 'host':
-            run('ip', 'netns', 'add', name)
-        self.fd = os.open(f'/run/netns/{name}' if name != 'host' else '/proc/thread-self/ns/net', os.O_RDONLY)
-
-    def enter(self):
-        if ctypes.CDLL(None, use_errno=True).setns(self.fd, CLONE_NEWNET) < 0:
-            raise OSError(ctypes.get_errno(), 'setns')
-
-    @contextlib.contextmanager
-    def inside(self):
-        self.enter()
-        try:
-            yield
-        finally:
-            HOST.enter()
-
-    def sysctl(self, **values):
-        """Of IPv4, by what they are called in its directory."""
-        with self.inside():
-            for name, value in values.items():
-                write(f'/proc/sys/net/ipv4/{name}', str(value))
-
-    def batch(self, text):
-        with self.inside():
-            ip_batch(text)
-
-    def socket(self, *arguments, uid=0):
-        """One that belongs to `uid`, as far as the packet filter can tell."""
-        with self.inside():
-            os.seteuid(uid)
-            try:
-                return socket.socket(*arguments)
-            finally:
-                os.seteuid(0)
-
-    def close(self):
-        os.close(self.fd)
-        run('ip', 'netns', 'delete', self.name)
-
-
-HOST = Space('host')
 
 
 def wait(fd, events=select.POLLIN, seconds=PATIENCE):
@@ -304,16 +197,8 @@ class Neighbourhood:
     """What is around the host, once for a process."""
 
     def __init__(self):
-        spaces = {name: Space(name) for name in ('router', 'lan', 'world', 'far', 'near')}
+        spaces = around.make()
         self.router = spaces['router']
-        ip_batch(LINKS)
-        spaces['router'].batch(ROUTER_LINKS)
-        spaces['router'].sysctl(ip_forward=1)
-        for name, address, router in (('lan', LAN, ROUTER), ('world', WORLD, '93.184.216.1'),
-                                      ('far', FAR, '10.77.0.1'), ('near', NEAR, UPLINK2)):
-            spaces[name].batch(END_LINKS.format(address=address, router=router))
-        spaces['lan'].batch(f'addr add {LAN6}/64 dev eth0 nodad\nroute add {NEAR6}/128 via {UPLINK6}')
-        spaces['near'].batch(f'addr add {NEAR6}/64 dev eth0 nodad\nroute add {LAN6}/128 via fd52::2')
         self.places = {name: Place(spaces[name], address, UPLINK)
                        for name, address in (('world', WORLD), ('lan', LAN), ('far', FAR))}
         self.places['metadata'] = Place(self.router, METADATA, UPLINK)
