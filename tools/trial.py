@@ -77,6 +77,11 @@ def tools():
     return ('--bind-ro', f'{toolbox.SOURCE}/tools:{TOOLS}')
 
 
+def world():
+    """Options that put a network around the host, and somebody into it: see world.py."""
+    return (*tools(), '--world', f'{TOOLS}/world.py')
+
+
 def hold(path):
     """Until the run ends, which inherits the descriptor: nobody drops it."""
     fd = os.open(path, os.O_RDONLY)

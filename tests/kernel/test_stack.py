@@ -21,8 +21,17 @@ import namespaces  # noqa: E402
 import tap  # noqa: E402
 
 STACK = os.environ['BANGER_STACK']
+# As tools/trial.py has it.
+AROUND = ['--bind-ro', os.environ['BANGER_SOURCE'] + '/tools:/usr/src/tools', '--world', '/usr/src/tools/world.py']
 # Says that it is up, with polkit started, and ends when standard input does.
 WAITING = ['sh', '-c', 'pkcheck --action-id org.freedesktop.policykit.exec --process $$ 2>/dev/null; echo up; read x']
+# Who answers at each of its arguments, an address of a page.
+FETCH = """
+import ssl, sys, urllib.request
+trust = ssl.create_default_context(cafile='/run/banger-world/ca.pem')
+for page in sys.argv[1:]:
+    print(urllib.request.urlopen(page, context=trust if page.startswith('https') else None).read().decode(), end='')
+"""
 # A shell's half of job control, for a command that stops: its arguments are the command.
 LITTLE_SHELL = """
 import os, signal, sys
@@ -246,24 +255,55 @@ class World(Stack):
             self.assertEqual(os.listdir(shown), ['x'])
 
 
+class Around(Stack):
+    def test_world_when_asked_for_then_somebody_answers_and_names_are_known(self):
+        pages = ['http://world.test/', 'https://world.test/', 'https://93.184.216.34/', 'http://lan.test/',
+                 'http://169.254.169.254/']
+        done = stack(*AROUND, '--', 'python3', '-c', FETCH, *pages)
+        self.assertEqual(done.stdout.splitlines(), ['world: hello, 192.168.50.2'] * 3 + ['lan: hello, 192.168.50.2',
+                                                    'metadata: hello, 192.168.50.2'], done.stderr)
+
+    def test_certificate_when_it_is_fetched_then_it_is_the_one_that_is_told(self):
+        compare = 'python3 -c "$0" http://world.test/ca.pem | cmp /run/banger-world/ca.pem -'
+        done = stack(*AROUND, '--', 'sh', '-c', compare, FETCH)
+        self.assertEqual(done.returncode, 0, done.stderr)
+
+    def test_names_when_nobody_has_them_then_they_are_not_there(self):
+        done = stack(*AROUND, '--', 'sh', '-c', 'cat /etc/resolv.conf; getent hosts deb.debian.org')
+        self.assertEqual((done.returncode, done.stdout), (2, 'nameserver 192.168.50.1\n'), done.stderr)
+
+    def test_world_when_it_does_not_start_then_125_and_a_reason(self):
+        done = stack('--world', '/usr/bin/true', '--', 'true')
+        self.assertEqual(done.returncode, 125)
+        self.assertIn('the world of root did not start; see /run/banger-stack/world.log', done.stderr)
+
+    def test_world_when_the_network_is_the_hosts_then_refused(self):
+        done = stack('--host-net', *AROUND, '--', 'true')
+        self.assertEqual(done.returncode, 125)
+        self.assertIn('--world with --host-net', done.stderr)
+
+
 class Signals(Stack):
     def test_kill_when_any_process_is_hit_then_nothing_is_left(self):
-        # polkit is started again when it is needed; the buses and the command take everything along.
-        statuses = {'banger-stack': {-9, 137}, 'dbus-daemon': {125}, 'sh': {137}, 'polkitd': {1}}
+        # polkit is started again when it is needed, and who answers for names is missed by nobody else; the buses, the
+        # world and the command take everything along.
+        statuses = {'banger-stack': {-9, 137}, 'dbus-daemon': {125}, 'sh': {137}, 'polkitd': {1}, 'world.py': {125},
+                    'dnsmasq': {1}}
         names, more = [], True
         while more:
-            with start('--', *WAITING) as outer:
+            with start(*AROUND, '--', *WAITING) as outer:
                 self.assertEqual(outer.stdout.readline(), b'up\n')
                 victims = [pid for pid in processes() if pid not in self.before['processes']]
                 victim = victims[len(names)]
                 names.append(read(f'/proc/{victim}/comm').strip())
                 os.kill(victim, signal.SIGKILL)
-                if names[-1] == 'polkitd':
+                if statuses[names[-1]] == {1}:
                     outer.stdin.close()
                 self.assertIn(outer.wait(), statuses[names[-1]], names)
             self.tearDown()
             more = len(names) < len(victims)
-        self.assertEqual(sorted(names), ['banger-stack'] * 2 + ['dbus-daemon'] * 2 + ['polkitd', 'sh'])
+        self.assertEqual(sorted(names), ['banger-stack'] * 2 + ['dbus-daemon'] * 2 +
+                         ['dnsmasq', 'polkitd', 'sh', 'world.py'])
 
     def test_signal_when_sent_to_the_outer_process_then_all_of_it_ends(self):
         for number in signal.SIGTERM, signal.SIGHUP:

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The first process: makes the world, runs the command, reaps, and takes everything along when it ends. */
+/* The first process: makes the world, runs services and the command, reaps, and takes everything along when it
+ * ends. */
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -14,8 +15,8 @@
 
 typedef struct First {
 	const Stack *stack;
-	pid_t buses[STACK_LIST_MAX + 1];
-	size_t n_buses;
+	StackService services[STACK_SERVICES_MAX];
+	size_t n_services;
 	pid_t command;
 } First;
 
@@ -80,15 +81,15 @@ exit_status(const siginfo_t *info)
 	return info->si_code == CLD_EXITED ? info->si_status : 128 + info->si_status;
 }
 
-/* A bus is needed by everything; what it starts may end and be started again. */
+/* A service is needed by everything; what it starts may end and be started again. */
 static void
-check_bus(const First *first, pid_t pid)
+check_service(const First *first, pid_t pid)
 {
-	for (size_t i = 0; i < first->n_buses; i++) {
-		if (first->buses[i] != pid)
+	for (size_t i = 0; i < first->n_services; i++) {
+		if (first->services[i].pid != pid)
 			continue;
 		(void)fprintf(stderr, "banger-stack: %s ended, and everything with it\n",
-			      i == 0 ? "the system bus" : "a session bus");
+			      first->services[i].what);
 		_exit(STACK_EXIT_FAILURE);
 	}
 }
@@ -108,7 +109,7 @@ reap(First *first)
 		}
 		if (info.si_pid == first->command)
 			_exit(exit_status(&info));
-		check_bus(first, info.si_pid);
+		check_service(first, info.si_pid);
 	}
 }
 
@@ -167,7 +168,8 @@ stack_first_run(const Stack *stack)
 	(void)sigaddset(&children, SIGCHLD);
 	signals = signalfd(-1, &children, SFD_CLOEXEC);
 	if (signals < 0 || stack_world_enter(stack) < 0 || stack_people_make(stack) < 0 ||
-	    stack_buses_start(stack, first.buses, &first.n_buses) < 0 || start_command(&first) < 0)
+	    stack_services_start(stack, first.services, &first.n_services) < 0 ||
+	    start_command(&first) < 0)
 		_exit(STACK_EXIT_FAILURE);
 	loop(&first, signals);
 }

@@ -65,6 +65,8 @@ print_help(void)
 		"  --setenv NAME=VAL  for COMMAND, whose environment is otherwise new\n"
 		"  --parent PID       end when the caller, which is PID, does\n"
 		"  --host-net         keep the network (else: loopback alone)\n"
+		"  --world PROGRAM    root's, and run first: it makes what the network has around it,\n"
+		"                     says on descriptor 3 that it is there, and stays\n"
 		"  --verbose          what services write comes to stderr (else: /run/banger-stack)\n"
 		"  --help             print this\n\n"
 		"Exit status: COMMAND's (128+n where a signal ended it), 126 or 127 where it cannot be\n"
@@ -155,6 +157,9 @@ parse_option(Stack *stack, int c)
 	case 'n':
 		stack->host_net = true;
 		return 0;
+	case 'w':
+		stack->world = optarg;
+		return 0;
 	case 'v':
 		stack->verbose = true;
 		return 0;
@@ -179,6 +184,7 @@ parse_options(int argc, char **argv, Stack *stack)
 		{ "setenv", required_argument, NULL, 'e' },
 		{ "parent", required_argument, NULL, 'p' },
 		{ "host-net", no_argument, NULL, 'n' },
+		{ "world", required_argument, NULL, 'w' },
 		{ "verbose", no_argument, NULL, 'v' },
 		{ "help", no_argument, NULL, '?' + 256 },
 		{},
@@ -196,6 +202,9 @@ parse_options(int argc, char **argv, Stack *stack)
 		return r;
 	if (optind == argc)
 		return stack_fail(-EINVAL, "no command; see --help");
+	/* Interfaces and routes are for a network that goes away again. */
+	if (stack->world && stack->host_net)
+		return stack_fail(-EINVAL, "--world with --host-net");
 	stack->command = argv + optind;
 	r = add_session(stack, stack_users[0].name);
 	if (r >= 0 && strcmp(stack->user, "root") != 0)

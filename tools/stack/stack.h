@@ -50,6 +50,7 @@ typedef struct Stack {
 	const char *term;
 	const char *lang;
 	const char *stage;  /* a tree to be copied over /, or NULL */
+	const char *world;  /* the program that makes the neighbourhood, or NULL for none */
 	const char *home;   /* what dev finds at home, or NULL for an empty one */
 	bool home_writable; /* what is written to it stays; else it is covered by the tmpfs */
 	char *resolv_conf;  /* content, or NULL */
@@ -80,8 +81,16 @@ int stack_become(const char *name);
 /* Environment of that user's processes; the array and its strings are the caller's and never freed. */
 char **stack_environment(const Stack *stack, const char *name);
 
-/* Starts the buses and waits until they listen; their pids go to ret_pids (room for STACK_LIST_MAX + 1). */
-int stack_buses_start(const Stack *stack, pid_t *ret_pids, size_t *ret_n);
+/* What runs as long as everything does: the system bus, the session buses, the world around. */
+#define STACK_SERVICES_MAX (STACK_LIST_MAX + 2)
+
+typedef struct StackService {
+	pid_t pid;
+	const char *what; /* for messages */
+} StackService;
+
+/* Starts them and waits until each has said that it is ready; `ret` has room for STACK_SERVICES_MAX. */
+int stack_services_start(const Stack *stack, StackService *ret, size_t *ret_n);
 
 /* The first process: never returns. */
 __attribute__((noreturn)) void stack_first_run(const Stack *stack);
