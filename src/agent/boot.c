@@ -2,6 +2,7 @@
 #include "agent/boot.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -116,4 +117,14 @@ agent_boot_read_cmdline(AgentBoot *ret)
 	for (char *word; (word = strsep(&p, " \n"));)
 		read_word(word, ret);
 	check_network(&ret->network);
+}
+
+void
+agent_boot_read_id(char ret[static BN_FRAME_BOOT_ID + 1])
+{
+	_cleanup_free_ char *text = NULL;
+
+	ret[0] = '\0';
+	if (bn_io_read_file(AT_FDCWD, "/proc/sys/kernel/random/boot_id", 64, &text, NULL) >= 0)
+		(void)snprintf(ret, BN_FRAME_BOOT_ID + 1, "%.*s", BN_FRAME_BOOT_ID, text);
 }

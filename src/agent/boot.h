@@ -10,6 +10,7 @@
 
 #include "shared/base/macro.h"
 #include "shared/rules/boot-cmdline.h"
+#include "shared/rules/frame.h"
 #include "shared/rules/net-config.h"
 
 typedef struct AgentBoot {
@@ -29,6 +30,8 @@ int agent_boot_mount_proc(void);
 int agent_boot_mount_devices(void);
 int agent_boot_mount_others(void);
 void agent_boot_read_cmdline(AgentBoot *ret);
+/* Empty where it cannot be read. */
+void agent_boot_read_id(char ret[static BN_FRAME_BOOT_ID + 1]);
 
 /* device.c: waits for devices by the kernel's announcements. */
 typedef enum AgentDisk {
@@ -55,17 +58,18 @@ void *agent_network_run(void *boot);
 /* files.c: lays files of ours over the image's, in AGENT_NEW_ROOT and below /run. */
 void agent_files_cover(const AgentBoot *boot);
 
-/* root.c: mounts the root at /newroot, with the kernel's filesystems inside and files of ours over the image's.
- * *reterr_what names what failed. */
+/* root.c: mounts the root at /newroot, with files of ours over the image's. *reterr_what names what failed. */
 int agent_root_mount(const AgentBoot *boot, const char **reterr_what);
+/* Moves the kernel's filesystems there: nobody finds them at their old places any more. */
+int agent_root_take_filesystems(void);
 /* Makes it the root of this process; for the first one, which the others' follow, also of the namespace. */
 int agent_root_enter(void);
 int agent_root_move(void);
 /* The path of the init to become, or NULL. */
 const char *agent_root_find_init(const AgentBoot *boot);
 
-/* first.c: the first process behind the fork. `channel` tells the agent by a byte that the root is there, and is
- * told by another one that what waited for it has begun. */
+/* first.c: the first process behind the fork. By a byte on `channel` the agent tells that it has its port, is told that
+ * the root is there, and tells that what waited for it has begun. */
 _noreturn_ void agent_first_run(const AgentBoot *boot, pid_t agent, int channel);
 /* A guest that cannot go on ends, and its VMM with it: the host reads the reason on the console. `error`: negative
  * errno. */

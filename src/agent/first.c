@@ -88,20 +88,35 @@ make_root_and_network(const AgentBoot *boot, const char **reterr_what)
 	return r;
 }
 
+static void
+await_agent(int channel)
+{
+	char byte;
+
+	if (recv(channel, &byte, 1, 0) != 1)
+		agent_die("the agent", -EPIPE);
+}
+
 _noreturn_ void
 agent_first_run(const AgentBoot *boot, pid_t agent, int channel)
 {
 	const char *what = "the kernel's filesystems", *init;
-	char byte;
 	int r = agent_boot_mount_devices();
 
 	if (r >= 0)
 		r = make_root_and_network(boot, &what);
 	if (r < 0)
 		agent_die(what, r);
+	/* The agent looks for its port in /sys and /dev, as the card's thread did for its driver. */
+	await_agent(channel);
+	if (boot->root != BN_BOOT_ROOT_NONE)
+		r = agent_root_take_filesystems();
+	if (r < 0)
+		agent_die("the kernel's filesystems in the root", r);
 	/* The commands that wait already are started before anything else: an init keeps every processor busy. */
-	if (send(channel, "", 1, MSG_NOSIGNAL) != 1 || recv(channel, &byte, 1, 0) != 1)
+	if (send(channel, "", 1, MSG_NOSIGNAL) != 1)
 		agent_die("the agent", -EPIPE);
+	await_agent(channel);
 	(void)close(channel);
 	/* The last that is needed of the initramfs. */
 	agent_modules_load("later");

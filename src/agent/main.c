@@ -40,12 +40,19 @@ on_ready(void *data)
 		agent_die("entering the root", r);
 }
 
+/* A first process that is gone takes the whole guest along. */
+static void
+tell_first(const Agent *agent)
+{
+	(void)send(agent->config.ready_fd, "", 1, MSG_NOSIGNAL);
+}
+
 static void
 on_settled(void *data)
 {
 	Agent *agent = data;
 
-	(void)send(agent->config.ready_fd, "", 1, MSG_NOSIGNAL);
+	tell_first(agent);
 	bn_closep(&agent->config.ready_fd);
 }
 
@@ -67,6 +74,7 @@ run_agent(Agent *agent, char *argv0)
 	agent->config.fd = agent_device_wait_port(BN_VMM_AGENT_PORT);
 	if (agent->config.fd < 0)
 		agent_die("opening the agent's port", agent->config.fd);
+	tell_first(agent);
 	(void)agent_session_run(&agent->config);
 	_exit(1);
 }
@@ -95,6 +103,8 @@ main(int argc, char **argv)
 	if (r < 0)
 		agent_die("mounting /proc", r);
 	agent_boot_read_cmdline(&agent.boot);
+	/* A host may ask while /proc is on its way to the root. */
+	agent_boot_read_id(agent.config.boot_id);
 	pid = socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) < 0 ? -1 : fork();
 	if (pid < 0)
 		agent_die("fork", bn_errno());

@@ -65,23 +65,6 @@ mount_overlay(const char **reterr_what)
 		       : 0;
 }
 
-/* Images without these directories get them in the VM's own layer. */
-static int
-move_filesystems(void)
-{
-	static const char *const moved[] = { "/dev", "/proc", "/sys", "/run" };
-
-	for (size_t i = 0; i < BN_ELEMENTSOF(moved); i++) {
-		char target[64];
-
-		(void)snprintf(target, sizeof(target), AGENT_NEW_ROOT "%s", moved[i]);
-		(void)mkdir(target, 0755);
-		if (mount(moved[i], target, NULL, MS_MOVE, NULL) < 0)
-			return bn_errno();
-	}
-	return 0;
-}
-
 int
 agent_root_mount(const AgentBoot *boot, const char **reterr_what)
 {
@@ -100,8 +83,24 @@ agent_root_mount(const AgentBoot *boot, const char **reterr_what)
 	*reterr_what = "the host name";
 	if (boot->hostname[0] && sethostname(boot->hostname, strlen(boot->hostname)) < 0)
 		return bn_errno();
-	*reterr_what = "the kernel's filesystems in the root";
-	return move_filesystems();
+	return 0;
+}
+
+/* Images without these directories get them in the VM's own layer. */
+int
+agent_root_take_filesystems(void)
+{
+	static const char *const moved[] = { "/dev", "/proc", "/sys", "/run" };
+
+	for (size_t i = 0; i < BN_ELEMENTSOF(moved); i++) {
+		char target[64];
+
+		(void)snprintf(target, sizeof(target), AGENT_NEW_ROOT "%s", moved[i]);
+		(void)mkdir(target, 0755);
+		if (mount(moved[i], target, NULL, MS_MOVE, NULL) < 0)
+			return bn_errno();
+	}
+	return 0;
 }
 
 int

@@ -2,7 +2,6 @@
 #include "agent/session.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -18,7 +17,6 @@
 #include "shared/base/clock.h"
 #include "shared/base/errno-util.h"
 #include "shared/base/fd-util.h"
-#include "shared/base/io-util.h"
 #include "shared/base/macro.h"
 
 /* Reading from commands pauses while so much waits for the host. */
@@ -105,7 +103,6 @@ handle_reset(AgentSession *s, const BnFrame *frame)
 	uint16_t newest = (uint16_t)bn_pack_get_uint(&pack, 2);
 	uint16_t oldest = (uint16_t)bn_pack_get_uint(&pack, 2);
 	const void *nonce = bn_pack_get(&pack, BN_FRAME_NONCE);
-	_cleanup_free_ char *boot_id = NULL;
 	uint8_t payload[BN_HELLO_SIZE];
 	BnHello hello = { .version = BN_MIN(newest, BN_FRAME_VERSION),
 			  .first_us = s->config->first_us,
@@ -122,8 +119,7 @@ handle_reset(AgentSession *s, const BnFrame *frame)
 	s->lost = false;
 	s->open = true;
 	memcpy(hello.nonce, nonce, BN_FRAME_NONCE);
-	if (bn_io_read_file(AT_FDCWD, "/proc/sys/kernel/random/boot_id", 64, &boot_id, NULL) >= 0)
-		(void)snprintf(hello.boot_id, sizeof(hello.boot_id), "%.36s", boot_id);
+	memcpy(hello.boot_id, s->config->boot_id, sizeof(hello.boot_id));
 	bn_hello_render(&hello, payload);
 	send_frame(s, BN_FRAME_HELLO, 0, payload, sizeof(payload));
 }

@@ -5,12 +5,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "shared/rules/frame.h"
+
 typedef struct AgentSession AgentSession;
 
 typedef struct AgentConfig {
 	int fd;       /* non-blocking */
 	bool is_port; /* a virtio port, which reads as ended while no host has it open; else a socket */
 	uint64_t first_us; /* monotonic clock at the first process */
+	char boot_id[BN_FRAME_BOOT_ID + 1];
 	/* Readable as soon as commands can run, which is told to `ready`; until then a host gets its hello, and
 	 * what it asks for waits. -1: commands can run at once. */
 	int ready_fd;

@@ -74,14 +74,16 @@ real_guest(pid_t *ret_pid)
 	*ret_pid = fork();
 	if (*ret_pid == 0) {
 		(void)close(pair[0]);
-		_exit(agent_session_run(&(AgentConfig){ .fd = pair[1], .ready_fd = -1 }) == 0 ? 0
-											      : 1);
+		_exit(agent_session_run(&(AgentConfig){
+			      .fd = pair[1], .ready_fd = -1, .boot_id = BOOT_ID }) == 0
+			      ? 0
+			      : 1);
 	}
 	(void)close(pair[1]);
 	line = dup(pair[0]);
 	guest = banger_guest_agent_new(pair[0]);
 	check_int(open_guest(guest, &hello), -1);
-	check_int(strlen(hello.boot_id), BN_FRAME_BOOT_ID);
+	check_str(hello.boot_id, BOOT_ID);
 	return guest;
 }
 

@@ -8,14 +8,19 @@ import io
 import json
 import os
 import pathlib
+import re
 import signal
 import struct
 import subprocess
+import sys
 import tarfile
 import time
 import unittest
 
 import world
+
+sys.path.append(os.path.join(os.path.dirname(__file__), '..', '..', 'bench'))
+import start  # noqa: E402
 
 RULE = pathlib.Path('/etc/polkit-1/rules.d/10-test.rules')
 DENY = 'polkit.addRule(function(a, s) { if (a.id == "org.banger.helper.launch-vmm") return polkit.Result.NO; });\n'
@@ -128,6 +133,45 @@ class Users(unittest.TestCase):
         for user in (dev, dev2):
             self.assertEqual(user.vms(), ['same'])
             user.must('vm', 'delete', '-f', 'same')
+
+
+class Late(unittest.TestCase):
+    """A guest whose parts come up in an order in which they seldom do: what one of them still looks for stays."""
+
+    # What is there already is loaded so many times more.
+    TIMES = 2000
+
+    def setUp(self):
+        path, = glob.glob(f'{dev.home}/.local/share/banger/kernel/*/initramfs')
+        self.initramfs = pathlib.Path(path)
+        self.addCleanup(self.write, self.initramfs.read_bytes())
+
+    def write(self, data):
+        self.initramfs.write_bytes(data)
+        # It has the old one in memory.
+        dev.must('vm', 'list')
+        world.kill(dev.pid_of('bangerd'))
+
+    def delay(self, plan, module, behind):
+        """Whoever loads the modules of the plan, before that one or behind it."""
+        old = self.initramfs.read_bytes()
+        line = f'/banger/mod/{module}.ko'.encode()
+        lines = next(text for text in re.findall(rb'(?:/banger/mod/[^\n\0]+\n)+', old) if line in text).splitlines()
+        at = next(i for i, found in enumerate(lines) if found.startswith(line)) + behind
+        lines[at:at] = [lines[0]] * self.TIMES
+        entry = start.cpio_entry(f'banger/plan/{plan}'.encode(), 0o100644, b'\n'.join(lines) + b'\n')
+        self.write(start.padded(old) + entry + start.cpio_entry(b'TRAILER!!!', 0, b''))
+
+    def test_card_when_its_driver_is_late_then_up_for_the_first_command_and_without_ipv6(self):
+        self.delay('later', 'virtio_net', behind=False)
+        look = 'ip route get 192.0.2.1; cat /proc/sys/net/ipv6/conf/eth0/disable_ipv6'
+        lines = dev.must('vm', 'run', '--rm', '--network', 'host', '--', 'sh', '-c', look).splitlines()
+        self.assertRegex(lines[0], r'^192\.0\.2\.1 via \S+ dev eth0 ')
+        self.assertEqual(lines[-1], '1')
+
+    def test_agent_when_its_driver_is_late_then_the_command_runs(self):
+        self.delay('mmio', 'virtio_mmio', behind=True)
+        self.assertEqual(dev.must('vm', 'run', '--rm', '--', 'echo', 'up'), 'up\n')
 
 
 class FullDisk(unittest.TestCase):
