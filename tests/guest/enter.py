@@ -6,9 +6,11 @@ import sys
 
 SOURCE = os.environ['BANGER_SOURCE']
 sys.path.insert(0, SOURCE + '/tools')
-from trial import Trial  # noqa: E402
+from trial import Trial, world  # noqa: E402
 
 INSIDE = '/usr/src/banger-tests'
+# Tests that want somebody around the host.
+AROUND = ('test_outside',)
 
 
 def main():
@@ -17,8 +19,8 @@ def main():
     name, *tests = sys.argv[1:]
     long = ['--setenv', 'BANGER_LONG=1'] if os.environ.get('BANGER_LONG') else []
     trial.become(['/usr/bin/python3', '-B', f'{INSIDE}/guest/inside/{name}.py', *tests], '--user', 'root',
-                  '--session', 'dev2', '--session', 'outsider', *long,
-                 '--bind-ro', f'{SOURCE}/tests:{INSIDE}')
+                  '--session', 'dev2', '--session', 'outsider', *long, *(world() if name in AROUND else ()),
+                  '--bind-ro', f'{SOURCE}/tests:{INSIDE}')
 
 
 main()

@@ -16,6 +16,7 @@ import termios
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), '..', '..', 'contract'))
 import tap  # noqa: E402, F401
 
+TOOLS = '/usr/src/tools'
 LEDGER = pathlib.Path('/run/banger-helper')
 JAILS = pathlib.Path('/run/banger-jail')
 
