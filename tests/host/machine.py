@@ -236,6 +236,15 @@ def checked(done):
     return done.stdout
 
 
+def look_at_network():
+    """What somebody could have changed of it: links, routes, rules of the packet filter, and who forwards."""
+    commands = ['ip', 'rule'], ['ip', '-4', 'route', 'show', 'table', 'all'], ['nft', 'list', 'ruleset']
+    said = [subprocess.run(argv, check=True, capture_output=True, text=True).stdout for argv in commands]
+    forwarding = {path.parent.name: path.read_text(encoding='ascii')
+                  for path in pathlib.Path('/proc/sys/net/ipv4/conf').glob('*/forwarding')}
+    return sorted(os.listdir('/sys/class/net')), forwarding, *said
+
+
 class Signals:
     """Waits for what a signal of one sender tells; none is missed from the beginning of the block."""
 

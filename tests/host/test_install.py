@@ -12,6 +12,7 @@ import unittest
 import machine
 
 sys.path.insert(0, os.environ['BANGER_SOURCE'] + '/tools')
+import neighbourhood  # noqa: E402
 import toolbox  # noqa: E402
 
 BUILD = os.environ['BANGER_HOST_BUILD']
@@ -28,6 +29,7 @@ dev = machine.User(host, 'dev')
 
 
 def setUpModule():
+    neighbourhood.make()
     machine.make_people(members=())
     machine.make_keys()
     host.boot()
@@ -60,16 +62,17 @@ def follow(line, vm):
     elif line.startswith('sudo '):
         host.must('sh', '-c', line[len('sudo '):].replace('$USER', dev.name))
     elif line == 'banger vm run':
-        # Its shell is nothing for a test.
-        dev.must('ssh', 'banger', 'vm', 'run', '-d', '--name', vm)
+        # Its shell is nothing for a test, and with a network there is more to remove.
+        dev.must('ssh', 'banger', 'vm', 'run', '-d', '--nat', '--name', vm)
     else:
         dev.must('ssh', 'sh', '-c', line.replace('MACHINE', vm))
 
 
 def look():
-    """Every file of the machine and of the user, and what the system's say."""
+    """Every file of the machine and of the user, what the system's say, and the network."""
     found = host.must('find', '/', '/run', f'/home/{dev.name}', '-xdev', '-printf', '%p %y %m %U:%G %l\n').splitlines()
-    return ({line.strip() for line in found if not re.match(PASSING, line)}, host.must('sha256sum', *SYSTEM_FILES))
+    return ({line.strip() for line in found if not re.match(PASSING, line)}, host.must('sha256sum', *SYSTEM_FILES),
+            machine.look_at_network())
 
 
 class Readme(unittest.TestCase):
@@ -77,7 +80,7 @@ class Readme(unittest.TestCase):
 
     def test_readme_when_followed_then_runs_a_machine_and_removes_all_of_it(self):
         # The home that tools/try prepares has an image already, which a new user builds.
-        before, files = look()
+        before, *others = look()
         home = f'/home/{dev.name}'
         theirs = {line for line in before if re.match(home + r'/\.local/(share|state)/banger\b', line)}
         for line in lines(0):
@@ -86,10 +89,10 @@ class Readme(unittest.TestCase):
         self.assertEqual(host.must('systemctl', '--failed', '--no-legend', '--plain'), '')
         for line in lines(1):
             follow(line, 'first')
-        after, files_after = look()
+        after, *others_after = look()
         self.assertEqual(sorted(after - before), [])
         self.assertEqual(sorted(before - theirs - after), [])
-        self.assertEqual(files_after, files)
+        self.assertEqual(others_after, others)
         self.assertEqual(host.must('systemctl', 'list-units', '--all', '--no-legend', '--plain', 'banger*'), '')
         self.assertEqual([name for _, name, _ in machine.processes() if 'banger' in name or 'qemu' in name], [])
 

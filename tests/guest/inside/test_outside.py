@@ -9,6 +9,7 @@ import subprocess
 import sys
 import unittest
 
+import knock
 import world
 
 sys.path.append(world.TOOLS)
@@ -20,23 +21,6 @@ WORLD, LAN, METADATA = (f'{host}:80' for host in (neighbourhood.WORLD, neighbour
 # How far a machine reaches, in the order of both ways of each change.
 CHANGES = ('nat', 'lan', 'nat', 'host', 'lan', 'host')
 REACHED = {'host': [], 'nat': [WORLD], 'lan': [WORLD, LAN, METADATA]}
-# All at once. Where nobody listens but somebody says so, it is reached.
-KNOCK = """
-use Socket;
-for (@ARGV) {
-	next if fork;
-	my ($host, $port, $patience) = split(/:/);
-	alarm($patience);
-	socket(my $door, PF_INET, SOCK_STREAM, 0) or die($!);
-	my $open = connect($door, pack_sockaddr_in($port, inet_aton($host)));
-	print("$host:$port\\n") if $open || $!{ECONNREFUSED};
-	exit;
-}
-1 while wait > 0;
-"""
-# In seconds: how long is waited for what is to be reached, and what is not.
-LONG, SHORT = 60, 1
-
 dev, outsider = world.User('dev'), world.User('outsider')
 
 
@@ -59,10 +43,7 @@ def address(vm):
 
 class Case(unittest.TestCase):
     def check(self, vm, doors, expected):
-        """Which of them are reached, in their order."""
-        words = [f'{door}:{LONG if door in expected else SHORT}' for door in doors]
-        answers = dev.execute(vm, 'perl', '-e', KNOCK, *words).split()
-        self.assertEqual([door for door in doors if door in answers], expected)
+        self.assertEqual(knock.reached(lambda *argv: dev.execute(vm, *argv), doors, expected), expected)
 
 
 class World(Case):
