@@ -38,7 +38,7 @@ def setUpModule():
     host.boot()
     unittest.addModuleCleanup(host.show_journal)
     dev2.linger()
-    banger('vm', 'run', '-d', '--name', 'box')
+    banger('vm', 'run', '-d', '--network', 'host', '--name', 'box')
 
 
 class Successors(unittest.TestCase):
