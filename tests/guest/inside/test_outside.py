@@ -93,6 +93,14 @@ class Neighbours(Case):
         self.check('two', (one, apart), [one])
         self.check('apart', (one, two), [])
 
+    def test_peer_when_changed_while_the_machine_runs_then_what_is_told_is_so(self):
+        self.addCleanup(dev.must, 'vm', 'set', '--no-peer', 'apart')
+        doors = self.doors('apart')
+        for option, told in ('--peer', 'yes'), ('--no-peer', 'no'):
+            dev.must('vm', 'set', option, 'apart')
+            self.assertEqual(dev.show('apart')['peer'], told)
+            self.check('two', doors, doors if told == 'yes' else [])
+
     def test_host_when_a_guest_asks_then_no_service_of_it_is_reached(self):
         subnet, _, _ = address('one').rpartition('.')
         self.check('one', [f'{host}:9' for host in (f'{subnet}.1', neighbourhood.UPLINK, neighbourhood.UPLINK2)], [])
