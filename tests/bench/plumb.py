@@ -6,7 +6,7 @@ Runs as root in the world of tools/try, whose network is its own.
 helper_us         CreateTap and EnableNat of one VM more, over the bus, without polkit's answers
 polkit_us         what these take besides: as many questions, asked by root
 release_us        ReleaseVM of it
-shell_us          the same by ip(8), bridge(8) and nft(8), a command for each step, into tables like the helper's
+shell_us          the same by ip(8) and nft(8), a command for each step, into tables like the helper's
 batch_us          the same by one "ip -batch" and one "nft -f"
 shell_release_us  taken away again by a command for each step
 ratio, ratio_batch, ratio_release   the commands' time by the helper's
@@ -37,7 +37,7 @@ TAKES = ('helper_us', 'polkit_us', 'release_us', 'shell_us', 'batch_us', 'shell_
 # What the helper does for a VM that has NAT, step by step.
 STEPS = (('ip', 'tuntap', 'add', 'dev', TAP, 'mode', 'tap', 'vnet_hdr'),
          ('ip', 'link', 'set', TAP, 'master', BRIDGE, 'mtu', '1500'),
-         ('bridge', 'link', 'set', 'dev', TAP, 'isolated', 'on'),
+         ('ip', 'link', 'set', TAP, 'type', 'bridge_slave', 'isolated', 'on'),
          ('ip', 'link', 'set', TAP, 'addrgenmode', 'none'),
          ('ip', 'link', 'set', TAP, 'up'),
          ('nft', 'add', 'element', 'bridge', 'plumb', 'taps', f'{{ "{TAP}" . {MAC} . {ADDRESS} }}'),
@@ -104,7 +104,6 @@ def step_by_step(steps):
 
 def batch():
     run('ip', '-batch', '-', text='\n'.join(' '.join(step[1:]) for step in STEPS if step[0] == 'ip') + '\n')
-    run('bridge', *STEPS[2][1:])
     run('nft', '-f', '-', text='\n'.join(' '.join(step[1:]) for step in STEPS if step[0] == 'nft') + '\n')
 
 
