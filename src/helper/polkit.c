@@ -9,6 +9,7 @@
 
 #include "shared/base/cleanup.h"
 #include "shared/base/clock.h"
+#include "shared/base/log.h"
 
 #define POLKIT_NAME      "org.freedesktop.PolicyKit1"
 #define POLKIT_PATH      "/org/freedesktop/PolicyKit1/Authority"
@@ -103,6 +104,10 @@ on_answer(sd_bus_message *m, void *userdata, sd_bus_error *error)
 	bool authorized = false, challenge = false;
 
 	if (sd_bus_message_is_method_error(m, NULL)) {
+		const sd_bus_error *e = sd_bus_message_get_error(m);
+
+		/* By its name: the rest is somebody else's text. */
+		bn_log_notice("polkit: no answer about %s: %s", ticket->action, e->name);
 		if (!try_again(ticket))
 			finish(ticket, AUTHORITY_UNAVAILABLE);
 		return 0;
