@@ -144,9 +144,10 @@ class Log:
 
 def run_stamped(log, *options):
     """When what happened, in milliseconds of the monotonic clock."""
-    at = {'begin': time.monotonic() * 1000}
+    # By names that no stage of bangerd's has.
+    at = {'call': time.monotonic() * 1000}
     banger('vm', 'run', *options, '--', 'true')
-    at['end'] = time.monotonic() * 1000
+    at['return'] = time.monotonic() * 1000
     stages = log.stages()
     missing = {'launched', 'hello', 'exec-reply'} - stages.keys()
     if missing:
@@ -158,7 +159,7 @@ def run_stamped(log, *options):
 
 def run_once(log):
     at = run_stamped(log, '--rm')
-    return {'run_ms': at['end'] - at['begin'], 'before_ms': at['launched'] - at['begin'],
+    return {'run_ms': at['return'] - at['call'], 'before_ms': at['launched'] - at['call'],
             'after_ms': at['exec-reply'] - at['first-process']}
 
 
