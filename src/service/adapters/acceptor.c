@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "service/adapters/acceptor.h"
 
+#include "service/adapters/source.h"
+
 /* Connections taken in one turn, before the other sources of the main loop have theirs. */
 #define TURN 8
 /* How long nobody new is let in where the kernel has nothing left for us: a listener stays ready all that time. */
@@ -17,20 +19,12 @@ struct BangerAcceptor {
 
 static void watch(BangerAcceptor *acceptor);
 
-static void
-clear_source(GSource **source)
-{
-	if (*source)
-		g_source_destroy(*source);
-	g_clear_pointer(source, g_source_unref);
-}
-
 static gboolean
 on_pause_over(gpointer data)
 {
 	BangerAcceptor *acceptor = data;
 
-	clear_source(&acceptor->pause);
+	banger_source_clear(&acceptor->pause);
 	watch(acceptor);
 	return G_SOURCE_REMOVE;
 }
@@ -38,7 +32,7 @@ on_pause_over(gpointer data)
 static void
 pause_accepting(BangerAcceptor *acceptor)
 {
-	clear_source(&acceptor->accepting);
+	banger_source_clear(&acceptor->accepting);
 	acceptor->pause = g_timeout_source_new(PAUSE_MS);
 	g_source_set_callback(acceptor->pause, on_pause_over, acceptor, NULL);
 	(void)g_source_attach(acceptor->pause, g_main_context_get_thread_default());
@@ -104,8 +98,8 @@ banger_acceptor_free(BangerAcceptor *acceptor)
 {
 	if (!acceptor)
 		return;
-	clear_source(&acceptor->accepting);
-	clear_source(&acceptor->pause);
+	banger_source_clear(&acceptor->accepting);
+	banger_source_clear(&acceptor->pause);
 	g_object_unref(acceptor->listener);
 	g_free(acceptor);
 }
@@ -117,5 +111,5 @@ banger_acceptor_set_open(BangerAcceptor *acceptor, bool open)
 	if (open)
 		watch(acceptor);
 	else
-		clear_source(&acceptor->accepting);
+		banger_source_clear(&acceptor->accepting);
 }

@@ -7,6 +7,7 @@
 
 #include "service/adapters/byte-queue.h"
 #include "service/adapters/console-log.h"
+#include "service/adapters/source.h"
 #include "shared/base/cleanup.h"
 #include "shared/base/fd-util.h"
 
@@ -24,19 +25,11 @@ struct BangerConsoleViewer {
 	void *userdata;
 };
 
-static void
-clear_source(GSource **source)
-{
-	if (*source)
-		g_source_destroy(*source);
-	g_clear_pointer(source, g_source_unref);
-}
-
 void
 banger_console_viewer_free(BangerConsoleViewer *viewer)
 {
-	clear_source(&viewer->reading);
-	clear_source(&viewer->writing);
+	banger_source_clear(&viewer->reading);
+	banger_source_clear(&viewer->writing);
 	bn_closep(&viewer->fd);
 	banger_byte_queue_done(&viewer->pending);
 	g_free(viewer);
@@ -109,7 +102,7 @@ on_writable(int fd, GIOCondition condition, gpointer data)
 	if (viewer->finishing)
 		banger_console_viewer_free(viewer);
 	else
-		clear_source(&viewer->writing);
+		banger_source_clear(&viewer->writing);
 	return G_SOURCE_REMOVE;
 }
 

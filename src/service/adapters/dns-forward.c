@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "service/adapters/dns-zone.h"
+#include "service/adapters/source.h"
 
 /* Replies looked at in one turn, of those that came for one query: nearly always one, and it fits. */
 #define TURN 8
@@ -29,18 +30,10 @@ typedef struct Pending {
 static void try_next(Pending *pending);
 
 static void
-clear_source(GSource **source)
-{
-	if (*source)
-		g_source_destroy(*source);
-	g_clear_pointer(source, g_source_unref);
-}
-
-static void
 end_try(Pending *pending)
 {
-	clear_source(&pending->reply);
-	clear_source(&pending->timeout);
+	banger_source_clear(&pending->reply);
+	banger_source_clear(&pending->timeout);
 	g_clear_object(&pending->socket);
 }
 

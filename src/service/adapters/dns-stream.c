@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "service/adapters/acceptor.h"
+#include "service/adapters/source.h"
 
 /* The length before each message (RFC 1035, section 4.2.2). */
 #define PREFIX 2
@@ -36,14 +37,6 @@ typedef struct Stream {
 
 static void read_query(Stream *stream);
 static void try_next(Stream *stream);
-
-static void
-clear_source(GSource **source)
-{
-	if (*source)
-		g_source_destroy(*source);
-	g_clear_pointer(source, g_source_unref);
-}
 
 static void
 put_prefix(uint8_t *message, size_t size)
@@ -83,7 +76,7 @@ begin_wait(Stream *stream, unsigned ms)
 static void
 end_wait(Stream *stream)
 {
-	clear_source(&stream->timeout);
+	banger_source_clear(&stream->timeout);
 	g_clear_object(&stream->waiting);
 }
 

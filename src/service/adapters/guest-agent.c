@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include "service/adapters/guest-private.h"
+#include "service/adapters/source.h"
 #include "service/base/error.h"
 #include "shared/base/cleanup.h"
 #include "shared/base/errno-util.h"
@@ -19,20 +20,12 @@ G_DEFINE_FINAL_TYPE_WITH_CODE(BangerGuestAgent, banger_guest_agent, G_TYPE_OBJEC
 						    banger_guest_agent_iface_init))
 
 static void
-drop_source(GSource **source)
-{
-	if (*source)
-		g_source_destroy(*source);
-	g_clear_pointer(source, g_source_unref);
-}
-
-static void
 banger_guest_agent_dispose(GObject *object)
 {
 	BangerGuestAgent *self = BANGER_GUEST_AGENT(object);
 
-	drop_source(&self->readable);
-	drop_source(&self->writable);
+	banger_source_clear(&self->readable);
+	banger_source_clear(&self->writable);
 	bn_closep(&self->fd);
 	G_OBJECT_CLASS(banger_guest_agent_parent_class)->dispose(object);
 }
@@ -107,8 +100,8 @@ close_with(BangerGuestAgent *self, const char *reason)
 	if (self->closed)
 		return;
 	self->closed = g_error_new_literal(BANGER_ERROR, BANGER_ERROR_GUEST_UNREACHABLE, reason);
-	drop_source(&self->readable);
-	drop_source(&self->writable);
+	banger_source_clear(&self->readable);
+	banger_source_clear(&self->writable);
 	bn_closep(&self->fd);
 	if (self->opening) {
 		g_task_return_error(self->opening, g_error_copy(self->closed));
@@ -134,7 +127,7 @@ write_out(BangerGuestAgent *self)
 	ssize_t n = banger_byte_queue_flush(&self->out, self->fd);
 
 	if (n >= 0 && banger_byte_queue_size(&self->out) == 0) {
-		drop_source(&self->writable);
+		banger_source_clear(&self->writable);
 	} else if (!self->writable) {
 		self->writable = g_unix_fd_source_new(self->fd, G_IO_OUT);
 		g_source_set_callback(self->writable, G_SOURCE_FUNC(on_writable), self, NULL);

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "service/adapters/guest-private.h"
+#include "service/adapters/source.h"
 #include "service/base/error.h"
 #include "shared/base/cleanup.h"
 #include "shared/base/fd-util.h"
@@ -12,14 +13,6 @@
 
 /* Credit is returned in portions, not per byte. */
 #define CREDIT_PORTION (BN_FRAME_WINDOW / 4)
-
-static void
-drop_source(GSource **source)
-{
-	if (*source)
-		g_source_destroy(*source);
-	g_clear_pointer(source, g_source_unref);
-}
 
 static unsigned
 count_commands(BangerGuestAgent *agent)
@@ -71,9 +64,9 @@ banger_guest_stream_new(BangerGuestAgent *agent, GTask *task, BnFrameType answer
 static void
 close_channel(BangerGuestStream *stream, int channel)
 {
-	drop_source(&stream->sources[channel]);
+	banger_source_clear(&stream->sources[channel]);
 	if (channel == BN_CHANNEL_OUT)
-		drop_source(&stream->listener);
+		banger_source_clear(&stream->listener);
 	bn_closep(&stream->fds[channel]);
 }
 
@@ -235,7 +228,7 @@ on_output(int fd, GIOCondition condition, gpointer data)
 	deliver(stream, channel);
 	more = stream->fds[channel] >= 0 && banger_byte_queue_size(&stream->pending[channel]) > 0;
 	if (!more)
-		drop_source(&stream->sources[channel]);
+		banger_source_clear(&stream->sources[channel]);
 	if (g_hash_table_contains(agent->streams, GUINT_TO_POINTER(number)))
 		finish_if_done(stream);
 	return more ? G_SOURCE_CONTINUE : G_SOURCE_REMOVE;

@@ -2,6 +2,7 @@
 #include "service/adapters/port-datagrams.h"
 
 #include "service/adapters/datagram-path.h"
+#include "service/adapters/source.h"
 
 /* Datagrams passed on in one turn, before the other sources of the main loop have theirs. */
 #define TURN 16
@@ -29,19 +30,11 @@ typedef struct Client {
 static char buffer[DATAGRAM_MAX];
 
 static void
-clear_source(GSource **source)
-{
-	if (*source)
-		g_source_destroy(*source);
-	g_clear_pointer(source, g_source_unref);
-}
-
-static void
 free_client(Client *client)
 {
 	g_queue_unlink(&client->owner->clients, &client->link);
-	clear_source(&client->source);
-	clear_source(&client->idle);
+	banger_source_clear(&client->source);
+	banger_source_clear(&client->idle);
 	g_clear_object(&client->socket);
 	g_object_unref(client->address);
 	g_free(client);
@@ -211,7 +204,7 @@ banger_port_datagrams_free(BangerPortDatagrams *datagrams)
 {
 	if (!datagrams)
 		return;
-	clear_source(&datagrams->source);
+	banger_source_clear(&datagrams->source);
 	forget_clients(datagrams);
 	g_object_unref(datagrams->guest);
 	g_object_unref(datagrams->socket);
